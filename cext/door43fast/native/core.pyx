@@ -1,0 +1,244 @@
+"""What every native store is: open or closed, with events to tell and computations under way."""
+
+import fnmatch
+import re
+import threading
+
+from cpython.object cimport PyObject
+from cpython.ref cimport Py_INCREF, Py_XDECREF, Py_XINCREF
+from libc.stdlib cimport calloc, free
+from libc.string cimport memset
+
+from door43fast.native.clock cimport d43_wall_ns
+
+from door43fast.contracts import Event
+
+cdef extern from "Python.h":
+    unsigned long PyThread_get_thread_ident() noexcept
+
+cdef enum:
+    FREE = 0
+    FILLED = 1
+    CANCELLED = 2
+
+cdef tuple OPS = ("set", "delete", "clear")
+cdef tuple REASONS = ("user", "expire", "evict", "coherence")
+
+
+cdef class Flight:
+    """One computation of one key under way."""
+
+    def __cinit__(self):
+        self.owner = PyThread_get_thread_ident()
+
+
+cdef class Subscription:
+    """A listener of one store; :meth:`cancel` ends it. Also a context manager."""
+    cdef EventQueue queue
+    cdef readonly str pattern
+    cdef readonly bint values
+    cdef object matches
+    cdef object callback
+
+    def cancel(self):
+        """Stop listening. An event that is being delivered at this moment may still arrive."""
+        self.queue.subscriptions = tuple([s for s in self.queue.subscriptions if s is not self])
+        self.queue.active = bool(self.queue.subscriptions)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.cancel()
+
+
+cdef class EventQueue:
+    """Events in the order of the changes that they tell of.
+
+    A change takes its number, and with it its place in the queue, under the lock that makes the change (the GIL
+    for memory, the writer lock for LMDB). Nothing between the change and its place may run Python code, so the
+    records lie in C memory and are turned into :class:`Event` objects on delivery. One thread at a time delivers,
+    in order and outside every lock; others return at once and leave it theirs. A place that is reserved but not
+    yet filled holds back those behind it.
+    """
+
+    def __cinit__(self, str origin=""):
+        self.origin = origin
+        self.subscriptions = ()
+        self.idle = threading.Condition()
+        self.base = 1
+
+    def __dealloc__(self):
+        cdef size_t i
+        for i in range(self.capacity):
+            Py_XDECREF(self.records[i].key)
+            Py_XDECREF(self.records[i].value)
+        free(self.records)
+
+    @property
+    def sequence(self):
+        """The number of the last event."""
+        return self.last
+
+    def subscribe(self, str pattern, callback, *, bint values=False):
+        """Call ``callback(event)`` for each change of a key that the glob ``pattern`` matches as a whole."""
+        cdef Subscription s = Subscription.__new__(Subscription)
+        if not callable(callback):
+            raise TypeError(f"a listener must be callable, not {type(callback).__name__}")
+        s.queue = self
+        s.pattern = pattern
+        s.values = values
+        s.callback = callback
+        s.matches = None if pattern == "*" else re.compile(fnmatch.translate(pattern), re.DOTALL).match
+        self.subscriptions = self.subscriptions + (s,)
+        self.active = True
+        return s
+
+    cdef uint64_t reserve(self, uint64_t n) noexcept nogil:
+        cdef uint64_t first = self.last + 1
+        self.last += n
+        return first
+
+    cdef int _place(self, uint64_t seq) except -1:
+        """Make room up to ``seq``. C memory only: nothing here may run Python code."""
+        cdef size_t need = <size_t>(seq - self.base + 1)
+        cdef size_t size, i
+        cdef Record* grown
+        if need > self.capacity:
+            size = max(self.capacity * 2, 64)
+            while size < need:
+                size *= 2
+            grown = <Record*>calloc(size, sizeof(Record))
+            if grown == NULL:
+                raise MemoryError()
+            for i in range(self.held):
+                grown[i] = self.records[(self.head + i) & (self.capacity - 1)]
+            free(self.records)
+            self.records = grown
+            self.capacity = size
+            self.head = 0
+        if need > self.held:
+            self.held = need
+        return 0
+
+    cdef int fill(self, uint64_t seq, Op op, Reason reason, object key, object value) except -1:
+        cdef Record* r
+        self._place(seq)
+        r = &self.records[(self.head + <size_t>(seq - self.base)) & (self.capacity - 1)]
+        r.key = <PyObject*>key
+        r.value = <PyObject*>value
+        Py_XINCREF(r.key)
+        Py_XINCREF(r.value)
+        r.time = d43_wall_ns()
+        r.op = op
+        r.reason = reason
+        r.state = FILLED
+        return 0
+
+    cdef int cancel(self, uint64_t seq, uint64_t n) except -1:
+        """Give up numbers that were reserved for a change that failed."""
+        cdef uint64_t i
+        for i in range(seq, seq + n):
+            self._place(i)
+            self.records[(self.head + <size_t>(i - self.base)) & (self.capacity - 1)].state = CANCELLED
+        return 0
+
+    cdef int push(self, Op op, Reason reason, PyObject* key, PyObject* value) except -1:
+        return self.fill(self.reserve(1), op, reason, <object>key, None if value == NULL else <object>value)
+
+    cpdef drain(self):
+        """Deliver what is due, unless another thread, or a caller further up in this one, is doing so."""
+        cdef Record r
+        cdef object event, key, value
+        cdef uint64_t seq
+        cdef Subscription s
+        if self.drainer:
+            return
+        self.drainer = PyThread_get_thread_ident()
+        try:
+            while self.held and self.records[self.head].state != FREE:
+                r = self.records[self.head]
+                memset(&self.records[self.head], 0, sizeof(Record))
+                self.head = (self.head + 1) & (self.capacity - 1)
+                self.held -= 1
+                seq = self.base
+                self.base += 1
+                if r.state == CANCELLED:
+                    continue
+                key = <object>r.key
+                value = <object>r.value
+                Py_XDECREF(r.key)
+                Py_XDECREF(r.value)
+                event = Event(seq, OPS[r.op], key, REASONS[r.reason], self.origin, r.time / 1e9)
+                for s in self.subscriptions:
+                    if s.matches is not None and r.op != OP_CLEAR and (
+                            not isinstance(key, str) or s.matches(key) is None):
+                        continue
+                    try:
+                        s.callback(event._replace(value=value) if s.values else event)
+                    except BaseException as error:
+                        if not isinstance(error, Exception):
+                            raise
+                        _report(s, event, error)
+        finally:
+            self.drainer = 0
+            with self.idle:
+                self.idle.notify_all()
+
+    def flush(self):
+        """Return when every listener has had what happened before this call; inside a listener, at once."""
+        cdef uint64_t upto = self.last
+        if self.drainer == PyThread_get_thread_ident():
+            return
+        while self.base <= upto:
+            self.drain()
+            if self.base > upto:
+                return
+            with self.idle:
+                if self.base <= upto and self.drainer:
+                    self.idle.wait(0.05)
+
+
+def _report(subscription, event, error):
+    """A listener's exception is the listener's: it is shown by sys.unraisablehook and stops nobody else."""
+    import sys
+    import types
+    sys.unraisablehook(types.SimpleNamespace(
+        exc_type=type(error), exc_value=error, exc_traceback=error.__traceback__,
+        err_msg=f"Exception ignored in the listener of {subscription.pattern!r} for event {event.seq}",
+        object=subscription))
+
+
+cdef class Core:
+    """The base of every native store."""
+
+    def __cinit__(self, *_, **__):
+        self.flights = {}
+
+    @property
+    def closed(self):
+        """True after :meth:`close`."""
+        return self.closed
+
+    @property
+    def _flights(self):
+        return self.flights
+
+    @property
+    def _events(self):
+        if self.events is None:
+            self.events = EventQueue(f"{type(self).__name__}-{id(self):x}")
+        return self.events
+
+    cdef int void_flight(self, object key) except -1:
+        """A set or delete of ``key``: the result of a computation under way must not be stored over it."""
+        cdef Flight flight = self.flights.get(key)
+        if flight is not None:
+            flight.voided = True
+        return 0
+
+    cdef int void_flights(self) except -1:
+        cdef Flight flight
+        for flight in list(self.flights.values()):
+            flight.voided = True
+        return 0

@@ -1,0 +1,1 @@
+"""door43fast: an embedded, tiered storage engine."""

@@ -1,0 +1,53 @@
+"""Every exception of door43fast: each message says what happened, to which key or path, and what to do."""
+
+
+class Error(Exception):
+    """The root of all errors of door43fast."""
+
+
+class ConfigError(Error, ValueError):
+    """An option or a plan is unknown, missing or out of range; nothing was opened."""
+
+
+class ClosedError(Error):
+    """A store was used after ``close``; open it again."""
+
+
+class UnsupportedError(Error):
+    """This backend cannot do that, as its capabilities declare; the message names one that can."""
+
+
+class ReadOnlyError(UnsupportedError):
+    """A write reached a store that was opened with ``readonly=True``."""
+
+
+class KeyTooLongError(Error, ValueError):
+    """A key is longer than the backend can hold."""
+
+
+class BudgetError(Error):
+    """A value does not fit the store's budget, or only pinned entries are left to evict."""
+
+
+class MapFullError(Error):
+    """The LMDB map is full and cannot grow: the disk, an address-space limit or ``map_size`` stands in the way."""
+
+
+class CorruptError(Error):
+    """A stored record does not match its checksum, or a file is damaged; no bytes of it were returned."""
+
+
+class FormatError(Error):
+    """A file was not written by door43fast, or by a version that this one cannot read; it was left untouched."""
+
+
+class BackendUnavailableError(Error):
+    """A backend cannot be used here; the message says what to install or start."""
+
+
+class ConflictError(Error):
+    """What a transaction had read was changed before it could commit; nothing was written, run it again."""
+
+
+class DeadlockError(Error, RuntimeError):
+    """A loader waits, directly or through others, for the key that it is computing."""

@@ -1,0 +1,78 @@
+"""The compiled modules of door43fast: a table of C libraries, a list of extensions, one function between."""
+
+import os
+import shlex
+import subprocess
+import sys
+
+from setuptools import Extension, setup
+
+# pkg-config name: (oldest version that is known to work, Debian package, linked or header only)
+LIBRARIES = {
+    "lmdb": ("0.9.22", "liblmdb-dev", True),
+    "libzstd": ("1.4.0", "libzstd-dev", True),
+    "libxxhash": ("0.8.0", "libxxhash-dev", False),
+}
+
+# module below door43fast.native: the C libraries that it uses
+EXTENSIONS = {
+    "clock": (),
+    "core": (),
+    "memory": (),
+    "packed": (),
+    "keys": (),
+    "codec": (),
+    "lmdb": ("lmdb", "libzstd", "libxxhash"),
+    "stack": (),
+}
+
+SANITIZE = os.environ.get("DOOR43FAST_SANITIZE")  # for example "address,undefined"
+PATH_MODULES = "cext/door43fast/native"
+
+
+def pkg_config(library, *flags):
+    """What pkg-config answers for ``library``, or a stop with the one sentence that says what to install."""
+    oldest, _, _ = LIBRARIES[library]
+    command = [os.environ.get("PKG_CONFIG", "pkg-config"), *flags, f"{library} >= {oldest}"]
+    try:
+        return shlex.split(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+    except (OSError, subprocess.CalledProcessError):
+        packages = " ".join(["pkg-config", *(package for _, package, _ in LIBRARIES.values())])
+        sys.exit(f"door43fast: the C library {library} (>= {oldest}) was not found by pkg-config; "
+                 f"on Debian or Ubuntu run: apt-get install gcc {packages}")
+
+
+def extension(module, libraries):
+    """The extension ``door43fast.native.<module>``, compiled from its one .pyx under cext/."""
+    compile_args = ["/O2"] if sys.platform == "win32" else ["-O3", "-fvisibility=hidden", "-Wno-unused-function"]
+    link_args = []
+    for library in libraries:
+        compile_args += pkg_config(library, "--cflags")
+        if LIBRARIES[library][2]:
+            link_args += pkg_config(library, "--libs")
+    if SANITIZE:
+        flags = [f"-fsanitize={SANITIZE}", "-fno-sanitize-recover=undefined", "-fno-omit-frame-pointer", "-g", "-O1"]
+        compile_args += flags
+        link_args += flags
+    return Extension(
+        f"door43fast.native.{module}",
+        [f"{PATH_MODULES}/{module}.pyx"],
+        include_dirs=["cext/include"],
+        extra_compile_args=compile_args,
+        extra_link_args=link_args,
+    )
+
+
+def extensions():
+    from Cython.Build import cythonize
+
+    return cythonize(
+        [extension(module, libraries) for module, libraries in EXTENSIONS.items()
+         if os.path.exists(f"{PATH_MODULES}/{module}.pyx")],
+        include_path=["cext"],
+        compiler_directives={"language_level": 3, "embedsignature": True, "embedsignature.format": "python"},
+        annotate=bool(os.environ.get("DOOR43FAST_ANNOTATE")),
+    )
+
+
+setup(ext_modules=extensions())
