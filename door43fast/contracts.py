@@ -10,6 +10,17 @@ from typing import Any, NamedTuple, Protocol, runtime_checkable
 # Marks that say in a value's frame how its bytes are to be read. Never renumber: they are on disk.
 RAW, STR, MSGPACK, JSON, NUMPY, PICKLE = range(6)
 
+class Missing:
+    """The type of :data:`MISSING`: what an engine's ``_read`` gives for a key that has no value."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return "MISSING"
+
+
+MISSING = Missing()  # there is one, compared by identity, so that a stored None is told from a miss
+
 Seconds = float | int | timedelta
 Items = Mapping[Any, Any] | Iterable[tuple[Any, Any]]
 
