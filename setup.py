@@ -44,7 +44,8 @@ def pkg_config(library, *flags):
 
 def extension(module, libraries):
     """The extension ``door43fast.native.<module>``, compiled from its one .pyx under cext/."""
-    compile_args = ["/O2"] if sys.platform == "win32" else ["-O3", "-fvisibility=hidden", "-Wno-unused-function"]
+    compile_args = ["/O2"] if sys.platform == "win32" else ["-O3", "-fvisibility=hidden", "-Wno-sign-compare",
+                                                                          "-Wno-unused-function"]
     link_args = []
     for library in libraries:
         compile_args += pkg_config(library, "--cflags")

@@ -1,0 +1,105 @@
+# Every target does its own set-up: system packages where they are missing and may be installed, .venv, the build.
+# PYTHON=/path/to/python chooses the interpreter; it must be 3.11 or later.
+
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+EXTRAS := cli,door43,arrow
+NATIVE_SOURCES := $(shell find cext -name '*.pyx' -o -name '*.pxd' -o -name '*.h' 2>/dev/null)
+
+ASAN := build/asan
+CC = gcc
+# Everything that drives the native core; what is left out reads sources or runs the command line.
+ASAN_TESTS = $(filter-out tests/house/ tests/cli/ tests/resources/ tests/parsers/ tests/__pycache__/,$(wildcard tests/*/))
+
+.PHONY: help demo test asan bench nightly wheel clean system
+
+help:
+	@echo "make demo     import sample data into a store and read it back, with speeds beside its peers"
+	@echo "make test     the daily tests (below 15 minutes)"
+	@echo "make asan     the core's tests under AddressSanitizer and UndefinedBehaviorSanitizer"
+	@echo "make bench    the benchmarks against peers, and the table of ratios"
+	@echo "make nightly  every test, with larger counts"
+	@echo "make wheel    sdist and wheel in dist/, the wheel tried out in a fresh environment"
+	@echo "make clean    remove what was built"
+
+demo: $(VENV)/.built
+	$(BIN)/door43fast demo $(DEMO_OPTIONS)
+
+test: $(VENV)/.built
+	$(BIN)/python -m pytest $(PYTEST_OPTIONS)
+
+nightly: $(VENV)/.built
+	DOOR43FAST_KILL_CYCLES=$${DOOR43FAST_KILL_CYCLES:-10000} DOOR43FAST_STEPS=$${DOOR43FAST_STEPS:-1000000} \
+	DOOR43FAST_SEEDS=$${DOOR43FAST_SEEDS:-10000} \
+	$(BIN)/python -m pytest -m "nightly or not nightly" --timeout 14400 $(PYTEST_OPTIONS)
+
+bench: $(VENV)/.compare
+	$(BIN)/python -m benchmarks.report $(BENCH_OPTIONS)
+
+# The instrumented modules lie in a tree of their own, which PYTHONPATH puts before the editable install.
+asan: $(VENV)/.built
+	DOOR43FAST_SANITIZE=address,undefined $(BIN)/python setup.py --quiet build \
+	    --build-lib $(ASAN)/lib --build-temp $(ASAN)/temp
+	export PYTHONPATH=$(CURDIR)/$(ASAN)/lib PYTHONSAFEPATH=1 PYTHONMALLOC=malloc DOOR43FAST_SANITIZED=1 \
+	    ASAN_OPTIONS=detect_leaks=0:abort_on_error=1:allocator_may_return_null=1 \
+	    UBSAN_OPTIONS=print_stacktrace=1:halt_on_error=1 \
+	    LD_PRELOAD="$$($(CC) -print-file-name=libasan.so) $$($(CC) -print-file-name=libubsan.so)"; \
+	$(BIN)/python -c 'import sys, door43fast.native.core as c; sys.exit("$(ASAN)" not in c.__file__)' && \
+	$(BIN)/pytest -p no:cacheprovider $(ASAN_TESTS) $(PYTEST_OPTIONS)
+
+wheel: $(VENV)/.installed
+	rm -rf dist build/smoke
+	$(BIN)/python -m pip --quiet install build
+	$(BIN)/python -m build --outdir dist
+	$(PYTHON) -m venv build/smoke
+	build/smoke/bin/python -m pip --quiet install dist/*.whl
+	cd build/smoke && bin/python -I ../../tests/house/smoke.py
+
+clean:
+	rm -rf build dist wheelhouse $(VENV) *.egg-info door43fast.egg-info
+	find door43fast -name '*.so' -delete
+	find cext -name '*.c' -delete
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(VENV)/.installed: pyproject.toml setup.py | system
+	[ -x $(BIN)/python ] || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip --quiet install --upgrade "pip>=25.1"
+	$(BIN)/python -m pip --quiet install --group build --group test
+	$(BIN)/python -m pip --quiet install --no-build-isolation -e ".[$(EXTRAS)]"
+	touch $@
+
+# The editable install has compiled everything; later only what changed since is compiled again.
+$(VENV)/.built: $(VENV)/.installed $(NATIVE_SOURCES)
+	@[ -z "$$(find $(NATIVE_SOURCES) -newer $(VENV)/.installed)" ] || \
+	    $(BIN)/python setup.py --quiet build_ext --inplace
+	@touch $@
+
+$(VENV)/.compare: $(VENV)/.built
+	$(BIN)/python -m pip --quiet install --group compare
+	touch $@
+
+# What the build needs from the system, by Debian package name; installed where that is allowed, else named.
+system:
+	@if ! $(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))'; then \
+	    echo "door43fast needs Python 3.11 or later: name one, as in make $(MAKECMDGOALS) PYTHON=python3.12" >&2; exit 1; \
+	fi; \
+	missing=""; \
+	command -v gcc >/dev/null || missing="$$missing gcc libc6-dev"; \
+	command -v pkg-config >/dev/null || missing="$$missing pkg-config"; \
+	pkg-config --exists lmdb 2>/dev/null || missing="$$missing liblmdb-dev"; \
+	pkg-config --exists libzstd 2>/dev/null || missing="$$missing libzstd-dev"; \
+	pkg-config --exists libxxhash 2>/dev/null || missing="$$missing libxxhash-dev"; \
+	$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || missing="$$missing python3-venv"; \
+	$(PYTHON) -c 'import os, sys, sysconfig; \
+	    sys.exit(not os.path.exists(sysconfig.get_path("include") + "/Python.h"))' || missing="$$missing python3-dev"; \
+	[ -n "$$missing" ] || exit 0; \
+	if [ "$$(id -u)" = 0 ]; then as=""; elif sudo -n true 2>/dev/null; then as="sudo -n"; else \
+	    echo "door43fast: missing system packages; run: apt-get install$$missing" >&2; exit 1; fi; \
+	if ! command -v apt-get >/dev/null; then \
+	    echo "door43fast: missing here, by their Debian names:$$missing; install them and try again" >&2; exit 1; fi; \
+	echo "installing$$missing"; \
+	export DEBIAN_FRONTEND=noninteractive; \
+	$$as apt-get -qq install -y --no-install-recommends $$missing >/dev/null 2>&1 || \
+	{ $$as apt-get -qq update && $$as apt-get -qq install -y --no-install-recommends $$missing >/dev/null; } || \
+	{ echo "door43fast: apt-get could not install$$missing; install them by hand and try again" >&2; exit 1; }
