@@ -21,6 +21,7 @@ EXTENSIONS = {
     "memory": (),
     "packed": (),
     "keys": (),
+    "tuples": (),
     "codec": (),
     "lmdb": ("lmdb", "libzstd", "libxxhash"),
     "stack": (),

@@ -1,0 +1,1 @@
+# The tuple encoding is called from native code alone.
