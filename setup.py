@@ -20,6 +20,7 @@ EXTENSIONS = {
     "core": (),
     "memory": (),
     "packed": (),
+    "arrow": (),
     "keys": (),
     "tuples": (),
     "codec": (),

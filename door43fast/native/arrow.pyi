@@ -1,0 +1,1 @@
+# The Arrow interface is called from native code alone.
