@@ -35,7 +35,8 @@ PATH_MODULES = "cext/door43fast/native"
 def pkg_config(library, *flags):
     """What pkg-config answers for ``library``, or a stop with the one sentence that says what to install."""
     oldest, _, _ = LIBRARIES[library]
-    command = [os.environ.get("PKG_CONFIG", "pkg-config"), *flags, f"{library} >= {oldest}"]
+    syntax = ["--msvc-syntax"] if sys.platform == "win32" else []
+    command = [os.environ.get("PKG_CONFIG", "pkg-config"), *syntax, *flags, f"{library} >= {oldest}"]
     try:
         return shlex.split(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
     except (OSError, subprocess.CalledProcessError):
