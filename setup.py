@@ -18,6 +18,11 @@ LIBRARIES = {
 EXTENSIONS = {
     "clock": (),
     "core": (),
+    "tags": (),
+    "weigh": (),
+    "table": (),
+    "records": (),
+    "ranges": (),
     "memory": (),
     "packed": (),
     "arrow": (),

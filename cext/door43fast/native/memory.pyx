@@ -1,0 +1,397 @@
+"""The memory engine: a table of the caller's own objects, with the methods that every store has.
+
+Meanings are those of the contract in ``door43fast.contracts.Store``. Values are references: what was set is the
+very object that comes back. See ``table.pyx`` for the rule by which all of it survives re-entry.
+"""
+
+from collections.abc import Mapping
+
+from cpython.list cimport PyList_GET_ITEM, PyList_GET_SIZE, PyList_New, PyList_SET_ITEM
+from cpython.object cimport PyObject, PyTypeObject, traverseproc, visitproc
+from cpython.ref cimport Py_INCREF
+from libc.stdint cimport int64_t, uint32_t, uint64_t
+
+from door43fast.native.batch cimport BLOCK, prefetch_block
+from door43fast.native.clock cimport Clock, span_ns
+from door43fast.native.core cimport Flight
+from door43fast.native.index cimport index_bytes
+from door43fast.native.ranges cimport Ranges
+from door43fast.native.records cimport MISSING
+from door43fast.native.slab cimport (
+    EXTRAS, FLAGS, WEIGHTS, Entry, Extra, slab_bytes, slab_entry, slab_extra, slab_flags, slab_turn_on, slab_weight)
+from door43fast.native.table cimport PINNED, STALE, PyUnicode_CheckExact, Write
+from door43fast.native.wheel cimport NEVER, TICK_BITS, wheel_holds
+
+from door43fast.contracts import Capabilities
+from door43fast.errors import ClosedError, ConfigError, ConflictError, UnsupportedError
+
+cdef extern from "Python.h":
+    void PyObject_GC_Track(PyObject* o) noexcept
+    void PyObject_GC_UnTrack(PyObject* o) noexcept
+
+cdef object CAPABILITIES = Capabilities()
+cdef tuple POLICIES = ("lru", "none")
+
+
+cdef uint64_t whole(object n, str option) except? 0:
+    """A bound given as an option: a whole number of 1 or more, or None for no bound (0)."""
+    if n is None:
+        return 0
+    if not isinstance(n, int) or isinstance(n, bool) or not 0 < n < 1 << 62:
+        raise ConfigError(f"{option}={n!r} must be a whole number of 1 or more, or None for no bound")
+    return n
+
+
+cdef class MemoryEngine(Ranges):
+    """A store in memory that holds any object under any hashable key."""
+
+    def __init__(self, max_entries=None, max_bytes=None, policy="lru", ttl=None, *, idle=None, weigher=None,
+                 clock=None):
+        if policy not in POLICIES:
+            raise ConfigError(f"policy={policy!r} is unknown: choose one of {', '.join(POLICIES)}")
+        if weigher is not None and max_bytes is None:
+            raise ConfigError("weigher= has no effect without max_bytes=: give both")
+        if weigher is not None and not callable(weigher):
+            raise ConfigError(f"weigher={weigher!r} must be callable as weigher(key, value) -> bytes")
+        if clock is not None and not isinstance(clock, Clock):
+            raise ConfigError(f"clock={clock!r} must be a door43fast.native.clock.Clock")
+        if self.clock is not None:
+            raise TypeError("a store is initialised once")
+        self.max_entries = whole(max_entries, "max_entries")
+        self.max_bytes = whole(max_bytes, "max_bytes")
+        self.weigher = weigher
+        self.ring = policy == "lru" and (self.max_entries or self.max_bytes)
+        self.clock = Clock() if clock is None else clock
+        self.birth = self.clock.now()
+        try:
+            self.ttl_ns = -1 if ttl is None else span_ns(ttl, "ttl")
+            self.idle = 0 if idle is None else max(<uint64_t>span_ns(idle, "idle") >> TICK_BITS, 1)
+        except (TypeError, ValueError) as error:
+            raise ConfigError(str(error)) from None
+        if self.ttl_ns == 0:
+            raise ConfigError("ttl=0 would expire every entry at once: give seconds, or None for no expiry")
+        if ttl is not None and idle is not None:
+            raise ConfigError("ttl= and idle= exclude each other as defaults: give idle= here and ttl= to set()")
+        if idle is not None:
+            self.special = True
+        if (self.idle and not slab_turn_on(&self.slab, FLAGS)) or (
+                self.max_bytes and not slab_turn_on(&self.slab, WEIGHTS)):
+            raise MemoryError()
+
+    @property
+    def capabilities(self):
+        """What this store can do, a :class:`door43fast.contracts.Capabilities`."""
+        return CAPABILITIES
+
+    def invalidate(self, tag):
+        """Make every entry that carries ``tag`` missing, at once."""
+        if self.closed:
+            raise ClosedError(f"{type(self).__name__} is closed: open it again before use")
+        if not isinstance(tag, str):
+            raise TypeError(f"a tag is a str, not {type(tag).__name__}")
+        if self.tags.invalidate(str.__str__(tag)):
+            self.version += 1
+        if self.flights:
+            self.void_flights()
+
+    # -- batches ---------------------------------------------------------------------------------------------
+
+    def get_many(self, keys, default=None):
+        """The values under ``keys``, in their order, with ``default`` where there is none."""
+        cdef list wanted = keys if type(keys) is list else list(keys)
+        cdef Py_ssize_t n = PyList_GET_SIZE(wanted)
+        cdef Py_ssize_t i
+        cdef list found = PyList_New(n)
+        PyObject_GC_UnTrack(<PyObject*>found)      # nobody may come upon it before it is full
+        for i in range(n):
+            if i % BLOCK == 0:
+                prefetch_block(&self.index, &self.slab, wanted, i)
+            if i >= PyList_GET_SIZE(wanted):
+                raise RuntimeError("the list of keys became shorter while get_many was reading it")
+            value = self.hit(<object>PyList_GET_ITEM(wanted, i))
+            if value is MISSING:
+                value = default
+            Py_INCREF(value)
+            PyList_SET_ITEM(found, i, value)
+        PyObject_GC_Track(<PyObject*>found)
+        return found
+
+    def contains_many(self, keys):
+        """For each of ``keys`` whether it is there, as a list of bool."""
+        cdef list wanted = list(keys)
+        cdef Py_ssize_t i
+        cdef list found = []
+        for i in range(len(wanted)):
+            if i % BLOCK == 0:
+                prefetch_block(&self.index, &self.slab, wanted, i)
+            found.append(self.peek(wanted[i]) is not MISSING)
+        return found
+
+    def delete_many(self, keys):
+        """Take ``keys`` out. Returns how many were there."""
+        cdef Py_ssize_t n = 0
+        cdef list wanted = list(keys)
+        for key in wanted:
+            hash(key)
+            self.refuse(key)
+        for key in wanted:
+            n += self.discard(key)
+        return n
+
+    def set_many(self, items, *, ttl=None):
+        """Store every pair of a mapping or an iterable of pairs. Checked as a whole before any is stored."""
+        cdef list keys, values
+        cdef Write w
+        cdef Py_ssize_t i
+        if isinstance(items, Mapping) or hasattr(items, "keys"):
+            keys = list(items.keys())
+            values = list(items.values()) if hasattr(items, "values") else [items[key] for key in keys]
+        else:
+            keys = []
+            values = []
+            for pair in items:
+                try:
+                    key, value = pair
+                except (TypeError, ValueError):
+                    raise TypeError(f"set_many takes a mapping or pairs (key, value), not {pair!r}") from None
+                keys.append(key)
+                values.append(value)
+        self.check_all(keys, values, ttl)
+        for i in range(len(keys)):
+            self.prepare(&w, keys[i], values[i], ttl, (), False, None)
+            self.write(keys[i], values[i], &w)
+
+    cdef int check_all(self, list keys, list values, object ttl) except -1:
+        """Raise what writing these pairs would raise, before anything is written."""
+        cdef Write w
+        cdef uint32_t hash
+        cdef Py_ssize_t i
+        if len(keys) != len(values):
+            raise ValueError(f"there are {len(keys)} keys and {len(values)} values")
+        if self.closed:
+            raise ClosedError(f"{type(self).__name__} is closed: open it again before use")
+        if ttl is not None:
+            span_ns(ttl, "ttl")
+        for i in range(len(keys)):
+            key = keys[i]
+            if not PyUnicode_CheckExact(<PyObject*>key) or self.max_bytes:
+                self.find(key, &hash)
+                if self.max_bytes:
+                    self.prepare(&w, key, values[i], ttl, (), False, None)
+                    self.abandon(&w)
+                    self.afford(key, w.weight, 0, False, False)
+            self.refuse(key)
+        return 0
+
+    def get_packed(self, keys, *, out=None):
+        """The values under ``keys``, which must be bytes or str (as UTF-8), in one :class:`Packed`."""
+        from door43fast.native.packed import pack
+        keys = list(keys)
+        return pack(keys, self.get_many(keys, MISSING), MISSING, out)
+
+    def set_packed(self, keys, data, offsets):
+        """Store bytes ``data[offsets[i]:offsets[i+1]]`` under ``keys[i]``."""
+        from door43fast.native.packed import unpack
+        self.set_many(unpack(keys, data, offsets))
+
+    # -- transactions and computations, for door43fast.surface -----------------------------------------------
+
+    def _lookup(self, key):
+        """``(state, value)``: 0 missing, 1 fresh, 2 past its time but within its stale window."""
+        cdef uint32_t hash
+        cdef uint32_t ref
+        cdef Extra* x
+        value = self.hit(key)
+        if value is not MISSING:
+            return 1, value
+        ref = self.find(key, &hash) if self.special else 0
+        if ref and slab_flags(&self.slab, ref)[0] & STALE:
+            x = slab_extra(&self.slab, ref)[0]
+            if x.until > self.tick() and not self.tags.stale(x):
+                return 2, <object>slab_entry(&self.slab, ref).value
+        return 0, None
+
+    def _publish(self, Flight flight, key, value, ttl, stale):
+        """Store what a computation gave, unless the key was set or deleted meanwhile. Returns whether it did."""
+        cdef Write w
+        cdef uint32_t hash, ref
+        self.prepare(&w, key, value, ttl, (), False, stale)
+        try:
+            self.refuse(key)
+            ref = self.find(key, &hash)
+        except BaseException:
+            self.abandon(&w)
+            raise
+        if flight.voided or w.gone:
+            self.abandon(&w)
+            return False
+        self.put(key, hash, ref, value, &w)
+        self.settle()
+        return True
+
+    def _read(self, key):
+        """``(token, value)``; here both are the object itself, so a token holds while its value does."""
+        value = self.peek(key)
+        return value, value
+
+    def _snapshot(self):
+        return MemorySnapshot(self)
+
+    def _commit(self, dict reads, dict writes, ranges=()):
+        """Check that what was read is unchanged, then carry out all writes; ConflictError, and nothing, if not."""
+        cdef uint64_t version
+        cdef Write w
+        cdef list keys = [key for key, write in writes.items() if write is not None]
+        for key in keys:
+            value, ttl, tags, pin = writes[key]
+            self.refuse(key)
+            self.prepare(&w, key, value, ttl, tags, pin, None)
+            self.abandon(&w)
+            self.afford(key, w.weight, 0, False, False)
+        while True:
+            version = self.version
+            for key, token in reads.items():
+                if self.peek(key) is not token:
+                    raise ConflictError(f"key {key!r} was changed since the transaction read it: run it again")
+            for prefix, start, stop, pairs in ranges:
+                now = list(self.scan(prefix, start=start, stop=stop))
+                if len(now) != len(pairs) or any(
+                        a[0] != b[0] or a[1] is not b[1] for a, b in zip(now, pairs)):
+                    raise ConflictError(f"keys under {prefix!r} were changed since the transaction scanned them: "
+                                        "run it again")
+            if version == self.version:
+                break
+        for key, write in writes.items():
+            if write is None:
+                self.discard(key)
+            else:
+                value, ttl, tags, pin = write
+                self.prepare(&w, key, value, ttl, tags, pin, None)
+                self.write(key, value, &w)
+
+    # -- care ------------------------------------------------------------------------------------------------
+
+    def expire(self):
+        """Take out everything that is past its time. Returns how many."""
+        cdef uint64_t n
+        cdef uint32_t hash
+        self.find(0, &hash)     # raises when closed
+        n = self.reap(0xFFFFFFFF)
+        self.settle()
+        return n
+
+    def stats(self):
+        """Counts since the store was opened, and what it holds now. O(1)."""
+        if self.closed:
+            raise ClosedError(f"{type(self).__name__} is closed: open it again before use")
+        return {
+            "entries": self.count, "bytes": self.bytes if self.max_bytes else None,
+            "pinned": self.pinned, "hits": self.hits, "misses": self.misses, "sets": self.sets,
+            "deletes": self.deletes, "evictions": self.evictions, "expirations": self.expirations,
+            "bookkeeping_bytes": index_bytes(&self.index) + slab_bytes(&self.slab),
+            "max_entries": self.max_entries or None, "max_bytes": self.max_bytes or None,
+        }
+
+    def flush(self):
+        """Return when every listener has had what happened before this call."""
+        if self.closed:
+            raise ClosedError(f"{type(self).__name__} is closed: open it again before use")
+        if self.events is not None:
+            self.events.flush()
+
+    def verify(self):
+        """Check the table against itself: every entry is found by its key, and the counts agree."""
+        cdef uint32_t ref, found, hash
+        cdef uint64_t n = 0, weight = 0, pinned = 0
+        cdef Entry* e
+        cdef list errors = []
+        if self.closed:
+            raise ClosedError(f"{type(self).__name__} is closed: open it again before use")
+        for ref in range(1, self.slab.used):
+            e = slab_entry(&self.slab, ref)
+            if e.key == NULL:
+                continue
+            n += 1
+            if self.max_bytes:
+                weight += slab_weight(&self.slab, ref)[0]
+            if self.special and slab_flags(&self.slab, ref)[0] & PINNED:
+                pinned += 1
+            if (e.deadline != NEVER) != (self.wheel != NULL and wheel_holds(&self.slab, ref)):
+                errors.append(f"entry {ref} has a deadline and is not in the wheel, or the reverse")
+            key = <object>e.key
+            if type(key) in (str, int, bytes):      # comparing others would run the caller's code
+                found = self.find(key, &hash)
+                if found != ref or hash != slab_entry(&self.slab, ref).hash:
+                    errors.append(f"key {key!r} of entry {ref} is found at {found}")
+        for name, counted, kept in (("entries", n, self.count), ("bytes", weight, self.bytes),
+                                    ("pinned", pinned, self.pinned),
+                                    ("slots", self.index.now.count + self.index.old.count, self.count)):
+            if counted != kept:
+                errors.append(f"{name}: counted {counted}, kept {kept}")
+        return {"checked": n, "errors": errors}
+
+    def backup(self, path):
+        """A memory store has nothing on disk: UnsupportedError."""
+        raise UnsupportedError(f"a memory store cannot be backed up to {path!r}: open it over a directory, "
+                               "with door43fast.open(path)")
+
+    def close(self):
+        """Let go of everything. Calls after this raise ClosedError; a second close does nothing."""
+        if self.closed:
+            return
+        if self.flights:
+            self.void_flights()
+        self.closed = True
+        self.sorted_keys = None
+        self.empty()
+        self.settle()
+
+
+cdef class MemorySnapshot:
+    """What a transaction on a memory store reads through; it is checked at commit, so it need not hold anything."""
+    cdef MemoryEngine store
+
+    def __cinit__(self, MemoryEngine store):
+        self.store = store
+
+    def read(self, key):
+        return self.store._read(key)
+
+    def scan(self, prefix="", start=None, stop=None, reverse=False):
+        return iter([(key, value, value)
+                     for key, value in self.store.scan(prefix, start=start, stop=stop, reverse=reverse)])
+
+    def close(self):
+        """Nothing is held."""
+
+
+# The garbage collector must see the references in the slab, which Cython does not know of: without this a value
+# that leads back to its store would keep both for ever.
+ctypedef int (*clearproc)(PyObject*) noexcept
+cdef traverseproc inherited_traverse = (<PyTypeObject*>MemoryEngine).tp_traverse
+cdef clearproc inherited_clear = <clearproc>(<PyTypeObject*>MemoryEngine).tp_clear
+
+
+cdef int traverse(PyObject* self, visitproc visit, void* arg) noexcept:
+    cdef uint32_t ref
+    cdef Entry* e
+    cdef int stop
+    for ref in range(1, (<MemoryEngine>self).slab.used):
+        e = slab_entry(&(<MemoryEngine>self).slab, ref)
+        if e.key != NULL:
+            stop = visit(e.key, arg)
+            if stop:
+                return stop
+            stop = visit(e.value, arg)
+            if stop:
+                return stop
+    return inherited_traverse(self, visit, arg)
+
+
+cdef int clear(PyObject* self) noexcept:
+    (<MemoryEngine>self).empty()
+    return inherited_clear(self)
+
+
+(<PyTypeObject*>MemoryEngine).tp_traverse = <traverseproc>traverse
+(<PyTypeObject*>MemoryEngine).tp_clear = clear

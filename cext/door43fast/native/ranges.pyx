@@ -1,0 +1,156 @@
+"""The ordered methods of the memory engine: scans, keys, counts and clearing under a prefix.
+
+The table has no order of its own. The keys are sorted when a range is first asked for, and the sorted list is kept
+until the set of keys changes.
+"""
+
+from bisect import bisect_left
+
+from cpython.object cimport PyObject
+from cpython.unicode cimport PyUnicode_GET_LENGTH, PyUnicode_Tailmatch
+from libc.stdint cimport uint32_t, uint64_t
+
+from door43fast.native.core cimport BY_USER, OP_CLEAR
+from door43fast.native.records cimport MISSING, Records
+from door43fast.native.slab cimport Entry, slab_entry
+
+from door43fast.errors import ClosedError, UnsupportedError
+
+
+cdef class Ranges(Records):
+
+    cdef list live_keys(self):
+        """Every key that is there, in no order. Runs no Python code but the collector's."""
+        cdef list keys = []
+        cdef uint32_t ref
+        cdef Entry* e
+        if self.closed:
+            raise ClosedError(f"{type(self).__name__} is closed: open it again before use")
+        for ref in range(1, self.slab.used):
+            e = slab_entry(&self.slab, ref)
+            if e.key != NULL and self.live(e, ref):
+                keys.append(<object>e.key)
+        return keys
+
+    def __iter__(self):
+        return iter(self.live_keys())
+
+    cdef list ordered(self):
+        """All keys held, sorted; kept until the set of keys changes. Not to be changed by the caller."""
+        cdef list keys
+        cdef uint32_t ref
+        cdef uint64_t version
+        if self.closed:
+            raise ClosedError(f"{type(self).__name__} is closed: open it again before use")
+        if self.sorted_keys is not None and self.sorted_version == self.keys_version:
+            return self.sorted_keys
+        version = self.keys_version
+        keys = []
+        for ref in range(1, self.slab.used):
+            if slab_entry(&self.slab, ref).key != NULL:
+                key = <object>slab_entry(&self.slab, ref).key
+                if not isinstance(key, str):
+                    raise UnsupportedError(f"ranges need str keys, and this store holds {type(key).__name__} "
+                                           f"{key!r}: iterate over the store instead")
+                keys.append(key)
+        keys.sort()
+        self.sorted_keys = keys
+        self.sorted_version = version
+        return keys
+
+    cdef tuple bounds(self, object prefix, object start, object stop):
+        """The sorted keys, and the places in them between which a range lies."""
+        cdef list keys = self.ordered()
+        cdef Py_ssize_t low = 0
+        cdef Py_ssize_t high = len(keys)
+        for what in (prefix, start, stop):
+            if what is not None and not isinstance(what, str):
+                raise UnsupportedError(f"ranges need str keys: {what!r} is {type(what).__name__}")
+        if prefix:
+            low = bisect_left(keys, prefix)
+            after = after_prefix(prefix)
+            high = len(keys) if after is None else bisect_left(keys, after)
+        if start is not None:
+            low = max(low, bisect_left(keys, start))
+        if stop is not None:
+            high = min(high, bisect_left(keys, stop))
+        return keys, low, max(low, high)
+
+    def scan(self, prefix="", *, start=None, stop=None, reverse=False, limit=None):
+        """Yield ``(key, value)`` in the order of keys: those under ``prefix``, from ``start`` up to before ``stop``.
+
+        The keys are those that were there when the scan began; each value is read when its turn comes.
+        """
+        if limit is not None and (not isinstance(limit, int) or limit < 0):
+            raise ValueError(f"limit={limit!r} must be a whole number of 0 or more, or None")
+        return self.scan_keys(*self.bounds(prefix, start, stop), bool(reverse), -1 if limit is None else limit)
+
+    def scan_keys(self, list keys, Py_ssize_t low, Py_ssize_t high, bint reverse, Py_ssize_t limit):
+        cdef Py_ssize_t i
+        for i in range(low, high):
+            if limit == 0:
+                return
+            key = keys[low + high - 1 - i if reverse else i]
+            value = self.peek(key)
+            if value is not MISSING:
+                limit -= 1
+                yield key, value
+
+    def scan_packed(self, prefix="", chunk=65536):
+        """Yield ``(keys, values)`` in order, as two :class:`Packed` of up to ``chunk`` records each."""
+        from door43fast.native.packed import pack_pairs
+        return pack_pairs(self.scan(prefix), chunk)
+
+    def keys(self, prefix=""):
+        """Yield the keys under ``prefix`` in order; without one, and with keys that are not str, in no order."""
+        if prefix == "":
+            try:
+                keys, low, high = self.bounds("", None, None)
+            except UnsupportedError:
+                return iter(self)
+        else:
+            keys, low, high = self.bounds(prefix, None, None)
+        return (key for key in keys[low:high] if self.peek(key) is not MISSING)
+
+    def count(self, prefix=""):
+        """How many keys there are under ``prefix``."""
+        cdef Py_ssize_t n = 0
+        if prefix == "":
+            return len(self.live_keys())
+        keys, low, high = self.bounds(prefix, None, None)
+        for i in range(low, high):
+            n += self.peek(keys[i]) is not MISSING
+        return n
+
+    def clear(self, prefix=""):
+        """Take out everything, or what is under ``prefix``."""
+        cdef uint32_t ref
+        cdef Entry* e
+        if self.closed:
+            raise ClosedError(f"{type(self).__name__} is closed: open it again before use")
+        if not isinstance(prefix, str):
+            raise UnsupportedError(f"a prefix is a str, not {type(prefix).__name__}")
+        if self.flights:
+            self.void_flights()
+        if self.events is not None and self.events.active:
+            self.events.push(OP_CLEAR, BY_USER, <PyObject*>prefix, NULL)
+        if prefix == "":
+            self.empty()
+        else:
+            for ref in range(1, self.slab.used):
+                e = slab_entry(&self.slab, ref)
+                if e.key != NULL and isinstance(<object>e.key, str) and PyUnicode_Tailmatch(
+                        <object>e.key, prefix, 0, PyUnicode_GET_LENGTH(<object>e.key), -1):
+                    self.remove(ref, BY_USER, False)
+        self.settle()
+
+
+def after_prefix(str prefix):
+    """The least str that sorts after everything that begins with ``prefix``; None if there is none."""
+    cdef Py_UCS4 last
+    while prefix:
+        last = prefix[-1]
+        if last < 0x10FFFF:
+            return prefix[:-1] + chr(0xE000 if last == 0xD7FF else last + 1)
+        prefix = prefix[:-1]
+    return None

@@ -1,0 +1,30 @@
+"""Strict least-recently-used order: a ring through the entries, headed by reference 0."""
+
+from libc.stdint cimport uint32_t
+
+from door43fast.native.slab cimport Entry, Slab, slab_entry
+
+cdef inline void recency_remove(Slab* s, uint32_t ref) noexcept nogil:
+    cdef Entry* e = slab_entry(s, ref)
+    slab_entry(s, e.prev).next = e.next
+    slab_entry(s, e.next).prev = e.prev
+    e.prev = 0
+    e.next = 0
+
+cdef inline void recency_add(Slab* s, uint32_t ref) noexcept nogil:
+    """Make ``ref`` the most recent."""
+    cdef Entry* head = slab_entry(s, 0)
+    cdef Entry* e = slab_entry(s, ref)
+    e.prev = 0
+    e.next = head.next
+    slab_entry(s, head.next).prev = ref
+    head.next = ref
+
+cdef inline void recency_touch(Slab* s, uint32_t ref) noexcept nogil:
+    if slab_entry(s, 0).next != ref:
+        recency_remove(s, ref)
+        recency_add(s, ref)
+
+cdef inline uint32_t recency_oldest(Slab* s) noexcept nogil:
+    """The least recent, 0 if there is none."""
+    return slab_entry(s, 0).prev

@@ -1,0 +1,268 @@
+"""The single-key methods of the memory engine.
+
+Meanings are those of the contract in ``door43fast.contracts.Store``. Values are references: what was set is the
+very object that comes back. See ``table.pyx`` for the rule by which all of it survives re-entry.
+"""
+
+from cpython.object cimport Py_EQ, PyObject, PyObject_RichCompareBool
+from libc.stdint cimport int64_t, uint32_t, uint64_t
+
+from door43fast.native.clock cimport span_ns
+from door43fast.native.core cimport BY_EXPIRY, BY_USER
+from door43fast.native.recency cimport recency_touch
+from door43fast.native.slab cimport Entry, slab_entry, slab_flags
+from door43fast.native.table cimport ABSOLUTE, ASK, PINNED, Table, Write
+from door43fast.native.wheel cimport LONG, NEVER, TICK_BITS
+
+cdef enum:
+    REAP = 16           # entries that one write may reap or move in the wheel
+
+MISSING = object()      # tells a miss from a stored None
+
+
+cdef class Records(Table):
+
+    # hot
+    def get(self, key, default=None):
+        """The value under ``key``, or ``default``."""
+        value = self.hit(key)
+        return default if value is MISSING else value
+
+    # hot
+    cdef object hit(self, object key):
+        cdef uint32_t hash
+        cdef uint32_t ref = self.find(key, &hash)
+        cdef Entry* e
+        if ref:
+            e = slab_entry(&self.slab, ref)
+            if (e.deadline == NEVER and not self.special) or self.live(e, ref):
+                self.hits += 1
+                if self.ring and (not self.special or not slab_flags(&self.slab, ref)[0] & PINNED):
+                    recency_touch(&self.slab, ref)
+                if self.idle:
+                    self.slide(e, ref)
+                return <object>e.value
+        else:
+            self.refuse(key)
+        self.misses += 1
+        return MISSING
+
+    cdef object peek(self, object key):
+        """As ``hit``, but it leaves no trace."""
+        cdef uint32_t hash
+        cdef uint32_t ref = self.find(key, &hash)
+        if ref and self.live(slab_entry(&self.slab, ref), ref):
+            return <object>slab_entry(&self.slab, ref).value
+        self.refuse(key)
+        return MISSING
+
+    cdef int write(self, object key, object value, Write* w) except -1:
+        """Carry out a prepared write."""
+        cdef uint32_t hash, ref
+        try:
+            self.refuse(key)
+            ref = self.find(key, &hash)
+            if self.wheel != NULL and self.reap(REAP):
+                ref = self.find(key, &hash)
+        except BaseException:
+            self.abandon(w)
+            raise
+        if w.gone:
+            self.abandon(w)
+            if ref:
+                self.remove(ref, BY_EXPIRY, True)
+        else:
+            self.put(key, hash, ref, value, w)
+        self.void_flight_of(key)
+        return self.settle()
+
+    cdef int void_flight_of(self, object key) except -1:
+        if self.flights:
+            self.void_flight(key)
+        return 0
+
+    def set(self, key, value, *, ttl=None, tags=(), pin=False, durable=False):
+        """Store ``value`` under ``key``. ``durable`` asks for nothing here: memory is as durable as the process."""
+        cdef Write w
+        self.prepare(&w, key, value, ttl, tags, pin, None)
+        self.write(key, value, &w)
+
+    def __setitem__(self, key, value):
+        cdef Write w
+        self.prepare(&w, key, value, None, (), False, None)
+        self.write(key, value, &w)
+
+    def __getitem__(self, key):
+        value = self.hit(key)
+        if value is MISSING:
+            raise KeyError(key)
+        return value
+
+    def __delitem__(self, key):
+        if not self.discard(key):
+            raise KeyError(key)
+
+    def __contains__(self, key):
+        return self.peek(key) is not MISSING
+
+    def __len__(self):
+        return self.count
+
+    def delete(self, key):
+        """Take ``key`` out. Returns whether it was there."""
+        return self.discard(key)
+
+    cdef bint discard(self, object key) except -1:
+        cdef uint32_t hash
+        cdef uint32_t ref = self.find(key, &hash)
+        cdef bint live = False
+        if ref:
+            live = self.live(slab_entry(&self.slab, ref), ref)
+            self.remove(ref, BY_USER if live else BY_EXPIRY, True)
+            self.deletes += live
+        else:
+            self.refuse(key)
+        self.void_flight_of(key)
+        self.settle()
+        return live
+
+    def pop(self, key, default=MISSING):
+        """Take ``key`` out and return its value, or ``default``; without one a missing key is a KeyError."""
+        cdef uint32_t hash
+        cdef uint32_t ref = self.find(key, &hash)
+        value = default
+        if ref:
+            if self.live(slab_entry(&self.slab, ref), ref):
+                value = <object>slab_entry(&self.slab, ref).value
+                self.deletes += 1
+                self.remove(ref, BY_USER, True)
+            else:
+                self.remove(ref, BY_EXPIRY, True)
+        else:
+            self.refuse(key)
+        self.void_flight_of(key)
+        self.settle()
+        if value is MISSING:
+            raise KeyError(key)
+        return value
+
+    def touch(self, key, ttl):
+        """Give ``key`` a new time to live from now; None for none. Returns whether it was there."""
+        cdef uint32_t hash, ref
+        cdef int64_t span = -1 if ttl is None else span_ns(ttl, "ttl")
+        ref = self.find(key, &hash)
+        if not ref or not self.live(slab_entry(&self.slab, ref), ref):
+            self.refuse(key)
+            return False
+        if span == 0:
+            self.remove(ref, BY_EXPIRY, True)
+            self.void_flight_of(key)
+        else:
+            self.expire_at(ref, NEVER if span < 0 else self.due(span))
+            if self.idle:
+                slab_flags(&self.slab, ref)[0] |= ABSOLUTE
+        self.settle()
+        return True
+
+    def ttl(self, key):
+        """Seconds that ``key`` has left, None if it does not expire; KeyError if it is not there."""
+        cdef uint32_t hash
+        cdef uint32_t ref = self.find(key, &hash)
+        cdef Entry* e
+        if ref:
+            e = slab_entry(&self.slab, ref)
+            if self.live(e, ref):
+                if e.deadline == NEVER:
+                    return None
+                return ((self.soft_deadline(e, ref) << TICK_BITS) - <double>(self.clock.now() - self.birth)) / 1e9
+        self.refuse(key)
+        raise KeyError(key)
+
+    def add(self, key, value, *, ttl=None):
+        """Store ``value`` only if ``key`` is not there. Returns whether it was stored."""
+        cdef Write w
+        cdef uint32_t hash, ref
+        self.prepare(&w, key, value, ttl, (), False, None)
+        try:
+            self.refuse(key)
+            ref = self.find(key, &hash)
+        except BaseException:
+            self.abandon(&w)
+            raise
+        if ref and self.live(slab_entry(&self.slab, ref), ref):
+            self.abandon(&w)
+            return False
+        if w.gone:
+            self.abandon(&w)
+            if ref:
+                self.remove(ref, BY_EXPIRY, True)
+        else:
+            self.put(key, hash, ref, value, &w)
+        self.void_flight_of(key)
+        self.settle()
+        return True
+
+    def replace(self, key, expected, value):
+        """Store ``value`` only if ``key`` holds what equals ``expected``. Returns whether it was stored."""
+        cdef Write w
+        cdef uint32_t hash, ref
+        while True:
+            current = self.peek(key)
+            if current is MISSING or not PyObject_RichCompareBool(current, expected, Py_EQ):
+                return False
+            self.prepare(&w, key, value, None, (), False, None)
+            try:
+                ref = self.find(key, &hash)
+            except BaseException:
+                self.abandon(&w)
+                raise
+            # The comparison ran outside of everything: is what it compared still there?
+            if ref and <object>slab_entry(&self.slab, ref).value is current:
+                break
+            self.abandon(&w)
+        self.put(key, hash, ref, value, &w)
+        self.void_flight_of(key)
+        self.settle()
+        return True
+
+    def incr(self, key, by=1):
+        """Add ``by`` to the integer under ``key``, 0 where there is none. Returns the sum; keeps the expiry."""
+        cdef Write w
+        cdef uint32_t hash, ref
+        if type(by) is not int:
+            raise TypeError(f"by={by!r} must be an int")
+        while True:
+            current = self.peek(key)
+            if current is not MISSING and type(current) is not int:
+                raise TypeError(f"key {key!r} holds {type(current).__name__}, and incr works on int")
+            total = by if current is MISSING else current + by
+            self.prepare(&w, key, total, None, (), False, None)
+            try:
+                self.refuse(key)
+                ref = self.find(key, &hash)
+            except BaseException:
+                self.abandon(&w)
+                raise
+            if current is MISSING:
+                if not ref or not self.live(slab_entry(&self.slab, ref), ref):
+                    break
+            elif ref and <object>slab_entry(&self.slab, ref).value is current:
+                self.keep(ref, &w)
+                break
+            self.abandon(&w)
+        self.put(key, hash, ref, total, &w)
+        self.void_flight_of(key)
+        self.settle()
+        return total
+
+    cdef int keep(self, uint32_t ref, Write* w) except -1:
+        """Let a write leave the expiry and the pin of entry ``ref`` as they are. Its tags go."""
+        cdef Entry* e = slab_entry(&self.slab, ref)
+        w.deadline = self.soft_deadline(e, ref)
+        if self.special:
+            w.flags = <unsigned char>(w.flags & ~ABSOLUTE | slab_flags(&self.slab, ref)[0] & (PINNED | ABSOLUTE))
+        if w.deadline >= LONG and w.extra == NULL:
+            w.extra = self.tags.claim(())
+        if w.extra != NULL:
+            w.extra.deadline = w.deadline
+        return 0

@@ -1,0 +1,111 @@
+"""The table under a memory store: entries by hashed key, with recency, expiry, budgets, pins and tags."""
+
+from cpython.object cimport PyObject
+from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
+
+from door43fast.native.clock cimport Clock
+from door43fast.native.core cimport Core, Reason
+from door43fast.native.index cimport Index, Slots
+from door43fast.native.slab cimport FLAGS, Entry, Extra, Slab, slab_entry, slab_extra, slab_flags
+from door43fast.native.tags cimport TagTable
+from door43fast.native.wheel cimport LONG, NEVER, TICK_BITS, Wheel
+
+cdef extern from "d43_str.h" nogil:
+    Py_hash_t d43_str_hash(PyObject* s) noexcept
+    bint d43_str_equal(PyObject* a, PyObject* b) noexcept
+    int d43_str_fault(PyObject* s) noexcept
+
+cdef extern from "Python.h":
+    bint PyUnicode_CheckExact(PyObject* o) noexcept
+
+cdef enum:
+    PINNED = 1
+    TAGGED = 2          # its Extra holds tags
+    STALE = 4           # its Extra holds a stale window
+    ABSOLUTE = 8        # has a ttl of its own in a store with ``idle``
+
+cdef const uint32_t ASK = 0xFFFFFFFE    # no reference: the object protocol must be asked
+
+cdef struct Write:      # all that is known of a write before the table is touched
+    uint64_t deadline   # tick, NEVER for none
+    uint64_t until      # tick up to which it may be served stale, 0 for none
+    uint64_t weight
+    Extra* extra        # owned until ``put`` has taken it
+    uint8_t flags
+    bint gone           # ttl=0: expired at once
+
+cdef class Table(Core):
+    cdef Index index
+    cdef Slab slab
+    cdef Wheel* wheel
+    cdef TagTable tags
+    cdef Clock clock
+    cdef int64_t birth
+    cdef object weigher
+    cdef int64_t ttl_ns         # default time to live, -1 for none
+    cdef uint64_t idle          # ticks of sliding expiry, 0 for none
+    cdef uint64_t max_entries   # 0: no bound
+    cdef uint64_t max_bytes     # 0: no bound
+    cdef bint ring              # recency is kept
+    cdef bint special           # some entry has had flags
+    cdef uint64_t count
+    cdef uint64_t bytes
+    cdef uint64_t pinned
+    cdef uint64_t pinned_bytes
+    cdef uint64_t version       # raised by every change: what was found before may be gone
+    cdef uint64_t keys_version  # raised when the set of keys changes
+    cdef uint64_t hits, misses, sets, deletes, evictions, expirations
+    cdef PyObject** doomed      # references to let go of when the change is complete
+    cdef size_t doomed_count
+    cdef size_t doomed_room
+
+    cdef inline uint64_t tick(self) noexcept nogil:
+        cdef int64_t age = self.clock.now() - self.birth
+        return 0 if age < 0 else <uint64_t>age >> TICK_BITS
+
+    cdef inline uint64_t soft_deadline(self, Entry* e, uint32_t ref) noexcept nogil:
+        return slab_extra(&self.slab, ref)[0].deadline if e.deadline == LONG else e.deadline
+
+    cdef inline bint live(self, Entry* e, uint32_t ref) noexcept nogil:
+        if e.deadline != NEVER and self.soft_deadline(e, ref) <= self.tick():
+            return False
+        if self.special and slab_flags(&self.slab, ref)[0] & TAGGED:
+            return not self.tags.stale(slab_extra(&self.slab, ref)[0])
+        return True
+
+    # The entry of an exact str in one row of slots: a reference, 0, or ASK. Runs no Python code.
+    cdef inline uint32_t seek(self, Slots* t, PyObject* key, uint32_t hash) noexcept:
+        cdef uint32_t p = hash >> t.shift
+        cdef uint64_t v
+        cdef PyObject* stored
+        while True:
+            v = t.slot[p]
+            if v == 0:
+                return 0
+            if <uint32_t>(v >> 32) == hash:
+                stored = slab_entry(&self.slab, <uint32_t>v).key
+                if stored == key:
+                    return <uint32_t>v
+                if not PyUnicode_CheckExact(stored):
+                    return ASK
+                if d43_str_equal(stored, key):
+                    return <uint32_t>v
+            p = (p + 1) & t.mask
+
+    cdef uint32_t find(self, object key, uint32_t* hash) except? ASK
+    cdef uint32_t find_any(self, object key, uint32_t hash) except? ASK
+    cdef int refuse(self, object key) except -1
+    cdef void slide(self, Entry* e, uint32_t ref) noexcept
+    cdef int prepare(self, Write* w, object key, object value, object ttl, object tags, bint pin,
+                     object stale) except -1
+    cdef uint64_t due(self, int64_t span) noexcept
+    cdef int afford(self, object key, uint64_t weight, uint64_t old_weight, bint was_pinned, bint fresh) except -1
+    cdef int prepare_until(self, Write* w, object key, object value, int64_t deadline_ns) except -1
+    cdef void abandon(self, Write* w) noexcept
+    cdef int put(self, object key, uint32_t hash, uint32_t ref, object value, Write* w) except -1
+    cdef int expire_at(self, uint32_t ref, uint64_t deadline) except -1
+    cdef void remove(self, uint32_t ref, Reason reason, bint tell) noexcept
+    cdef uint64_t reap(self, uint32_t budget) noexcept
+    cdef void doom(self, PyObject* o) noexcept
+    cdef int settle(self) except -1
+    cdef int empty(self) except -1

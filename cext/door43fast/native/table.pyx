@@ -1,0 +1,439 @@
+"""The table under a memory store: entries by hashed key, with recency, expiry, budgets, pins and tags.
+
+The rule that keeps it whole: the GIL is its lock, and **no Python code runs in the middle of a change**. A method
+first does all that may run Python code (``__hash__``, the weigher, reading options), then finds the key
+(``__eq__``, after which the search begins anew if anything changed meanwhile), then changes the table without
+allocating a Python object, comparing or letting go of a reference, and last settles: the references that it no
+longer needs are dropped and listeners are told. Any of these may call back into the same table.
+"""
+
+from cpython.mem cimport PyMem_RawFree, PyMem_RawRealloc
+from cpython.object cimport Py_EQ, PyObject, PyObject_Hash, PyObject_RichCompareBool
+from cpython.ref cimport Py_DECREF, Py_INCREF, Py_XDECREF
+from libc.stdlib cimport calloc, free
+
+from door43fast.native.clock cimport span_ns
+from door43fast.native.core cimport BY_EVICTION, BY_EXPIRY, OP_DELETE, OP_SET, BY_USER
+from door43fast.native.hashing cimport mix
+from door43fast.native.index cimport index_close, index_open, index_remove, index_room, slots_put
+from door43fast.native.recency cimport recency_add, recency_oldest, recency_remove
+from door43fast.native.slab cimport (
+    EXTRAS, LINKS, WEIGHTS, slab_close, slab_give, slab_open, slab_take, slab_turn_on, slab_weight)
+from door43fast.native.tags cimport tag_names
+from door43fast.native.weigh cimport weigh
+from door43fast.native.wheel cimport wheel_arm, wheel_disarm, wheel_holds, wheel_open, wheel_turn
+
+from door43fast.errors import BudgetError, ClosedError
+
+cdef enum:
+    RETRIES = 1000      # searches begun anew because a key's __eq__ changed the table each time
+
+
+cdef class Table(Core):
+    def __cinit__(self, *_, **__):
+        self.ttl_ns = -1
+        self.tags = TagTable()
+        if not index_open(&self.index) or not slab_open(&self.slab):
+            raise MemoryError()
+
+    def __dealloc__(self):
+        cdef uint32_t ref
+        cdef Entry* e
+        for ref in range(1, self.slab.used):
+            e = slab_entry(&self.slab, ref)
+            Py_XDECREF(e.key)
+            Py_XDECREF(e.value)
+            if self.slab.on[EXTRAS]:
+                free(slab_extra(&self.slab, ref)[0])
+        while self.doomed_count:
+            self.doomed_count -= 1
+            Py_DECREF(<object>self.doomed[self.doomed_count])
+        PyMem_RawFree(self.doomed)
+        slab_close(&self.slab)
+        index_close(&self.index)
+        free(self.wheel)
+
+    # -- finding ---------------------------------------------------------------------------------------------
+
+    cdef uint32_t find(self, object key, uint32_t* hash) except? ASK:
+        """The reference of ``key``'s entry, 0 if there is none. Runs no Python code after the search has ended."""
+        cdef uint32_t ref
+        cdef Py_hash_t h
+        if self.closed:
+            raise ClosedError(f"{type(self).__name__} is closed: open it again before use")
+        if PyUnicode_CheckExact(<PyObject*>key):
+            h = d43_str_hash(<PyObject*>key)
+            if h == -1:
+                h = PyObject_Hash(key)
+            hash[0] = mix(h)
+            ref = self.seek(&self.index.now, <PyObject*>key, hash[0])
+            if ref == 0 and self.index.old.slot != NULL:
+                ref = self.seek(&self.index.old, <PyObject*>key, hash[0])
+            if ref != ASK:
+                return ref
+        else:
+            try:
+                h = PyObject_Hash(key)
+            except TypeError as error:
+                raise TypeError(f"a key must be hashable, and this {type(key).__name__} is not ({error}): "
+                                "use a str, a number, a tuple or a frozenset of such") from error
+            hash[0] = mix(h)
+        return self.find_any(key, hash[0])
+
+    cdef uint32_t find_any(self, object key, uint32_t hash) except? ASK:
+        cdef Slots* t
+        cdef PyObject* stored
+        cdef uint64_t version, v
+        cdef uint32_t p
+        cdef int equal, turn, row
+        for turn in range(RETRIES):
+            if self.closed:     # by the hash or the comparison
+                raise ClosedError(f"{type(self).__name__} was closed while a key was hashed or compared")
+            version = self.version
+            for row in range(2):
+                t = &self.index.now if row == 0 else &self.index.old
+                if t.slot == NULL:
+                    continue
+                p = hash >> t.shift
+                while True:
+                    v = t.slot[p]
+                    if v == 0:
+                        break
+                    if <uint32_t>(v >> 32) == hash:
+                        stored = slab_entry(&self.slab, <uint32_t>v).key
+                        if stored == <PyObject*>key:
+                            return <uint32_t>v
+                        Py_INCREF(<object>stored)
+                        try:
+                            equal = PyObject_RichCompareBool(<object>stored, key, Py_EQ)
+                        finally:
+                            Py_DECREF(<object>stored)   # may be the last one, and run Python code
+                        if self.version != version:
+                            break
+                        if equal:
+                            return <uint32_t>v
+                    p = (p + 1) & t.mask
+                if self.version != version:
+                    break
+            if self.version == version:
+                return 0
+        raise RuntimeError(f"the __eq__ of {type(key).__name__} changed the store in each of {RETRIES} searches")
+
+    cdef int refuse(self, object key) except -1:
+        """Raise for a str that no store takes as a key."""
+        cdef int fault
+        if PyUnicode_CheckExact(<PyObject*>key):
+            fault = d43_str_fault(<PyObject*>key)
+            if fault == 1:
+                raise ValueError("the empty str is not a key: give it at least one character")
+            if fault == 2:
+                raise ValueError(f"key {key!r} holds a lone surrogate and has no UTF-8 form: "
+                                 "decode it with errors='surrogateescape' undone, or use bytes keys")
+        return 0
+
+    cdef void slide(self, Entry* e, uint32_t ref) noexcept:
+        """Renew the deadline of an entry with sliding expiry. The wheel finds it early and arms it again."""
+        cdef uint64_t due
+        if e.deadline == NEVER or e.deadline == LONG or slab_flags(&self.slab, ref)[0] & ABSOLUTE:
+            return
+        due = self.tick() + self.idle + 1
+        if due < LONG:
+            e.deadline = <uint32_t>due
+
+    # -- writing ---------------------------------------------------------------------------------------------
+
+    cdef int prepare(self, Write* w, object key, object value, object ttl, object tags, bint pin,
+                     object stale) except -1:
+        """Read the options of a write. May run Python code; the caller abandons ``w`` if it does not ``put`` it."""
+        cdef int64_t span = self.ttl_ns
+        cdef tuple names = () if tags is None or (type(tags) is tuple and not tags) else tag_names(tags)
+        w.deadline = NEVER
+        w.until = 0
+        w.extra = NULL
+        w.weight = 0
+        w.gone = False
+        w.flags = PINNED if pin else 0
+        if ttl is not None:
+            span = span_ns(ttl, "ttl")
+            if self.idle:
+                w.flags |= ABSOLUTE
+        if span >= 0:
+            w.gone = span == 0
+            w.deadline = self.due(span)
+            if stale is not None:
+                w.until = self.due(span + span_ns(stale, "stale"))
+                w.flags |= STALE
+        elif self.idle:
+            w.deadline = self.tick() + self.idle + 1
+        if self.max_bytes:
+            w.weight = weigh(key, value, self.weigher)
+        if names:
+            w.flags |= TAGGED
+        if names or w.until or w.deadline >= LONG:
+            w.extra = self.tags.claim(names)
+            w.extra.deadline = w.deadline
+            w.extra.until = w.until
+        return 0
+
+    cdef int prepare_until(self, Write* w, object key, object value, int64_t deadline_ns) except -1:
+        """The same for a copy from a slower tier, whose deadline is known: nanoseconds of our clock, -1 for none."""
+        self.prepare(w, key, value, None, None, False, None)
+        if deadline_ns >= 0:
+            w.deadline = self.due(max(deadline_ns - self.clock.now(), 0))
+            if w.deadline >= LONG and w.extra == NULL:
+                w.extra = self.tags.claim(())
+            if w.extra != NULL:
+                w.extra.deadline = w.deadline
+        return 0
+
+    cdef uint64_t due(self, int64_t span) noexcept:
+        """The tick at which a span that begins now has passed: rounded up, so never early."""
+        cdef int64_t at = max(self.clock.now() - self.birth, 0) + span
+        return max(<uint64_t>(at + ((1 << TICK_BITS) - 1)) >> TICK_BITS, 1)
+
+    cdef void abandon(self, Write* w) noexcept:
+        if w.extra != NULL:
+            self.tags.release(w.extra)
+            w.extra = NULL
+
+    cdef int put(self, object key, uint32_t hash, uint32_t ref, object value, Write* w) except -1:
+        """Store ``value`` in entry ``ref``, or in a new one where it is 0, as ``find`` has just said.
+
+        Takes ``w.extra``, also when it raises. Raises before anything has changed, or not at all. Runs no Python
+        code; the caller settles afterwards.
+        """
+        cdef Slab* s = &self.slab
+        cdef Entry* e
+        cdef uint64_t old_weight = 0
+        cdef bint was_pinned = False
+        cdef bint pin = (w.flags & PINNED) != 0
+        cdef bint fresh = ref == 0
+        try:
+            if w.flags and not slab_turn_on(s, FLAGS):
+                raise MemoryError()
+            if w.extra != NULL and not slab_turn_on(s, EXTRAS):
+                raise MemoryError()
+            if w.deadline != NEVER:
+                if not slab_turn_on(s, LINKS):
+                    raise MemoryError()
+                if self.wheel == NULL:
+                    self.wheel = wheel_open(self.tick())
+                    if self.wheel == NULL:
+                        raise MemoryError()
+            if not fresh:
+                was_pinned = self.special and (slab_flags(s, ref)[0] & PINNED) != 0
+                if self.max_bytes:
+                    old_weight = slab_weight(s, ref)[0]
+            self.afford(key, w.weight, old_weight, was_pinned, fresh)
+            if fresh:
+                if not index_room(&self.index):
+                    raise MemoryError()
+                if self.max_entries and self.count >= self.max_entries:
+                    self.remove(recency_oldest(s), BY_EVICTION, True)
+                ref = slab_take(s)
+                if ref == 0:
+                    raise MemoryError()
+        except BaseException:
+            self.abandon(w)
+            raise
+        self.special = self.special or w.flags != 0
+        self.version += 1
+        self.sets += 1
+        e = slab_entry(s, ref)
+        if fresh:
+            e.key = <PyObject*>key
+            Py_INCREF(key)
+            e.hash = hash
+            slots_put(&self.index.now, hash, ref)
+            self.count += 1
+            self.keys_version += 1
+        else:
+            self.doom(e.value)
+            if s.on[LINKS] and wheel_holds(s, ref):
+                wheel_disarm(self.wheel, s, ref)
+            if s.on[EXTRAS] and slab_extra(s, ref)[0] != NULL:
+                self.tags.release(slab_extra(s, ref)[0])
+                slab_extra(s, ref)[0] = NULL
+            if self.ring and not was_pinned:
+                recency_remove(s, ref)
+            if was_pinned:
+                self.pinned -= 1
+                self.pinned_bytes -= old_weight
+        e.value = <PyObject*>value
+        Py_INCREF(value)
+        if s.on[FLAGS]:
+            slab_flags(s, ref)[0] = w.flags
+        if w.extra != NULL:
+            slab_extra(s, ref)[0] = w.extra
+            w.extra = NULL
+        e.deadline = <uint32_t>w.deadline if w.deadline < LONG else LONG
+        if w.deadline != NEVER:
+            wheel_arm(self.wheel, s, ref, w.deadline)
+        if pin:
+            self.pinned += 1
+            self.pinned_bytes += w.weight
+        elif self.ring:
+            recency_add(s, ref)
+        if self.max_bytes:
+            slab_weight(s, ref)[0] = w.weight
+            self.bytes += w.weight - old_weight
+            while self.bytes > self.max_bytes:
+                self.remove(recency_oldest(s), BY_EVICTION, True)
+        if self.events is not None and self.events.active:
+            self.events.push(OP_SET, BY_USER, <PyObject*>key, <PyObject*>value)
+        return 0
+
+    cdef int afford(self, object key, uint64_t weight, uint64_t old_weight, bint was_pinned, bint fresh) except -1:
+        """Raise if the budgets cannot hold the write, whatever is evicted for it."""
+        cdef uint64_t fixed
+        if self.max_bytes:
+            fixed = self.pinned_bytes - (old_weight if was_pinned else 0) if self.ring else self.bytes - old_weight
+            if weight > self.max_bytes:
+                raise BudgetError(f"the value under key {key!r} weighs {weight} bytes and max_bytes is "
+                                  f"{self.max_bytes}: raise max_bytes, or do not cache it")
+            if fixed + weight > self.max_bytes:
+                raise BudgetError(f"no room for {weight} bytes under key {key!r}: {fixed} of {self.max_bytes} bytes "
+                                  "are held by entries that may not be evicted; unpin or delete some")
+        if self.max_entries and fresh and self.count >= self.max_entries and (
+                not self.ring or recency_oldest(&self.slab) == 0):
+            raise BudgetError(f"no room for key {key!r}: all {self.count} entries are pinned or the policy is "
+                              "'none'; unpin or delete some, or raise max_entries")
+        return 0
+
+    cdef int expire_at(self, uint32_t ref, uint64_t deadline) except -1:
+        """Give an entry another deadline, NEVER for none."""
+        cdef Slab* s = &self.slab
+        cdef Entry* e = slab_entry(s, ref)
+        cdef Extra* x
+        if deadline != NEVER:
+            if not slab_turn_on(s, LINKS) or (deadline >= LONG and not slab_turn_on(s, EXTRAS)):
+                raise MemoryError()
+            if self.wheel == NULL:
+                self.wheel = wheel_open(self.tick())
+                if self.wheel == NULL:
+                    raise MemoryError()
+            if deadline >= LONG and slab_extra(s, ref)[0] == NULL:
+                slab_extra(s, ref)[0] = self.tags.claim(())
+        if s.on[EXTRAS]:
+            x = slab_extra(s, ref)[0]
+            if x != NULL:
+                x.deadline = deadline
+                x.until = 0
+                if s.on[FLAGS]:
+                    slab_flags(s, ref)[0] &= <uint8_t>(0xFF ^ STALE)
+        if s.on[LINKS] and wheel_holds(s, ref):
+            wheel_disarm(self.wheel, s, ref)
+        e.deadline = <uint32_t>deadline if deadline < LONG else LONG
+        if deadline != NEVER:
+            wheel_arm(self.wheel, s, ref, deadline)
+        self.version += 1
+        return 0
+
+    # -- removing --------------------------------------------------------------------------------------------
+
+    cdef void remove(self, uint32_t ref, Reason reason, bint tell) noexcept:
+        """Take an entry out. Runs no Python code; its key and value are let go of when the caller settles."""
+        cdef Slab* s = &self.slab
+        cdef Entry* e = slab_entry(s, ref)
+        cdef bint pin = self.special and (slab_flags(s, ref)[0] & PINNED) != 0
+        cdef uint64_t weight = 0
+        index_remove(&self.index, e.hash, ref)
+        if s.on[LINKS] and wheel_holds(s, ref):
+            wheel_disarm(self.wheel, s, ref)
+        if s.on[EXTRAS] and slab_extra(s, ref)[0] != NULL:
+            self.tags.release(slab_extra(s, ref)[0])
+            slab_extra(s, ref)[0] = NULL
+        if self.max_bytes:
+            weight = slab_weight(s, ref)[0]
+            self.bytes -= weight
+        if pin:
+            self.pinned -= 1
+            self.pinned_bytes -= weight
+        elif self.ring:
+            recency_remove(s, ref)
+        if tell and self.events is not None and self.events.active:
+            self.events.push(OP_DELETE, reason, e.key, e.value)
+        if reason == BY_EVICTION:
+            self.evictions += 1
+        elif reason == BY_EXPIRY:
+            self.expirations += 1
+        self.doom(e.key)
+        self.doom(e.value)
+        slab_give(s, ref)
+        self.count -= 1
+        self.version += 1
+        self.keys_version += 1
+
+    cdef uint64_t reap(self, uint32_t budget) noexcept:
+        """Let the wheel turn, and take out what is due. Returns how many; runs no Python code."""
+        cdef uint64_t now, due, n = 0
+        cdef uint32_t ref
+        cdef Entry* e
+        if self.wheel == NULL:
+            return 0
+        now = self.tick()
+        while True:
+            ref = wheel_turn(self.wheel, &self.slab, now, &budget)
+            if ref == 0:
+                return n
+            e = slab_entry(&self.slab, ref)
+            due = self.soft_deadline(e, ref)
+            if self.special and slab_flags(&self.slab, ref)[0] & STALE:
+                due = slab_extra(&self.slab, ref)[0].until
+            if due > now:
+                wheel_arm(self.wheel, &self.slab, ref, due)
+            else:
+                self.remove(ref, BY_EXPIRY, True)
+                n += 1
+
+    cdef void doom(self, PyObject* o) noexcept:
+        cdef PyObject** grown
+        if self.doomed_count == self.doomed_room:
+            grown = <PyObject**>PyMem_RawRealloc(self.doomed, (self.doomed_room * 2 + 16) * sizeof(void*))
+            if grown == NULL:
+                return      # out of memory: a reference that is never dropped harms less than one dropped now
+            self.doomed = grown
+            self.doomed_room = self.doomed_room * 2 + 16
+        self.doomed[self.doomed_count] = o
+        self.doomed_count += 1
+
+    cdef int settle(self) except -1:
+        """The last act of every change: let go of references and tell the listeners. Runs Python code."""
+        while self.doomed_count:
+            self.doomed_count -= 1
+            Py_DECREF(<object>self.doomed[self.doomed_count])
+        if self.events is not None:
+            self.events.drain()
+        return 0
+
+    cdef int empty(self) except -1:
+        """Take out everything at once. The caller tells the listeners."""
+        cdef Slab slab = self.slab
+        cdef Index index = self.index
+        cdef uint32_t ref
+        cdef Entry* e
+        if not slab_open(&self.slab) or not index_open(&self.index):
+            self.slab = slab
+            self.index = index
+            raise MemoryError()
+        if self.max_bytes and not slab_turn_on(&self.slab, WEIGHTS):
+            raise MemoryError()
+        if self.idle and not slab_turn_on(&self.slab, FLAGS):
+            raise MemoryError()
+        free(self.wheel)
+        self.wheel = NULL
+        self.special = self.idle != 0
+        self.count = self.bytes = self.pinned = self.pinned_bytes = 0
+        self.version += 1
+        self.keys_version += 1
+        if slab.on[EXTRAS]:
+            for ref in range(1, slab.used):
+                if slab_extra(&slab, ref)[0] != NULL:
+                    self.tags.release(slab_extra(&slab, ref)[0])
+        index_close(&index)
+        for ref in range(1, slab.used):     # from here on Python code runs, on what nobody can reach any more
+            e = slab_entry(&slab, ref)
+            Py_XDECREF(e.key)
+            Py_XDECREF(e.value)
+        slab_close(&slab)
+        return 0

@@ -1,0 +1,90 @@
+"""The tags of a memory table: each has a generation, which its entries remember from when they were set.
+
+Raising the generation makes every entry that carries the tag stale at once, in O(1). A tag that no entry carries
+any more is forgotten, so tags do not pile up.
+"""
+
+from libc.stdlib cimport calloc, free, realloc
+
+
+cdef tuple tag_names(object tags):
+    """The tags of a call as exact str, each once; anything else is refused."""
+    if isinstance(tags, str):
+        raise TypeError(f"tags={tags!r} is one str: give a list or tuple of tags, such as tags=({tags!r},)")
+    cdef list names = []
+    for tag in tags:
+        if not isinstance(tag, str):
+            raise TypeError(f"a tag is a str, not {type(tag).__name__}: {tag!r}")
+        tag = str.__str__(tag)
+        if tag not in names:
+            names.append(tag)
+    return tuple(names)
+
+
+cdef class TagTable:
+    def __cinit__(self):
+        self.numbers = {}
+        self.names = []
+        self.free_numbers = []
+
+    def __dealloc__(self):
+        free(self.cells)
+
+    cdef Extra* claim(self, tuple tags) except NULL:
+        """An Extra that carries ``tags`` at their present generations. The caller owns it; see ``release``."""
+        cdef Extra* x = <Extra*>calloc(1, sizeof(Extra) + len(tags) * sizeof(x.tag[0]))
+        cdef TagCell* grown
+        cdef uint32_t number, size
+        if x == NULL:
+            raise MemoryError()
+        try:
+            for tag in tags:
+                found = self.numbers.get(tag)
+                if found is None:
+                    if self.free_numbers:
+                        number = self.free_numbers[-1]
+                        self.names[number] = tag
+                    else:
+                        number = <uint32_t>len(self.names)
+                        if number == self.capacity:
+                            size = max(self.capacity * 2, 16)
+                            grown = <TagCell*>realloc(self.cells, size * sizeof(TagCell))
+                            if grown == NULL:
+                                raise MemoryError()
+                            self.cells = grown
+                            self.capacity = size
+                        self.names.append(tag)
+                        self.free_numbers.append(number)
+                        self.cells[number].generation = 0
+                        self.cells[number].uses = 0
+                    self.numbers[tag] = number
+                    self.free_numbers.pop()
+                else:
+                    number = found
+                self.cells[number].uses += 1
+                x.tag[x.tags].tag = number
+                x.tag[x.tags].generation = self.cells[number].generation
+                x.tags += 1
+        except BaseException:
+            self.release(x)
+            raise
+        return x
+
+    cdef void release(self, Extra* x) noexcept:
+        """Let go of an Extra and of its tags. Touches only our own dict and lists of exact str and int."""
+        cdef uint32_t i, number
+        for i in range(x.tags):
+            number = x.tag[i].tag
+            self.cells[number].uses -= 1
+            if not self.cells[number].uses:
+                # The generation stays with the cell and only rises, so no older entry can match it again.
+                del self.numbers[self.names[number]]
+                self.names[number] = None
+                self.free_numbers.append(number)
+        free(x)
+
+    cdef bint invalidate(self, str tag) except -1:
+        number = self.numbers.get(tag)
+        if number is not None:
+            self.cells[<uint32_t>number].generation += 1
+        return number is not None

@@ -1,0 +1,67 @@
+"""What a key and its value weigh in a budget of bytes: the memory that they really hold."""
+
+import sys
+
+from cpython.object cimport PyObject
+
+from door43fast.errors import BudgetError
+
+cdef extern from "d43_str.h" nogil:
+    Py_ssize_t d43_str_size(PyObject* s) noexcept
+
+
+cdef int64_t rounded(int64_t n) noexcept:
+    """As the allocator rounds it: to 16 bytes, with a header of 16 beyond 512."""
+    n = (n + 15) & ~15
+    return n + 16 if n > 512 else n
+
+
+cdef int64_t held_by(object x) except? -1:
+    """Bytes that ``x`` holds, -1 where that cannot be told from its type."""
+    cdef int64_t total, one
+    kind = type(x)
+    if kind is bytes:
+        return rounded(33 + len(<bytes>x))
+    if kind is str:
+        return rounded(d43_str_size(<PyObject*>x))
+    if x is None or kind is bool:
+        return 0
+    if kind is int or kind is float or kind is complex or kind is bytearray:
+        return rounded(sys.getsizeof(x))
+    if kind is tuple:
+        total = rounded(sys.getsizeof(x))
+        for item in <tuple>x:
+            one = held_by(item)
+            if one < 0:
+                return -1
+            total += one
+        return total
+    numpy = sys.modules.get("numpy")    # an array can only be at hand where NumPy was imported
+    if numpy is not None and kind is numpy.ndarray and not x.dtype.hasobject:
+        return rounded(sys.getsizeof(x) if x.base is None else 128 + x.nbytes)
+    if numpy is not None and isinstance(x, numpy.generic) and not x.dtype.hasobject:
+        return rounded(sys.getsizeof(x))
+    return -1
+
+
+cdef int64_t weigh(object key, object value, object weigher) except -1:
+    """The weight of an entry, by the caller's ``weigher`` where there is one, else by what the objects hold.
+
+    Raises ``BudgetError`` where the types do not tell and no weigher was given. May run Python code.
+    """
+    cdef int64_t k, v
+    if weigher is not None:
+        weight = weigher(key, value)
+        if not isinstance(weight, int) or weight < 0 or weight >= <int64_t>1 << 62:
+            raise ValueError(f"weigher gave {weight!r} for key {key!r}: it must give a whole number of bytes, "
+                             "0 or more")
+        return weight
+    k = held_by(key)
+    if k < 0:
+        raise BudgetError(f"max_bytes cannot weigh the key {key!r} of type {type(key).__name__}: "
+                          "open the store with weigher=")
+    v = held_by(value)
+    if v < 0:
+        raise BudgetError(f"max_bytes cannot weigh the value of type {type(value).__name__} under key {key!r}: "
+                          "open the store with weigher=, or store bytes, str, numbers or arrays")
+    return k + v + BOOKKEEPING
