@@ -21,6 +21,7 @@ EXTENSIONS = {
     "tags": (),
     "weigh": (),
     "table": (),
+    "writes": (),
     "records": (),
     "ranges": (),
     "memory": (),

@@ -7,7 +7,7 @@ very object that comes back. See ``table.pyx`` for the rule by which all of it s
 from collections.abc import Mapping
 
 from cpython.list cimport PyList_GET_ITEM, PyList_GET_SIZE, PyList_New, PyList_SET_ITEM
-from cpython.object cimport PyObject, PyTypeObject, traverseproc, visitproc
+from cpython.object cimport PyObject, PyTypeObject, inquiry, traverseproc, visitproc
 from cpython.ref cimport Py_INCREF
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 
@@ -19,7 +19,8 @@ from door43fast.native.ranges cimport Ranges
 from door43fast.native.records cimport MISSING
 from door43fast.native.slab cimport (
     EXTRAS, FLAGS, WEIGHTS, Entry, Extra, slab_bytes, slab_entry, slab_extra, slab_flags, slab_turn_on, slab_weight)
-from door43fast.native.table cimport PINNED, STALE, PyUnicode_CheckExact, Write
+from door43fast.native.table cimport PINNED, STALE, PyUnicode_CheckExact
+from door43fast.native.writes cimport Write
 from door43fast.native.wheel cimport NEVER, TICK_BITS, wheel_holds
 
 from door43fast.contracts import Capabilities
@@ -394,4 +395,4 @@ cdef int clear(PyObject* self) noexcept:
 
 
 (<PyTypeObject*>MemoryEngine).tp_traverse = <traverseproc>traverse
-(<PyTypeObject*>MemoryEngine).tp_clear = clear
+(<PyTypeObject*>MemoryEngine).tp_clear = <inquiry><void*>clear

@@ -147,9 +147,9 @@ cdef class Ranges(Records):
 
 def after_prefix(str prefix):
     """The least str that sorts after everything that begins with ``prefix``; None if there is none."""
-    cdef Py_UCS4 last
+    cdef long last
     while prefix:
-        last = prefix[-1]
+        last = ord(prefix[-1])
         if last < 0x10FFFF:
             return prefix[:-1] + chr(0xE000 if last == 0xD7FF else last + 1)
         prefix = prefix[:-1]

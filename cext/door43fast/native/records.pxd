@@ -2,9 +2,9 @@
 
 from libc.stdint cimport uint32_t
 
-from door43fast.native.table cimport Table, Write
+from door43fast.native.writes cimport Write, Writes
 
-cdef class Records(Table):
+cdef class Records(Writes):
     # The value under a key, MISSING if there is none; ``hit`` counts as a get, ``peek`` leaves no trace.
     cdef object hit(self, object key)
     cdef object peek(self, object key)

@@ -11,16 +11,19 @@ from door43fast.native.clock cimport span_ns
 from door43fast.native.core cimport BY_EXPIRY, BY_USER
 from door43fast.native.recency cimport recency_touch
 from door43fast.native.slab cimport Entry, slab_entry, slab_flags
-from door43fast.native.table cimport ABSOLUTE, ASK, PINNED, Table, Write
+from door43fast.native.table cimport ABSOLUTE, PINNED
+from door43fast.native.writes cimport Write, Writes
 from door43fast.native.wheel cimport LONG, NEVER, TICK_BITS
+
+from door43fast import contracts
 
 cdef enum:
     REAP = 16           # entries that one write may reap or move in the wheel
 
-MISSING = object()      # tells a miss from a stored None
+MISSING = contracts.MISSING
 
 
-cdef class Records(Table):
+cdef class Records(Writes):
 
     # hot
     def get(self, key, default=None):

@@ -24,15 +24,11 @@ cdef enum:
     STALE = 4           # its Extra holds a stale window
     ABSOLUTE = 8        # has a ttl of its own in a store with ``idle``
 
-cdef const uint32_t ASK = 0xFFFFFFFE    # no reference: the object protocol must be asked
-
-cdef struct Write:      # all that is known of a write before the table is touched
-    uint64_t deadline   # tick, NEVER for none
-    uint64_t until      # tick up to which it may be served stale, 0 for none
-    uint64_t weight
-    Extra* extra        # owned until ``put`` has taken it
-    uint8_t flags
-    bint gone           # ttl=0: expired at once
+cdef extern from *:
+    """
+    #define D43_ASK 0xFFFFFFFEu
+    """
+    const uint32_t ASK "D43_ASK"        # no reference: the object protocol must be asked
 
 cdef class Table(Core):
     cdef Index index
@@ -92,18 +88,9 @@ cdef class Table(Core):
                     return <uint32_t>v
             p = (p + 1) & t.mask
 
-    cdef uint32_t find(self, object key, uint32_t* hash) except? ASK
-    cdef uint32_t find_any(self, object key, uint32_t hash) except? ASK
+    cdef uint32_t find(self, object key, uint32_t* hash) except? 0xFFFFFFFE
+    cdef uint32_t find_any(self, object key, uint32_t hash) except? 0xFFFFFFFE
     cdef int refuse(self, object key) except -1
-    cdef void slide(self, Entry* e, uint32_t ref) noexcept
-    cdef int prepare(self, Write* w, object key, object value, object ttl, object tags, bint pin,
-                     object stale) except -1
-    cdef uint64_t due(self, int64_t span) noexcept
-    cdef int afford(self, object key, uint64_t weight, uint64_t old_weight, bint was_pinned, bint fresh) except -1
-    cdef int prepare_until(self, Write* w, object key, object value, int64_t deadline_ns) except -1
-    cdef void abandon(self, Write* w) noexcept
-    cdef int put(self, object key, uint32_t hash, uint32_t ref, object value, Write* w) except -1
-    cdef int expire_at(self, uint32_t ref, uint64_t deadline) except -1
     cdef void remove(self, uint32_t ref, Reason reason, bint tell) noexcept
     cdef uint64_t reap(self, uint32_t budget) noexcept
     cdef void doom(self, PyObject* o) noexcept

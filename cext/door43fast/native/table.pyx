@@ -10,20 +10,17 @@ longer needs are dropped and listeners are told. Any of these may call back into
 from cpython.mem cimport PyMem_RawFree, PyMem_RawRealloc
 from cpython.object cimport Py_EQ, PyObject, PyObject_Hash, PyObject_RichCompareBool
 from cpython.ref cimport Py_DECREF, Py_INCREF, Py_XDECREF
-from libc.stdlib cimport calloc, free
+from libc.stdlib cimport free
 
-from door43fast.native.clock cimport span_ns
-from door43fast.native.core cimport BY_EVICTION, BY_EXPIRY, OP_DELETE, OP_SET, BY_USER
+from door43fast.native.core cimport BY_EVICTION, BY_EXPIRY, OP_DELETE
 from door43fast.native.hashing cimport mix
-from door43fast.native.index cimport index_close, index_open, index_remove, index_room, slots_put
-from door43fast.native.recency cimport recency_add, recency_oldest, recency_remove
+from door43fast.native.index cimport index_close, index_open, index_remove
+from door43fast.native.recency cimport recency_remove
 from door43fast.native.slab cimport (
-    EXTRAS, LINKS, WEIGHTS, slab_close, slab_give, slab_open, slab_take, slab_turn_on, slab_weight)
-from door43fast.native.tags cimport tag_names
-from door43fast.native.weigh cimport weigh
-from door43fast.native.wheel cimport wheel_arm, wheel_disarm, wheel_holds, wheel_open, wheel_turn
+    EXTRAS, LINKS, WEIGHTS, slab_close, slab_give, slab_open, slab_turn_on, slab_weight)
+from door43fast.native.wheel cimport wheel_arm, wheel_disarm, wheel_holds, wheel_turn
 
-from door43fast.errors import BudgetError, ClosedError
+from door43fast.errors import ClosedError
 
 cdef enum:
     RETRIES = 1000      # searches begun anew because a key's __eq__ changed the table each time
@@ -55,7 +52,7 @@ cdef class Table(Core):
 
     # -- finding ---------------------------------------------------------------------------------------------
 
-    cdef uint32_t find(self, object key, uint32_t* hash) except? ASK:
+    cdef uint32_t find(self, object key, uint32_t* hash) except? 0xFFFFFFFE:
         """The reference of ``key``'s entry, 0 if there is none. Runs no Python code after the search has ended."""
         cdef uint32_t ref
         cdef Py_hash_t h
@@ -80,7 +77,7 @@ cdef class Table(Core):
             hash[0] = mix(h)
         return self.find_any(key, hash[0])
 
-    cdef uint32_t find_any(self, object key, uint32_t hash) except? ASK:
+    cdef uint32_t find_any(self, object key, uint32_t hash) except? 0xFFFFFFFE:
         cdef Slots* t
         cdef PyObject* stored
         cdef uint64_t version, v
@@ -129,204 +126,6 @@ cdef class Table(Core):
             if fault == 2:
                 raise ValueError(f"key {key!r} holds a lone surrogate and has no UTF-8 form: "
                                  "decode it with errors='surrogateescape' undone, or use bytes keys")
-        return 0
-
-    cdef void slide(self, Entry* e, uint32_t ref) noexcept:
-        """Renew the deadline of an entry with sliding expiry. The wheel finds it early and arms it again."""
-        cdef uint64_t due
-        if e.deadline == NEVER or e.deadline == LONG or slab_flags(&self.slab, ref)[0] & ABSOLUTE:
-            return
-        due = self.tick() + self.idle + 1
-        if due < LONG:
-            e.deadline = <uint32_t>due
-
-    # -- writing ---------------------------------------------------------------------------------------------
-
-    cdef int prepare(self, Write* w, object key, object value, object ttl, object tags, bint pin,
-                     object stale) except -1:
-        """Read the options of a write. May run Python code; the caller abandons ``w`` if it does not ``put`` it."""
-        cdef int64_t span = self.ttl_ns
-        cdef tuple names = () if tags is None or (type(tags) is tuple and not tags) else tag_names(tags)
-        w.deadline = NEVER
-        w.until = 0
-        w.extra = NULL
-        w.weight = 0
-        w.gone = False
-        w.flags = PINNED if pin else 0
-        if ttl is not None:
-            span = span_ns(ttl, "ttl")
-            if self.idle:
-                w.flags |= ABSOLUTE
-        if span >= 0:
-            w.gone = span == 0
-            w.deadline = self.due(span)
-            if stale is not None:
-                w.until = self.due(span + span_ns(stale, "stale"))
-                w.flags |= STALE
-        elif self.idle:
-            w.deadline = self.tick() + self.idle + 1
-        if self.max_bytes:
-            w.weight = weigh(key, value, self.weigher)
-        if names:
-            w.flags |= TAGGED
-        if names or w.until or w.deadline >= LONG:
-            w.extra = self.tags.claim(names)
-            w.extra.deadline = w.deadline
-            w.extra.until = w.until
-        return 0
-
-    cdef int prepare_until(self, Write* w, object key, object value, int64_t deadline_ns) except -1:
-        """The same for a copy from a slower tier, whose deadline is known: nanoseconds of our clock, -1 for none."""
-        self.prepare(w, key, value, None, None, False, None)
-        if deadline_ns >= 0:
-            w.deadline = self.due(max(deadline_ns - self.clock.now(), 0))
-            if w.deadline >= LONG and w.extra == NULL:
-                w.extra = self.tags.claim(())
-            if w.extra != NULL:
-                w.extra.deadline = w.deadline
-        return 0
-
-    cdef uint64_t due(self, int64_t span) noexcept:
-        """The tick at which a span that begins now has passed: rounded up, so never early."""
-        cdef int64_t at = max(self.clock.now() - self.birth, 0) + span
-        return max(<uint64_t>(at + ((1 << TICK_BITS) - 1)) >> TICK_BITS, 1)
-
-    cdef void abandon(self, Write* w) noexcept:
-        if w.extra != NULL:
-            self.tags.release(w.extra)
-            w.extra = NULL
-
-    cdef int put(self, object key, uint32_t hash, uint32_t ref, object value, Write* w) except -1:
-        """Store ``value`` in entry ``ref``, or in a new one where it is 0, as ``find`` has just said.
-
-        Takes ``w.extra``, also when it raises. Raises before anything has changed, or not at all. Runs no Python
-        code; the caller settles afterwards.
-        """
-        cdef Slab* s = &self.slab
-        cdef Entry* e
-        cdef uint64_t old_weight = 0
-        cdef bint was_pinned = False
-        cdef bint pin = (w.flags & PINNED) != 0
-        cdef bint fresh = ref == 0
-        try:
-            if w.flags and not slab_turn_on(s, FLAGS):
-                raise MemoryError()
-            if w.extra != NULL and not slab_turn_on(s, EXTRAS):
-                raise MemoryError()
-            if w.deadline != NEVER:
-                if not slab_turn_on(s, LINKS):
-                    raise MemoryError()
-                if self.wheel == NULL:
-                    self.wheel = wheel_open(self.tick())
-                    if self.wheel == NULL:
-                        raise MemoryError()
-            if not fresh:
-                was_pinned = self.special and (slab_flags(s, ref)[0] & PINNED) != 0
-                if self.max_bytes:
-                    old_weight = slab_weight(s, ref)[0]
-            self.afford(key, w.weight, old_weight, was_pinned, fresh)
-            if fresh:
-                if not index_room(&self.index):
-                    raise MemoryError()
-                if self.max_entries and self.count >= self.max_entries:
-                    self.remove(recency_oldest(s), BY_EVICTION, True)
-                ref = slab_take(s)
-                if ref == 0:
-                    raise MemoryError()
-        except BaseException:
-            self.abandon(w)
-            raise
-        self.special = self.special or w.flags != 0
-        self.version += 1
-        self.sets += 1
-        e = slab_entry(s, ref)
-        if fresh:
-            e.key = <PyObject*>key
-            Py_INCREF(key)
-            e.hash = hash
-            slots_put(&self.index.now, hash, ref)
-            self.count += 1
-            self.keys_version += 1
-        else:
-            self.doom(e.value)
-            if s.on[LINKS] and wheel_holds(s, ref):
-                wheel_disarm(self.wheel, s, ref)
-            if s.on[EXTRAS] and slab_extra(s, ref)[0] != NULL:
-                self.tags.release(slab_extra(s, ref)[0])
-                slab_extra(s, ref)[0] = NULL
-            if self.ring and not was_pinned:
-                recency_remove(s, ref)
-            if was_pinned:
-                self.pinned -= 1
-                self.pinned_bytes -= old_weight
-        e.value = <PyObject*>value
-        Py_INCREF(value)
-        if s.on[FLAGS]:
-            slab_flags(s, ref)[0] = w.flags
-        if w.extra != NULL:
-            slab_extra(s, ref)[0] = w.extra
-            w.extra = NULL
-        e.deadline = <uint32_t>w.deadline if w.deadline < LONG else LONG
-        if w.deadline != NEVER:
-            wheel_arm(self.wheel, s, ref, w.deadline)
-        if pin:
-            self.pinned += 1
-            self.pinned_bytes += w.weight
-        elif self.ring:
-            recency_add(s, ref)
-        if self.max_bytes:
-            slab_weight(s, ref)[0] = w.weight
-            self.bytes += w.weight - old_weight
-            while self.bytes > self.max_bytes:
-                self.remove(recency_oldest(s), BY_EVICTION, True)
-        if self.events is not None and self.events.active:
-            self.events.push(OP_SET, BY_USER, <PyObject*>key, <PyObject*>value)
-        return 0
-
-    cdef int afford(self, object key, uint64_t weight, uint64_t old_weight, bint was_pinned, bint fresh) except -1:
-        """Raise if the budgets cannot hold the write, whatever is evicted for it."""
-        cdef uint64_t fixed
-        if self.max_bytes:
-            fixed = self.pinned_bytes - (old_weight if was_pinned else 0) if self.ring else self.bytes - old_weight
-            if weight > self.max_bytes:
-                raise BudgetError(f"the value under key {key!r} weighs {weight} bytes and max_bytes is "
-                                  f"{self.max_bytes}: raise max_bytes, or do not cache it")
-            if fixed + weight > self.max_bytes:
-                raise BudgetError(f"no room for {weight} bytes under key {key!r}: {fixed} of {self.max_bytes} bytes "
-                                  "are held by entries that may not be evicted; unpin or delete some")
-        if self.max_entries and fresh and self.count >= self.max_entries and (
-                not self.ring or recency_oldest(&self.slab) == 0):
-            raise BudgetError(f"no room for key {key!r}: all {self.count} entries are pinned or the policy is "
-                              "'none'; unpin or delete some, or raise max_entries")
-        return 0
-
-    cdef int expire_at(self, uint32_t ref, uint64_t deadline) except -1:
-        """Give an entry another deadline, NEVER for none."""
-        cdef Slab* s = &self.slab
-        cdef Entry* e = slab_entry(s, ref)
-        cdef Extra* x
-        if deadline != NEVER:
-            if not slab_turn_on(s, LINKS) or (deadline >= LONG and not slab_turn_on(s, EXTRAS)):
-                raise MemoryError()
-            if self.wheel == NULL:
-                self.wheel = wheel_open(self.tick())
-                if self.wheel == NULL:
-                    raise MemoryError()
-            if deadline >= LONG and slab_extra(s, ref)[0] == NULL:
-                slab_extra(s, ref)[0] = self.tags.claim(())
-        if s.on[EXTRAS]:
-            x = slab_extra(s, ref)[0]
-            if x != NULL:
-                x.deadline = deadline
-                x.until = 0
-                if s.on[FLAGS]:
-                    slab_flags(s, ref)[0] &= <uint8_t>(0xFF ^ STALE)
-        if s.on[LINKS] and wheel_holds(s, ref):
-            wheel_disarm(self.wheel, s, ref)
-        e.deadline = <uint32_t>deadline if deadline < LONG else LONG
-        if deadline != NEVER:
-            wheel_arm(self.wheel, s, ref, deadline)
-        self.version += 1
         return 0
 
     # -- removing --------------------------------------------------------------------------------------------

@@ -15,7 +15,11 @@ cdef enum:
     NEVER = 0           # as an entry's deadline
     IN_BUCKET = 0x80000000
 
-cdef const uint32_t LONG = 0xFFFFFFFF   # as an entry's deadline: look in its Extra
+cdef extern from *:
+    """
+    #define D43_LONG 0xFFFFFFFFu
+    """
+    const uint32_t LONG "D43_LONG"      # as an entry's deadline: look in its Extra
 
 cdef struct Wheel:
     uint32_t bucket[1024]       # wheel << 8 | place
