@@ -51,3 +51,11 @@ class ConflictError(Error):
 
 class DeadlockError(Error, RuntimeError):
     """A loader waits, directly or through others, for the key that it is computing."""
+
+
+class SourceError(Error):
+    """A folder or archive cannot be imported safely, or an export would leave its folder; nothing of it was written."""
+
+
+class PassageError(Error, ValueError):
+    """A passage names no known book or is not a reference; the message shows the nearest."""
