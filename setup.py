@@ -9,6 +9,9 @@ from setuptools import Extension, setup
 
 # pkg-config name: (oldest version that is known to work, Debian package, linked or header only)
 LIBRARIES = {
+    "lmdb_records": ("lmdb", "libzstd", "libxxhash"),
+    "lmdb_batches": ("lmdb", "libzstd", "libxxhash"),
+    "lmdb_ranges": ("lmdb", "libzstd", "libxxhash"),
     "lmdb": ("0.9.22", "liblmdb-dev", True),
     "libzstd": ("1.4.0", "libzstd-dev", True),
     "libxxhash": ("0.8.0", "libxxhash-dev", False),
@@ -30,6 +33,13 @@ EXTENSIONS = {
     "keys": (),
     "tuples": (),
     "codec": (),
+    "audit": ("lmdb", "libxxhash"),
+    "directory": ("libxxhash",),
+    "environment": ("lmdb", "libxxhash"),
+    "lmdb_records": ("lmdb", "libzstd", "libxxhash"),
+    "lmdb_batches": ("lmdb", "libzstd", "libxxhash"),
+    "lmdb_ranges": ("lmdb", "libzstd", "libxxhash"),
+    "lmdb_care": ("lmdb", "libzstd", "libxxhash"),
     "lmdb": ("lmdb", "libzstd", "libxxhash"),
     "stack": (),
 }

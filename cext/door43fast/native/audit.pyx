@@ -1,0 +1,119 @@
+"""The walk over all records that finds damage: checksums, and the table of deadlines against the records."""
+
+from libc.stdint cimport int64_t, uint64_t
+from libc.string cimport memcmp
+
+from clib.lmdb cimport *
+from door43fast.native.expiry cimport EXPIRY_KEY, expiry_key
+from door43fast.native.frame cimport FRAME_NEWER, Frame, HAS_DEADLINE, Slice, frame_read
+
+from door43fast.errors import CorruptError
+
+cdef enum:
+    STRETCH = 4096          # records between two looks at signals, and the longest that one snapshot is held
+
+
+cdef object audit_data(MDB_txn* txn, MDB_dbi data, MDB_dbi expiry, bytes resume, uint64_t* count, list errors):
+    """Check up to STRETCH records from ``resume`` on; returns the key to go on from, or None."""
+    cdef MDB_cursor* cursor = NULL
+    cdef MDB_val key, value, row, target
+    cdef Frame frame
+    cdef Slice name
+    cdef char wanted[EXPIRY_KEY]
+    cdef int rc, seen = 0, verdict
+    rc = mdb_cursor_open(txn, data, &cursor)
+    if rc:
+        raise CorruptError(f"the table of records cannot be read: {mdb_strerror(rc).decode()}; restore a backup")
+    try:
+        key.mv_data = <char*>resume
+        key.mv_size = len(resume)
+        rc = mdb_cursor_get(cursor, &key, &value, MDB_SET_RANGE if key.mv_size else MDB_FIRST)
+        while rc == 0:
+            if seen == STRETCH:
+                return (<char*>key.mv_data)[:key.mv_size]
+            seen += 1
+            count[0] += 1
+            name.data = <const char*>key.mv_data
+            name.size = key.mv_size
+            with nogil:
+                verdict = frame_read(name, <const char*>value.mv_data, value.mv_size, &frame)
+            if verdict == FRAME_NEWER:
+                errors.append(f"the record {name.data[:name.size]!r} is of a newer format")
+            elif verdict:
+                errors.append(f"the record {name.data[:name.size]!r} does not match its checksum")
+            elif frame.flags & HAS_DEADLINE:
+                expiry_key(name, frame.deadline + frame.stale, wanted)
+                row.mv_data = wanted
+                row.mv_size = EXPIRY_KEY
+                rc = mdb_get(txn, expiry, &row, &target)
+                if rc or target.mv_size != name.size or memcmp(target.mv_data, name.data, name.size):
+                    errors.append(f"the record {name.data[:name.size]!r} has a deadline, but no row in the table of "
+                                  "deadlines")
+            rc = mdb_cursor_get(cursor, &key, &value, MDB_NEXT)
+        if rc != MDB_NOTFOUND:
+            errors.append(f"the walk over the records stopped: {mdb_strerror(rc).decode()}")
+        return None
+    finally:
+        mdb_cursor_close(cursor)
+
+
+cdef object audit_expiry(MDB_txn* txn, MDB_dbi data, MDB_dbi expiry, bytes resume, list errors):
+    """The other way: each row of the table of deadlines must stand for a record with that deadline."""
+    cdef MDB_cursor* cursor = NULL
+    cdef MDB_val key, value, record, target
+    cdef Frame frame
+    cdef Slice name
+    cdef char wanted[EXPIRY_KEY]
+    cdef int rc, seen = 0
+    rc = mdb_cursor_open(txn, expiry, &cursor)
+    if rc:
+        raise CorruptError(f"the table of deadlines cannot be read: {mdb_strerror(rc).decode()}; restore a backup")
+    try:
+        key.mv_data = <char*>resume
+        key.mv_size = len(resume)
+        rc = mdb_cursor_get(cursor, &key, &value, MDB_SET_RANGE if key.mv_size else MDB_FIRST)
+        while rc == 0:
+            if seen == STRETCH:
+                return (<char*>key.mv_data)[:key.mv_size]
+            seen += 1
+            name.data = <const char*>value.mv_data
+            name.size = value.mv_size
+            record = value
+            rc = mdb_get(txn, data, &record, &target)
+            if rc == 0 and frame_read(name, <const char*>target.mv_data, target.mv_size, &frame):
+                rc = mdb_cursor_get(cursor, &key, &value, MDB_NEXT)     # the walk over the records tells of it
+                continue
+            if rc == 0:
+                expiry_key(name, frame.deadline + frame.stale, wanted)
+            if rc or key.mv_size != EXPIRY_KEY or memcmp(key.mv_data, wanted, EXPIRY_KEY):
+                errors.append(f"the table of deadlines has a row for {name.data[:name.size]!r} that no record agrees "
+                              "with")
+            rc = mdb_cursor_get(cursor, &key, &value, MDB_NEXT)
+        if rc != MDB_NOTFOUND:
+            errors.append(f"the walk over the deadlines stopped: {mdb_strerror(rc).decode()}")
+        return None
+    finally:
+        mdb_cursor_close(cursor)
+
+
+cdef uint64_t audit_all(MDB_env* env, MDB_dbi data, MDB_dbi expiry, str path) except? 0:
+    """All of a store that nobody may use yet; raises if anything is wrong. Returns the number of records."""
+    cdef MDB_txn* txn = NULL
+    cdef uint64_t count = 0
+    cdef list errors = []
+    cdef int rc = mdb_txn_begin(env, NULL, MDB_RDONLY, &txn)
+    if rc:
+        raise CorruptError(f"{path} cannot be read: {mdb_strerror(rc).decode()}; restore a backup")
+    try:
+        resume = b""
+        while resume is not None:
+            resume = audit_data(txn, data, expiry, resume, &count, errors)
+        resume = b""
+        while resume is not None:
+            resume = audit_expiry(txn, data, expiry, resume, errors)
+    finally:
+        mdb_txn_abort(txn)
+    if errors:
+        raise CorruptError(f"{path} was open when the system went down, and {len(errors)} of its {count} records are "
+                           f"damaged, the first: {errors[0]}; restore a backup")
+    return count

@@ -1,0 +1,133 @@
+"""The directory of a store: what may be opened, what must be refused, and what is synced there.
+
+All of it happens at open and close, before LMDB is given the files: a file that is not ours is only read here.
+"""
+
+import fcntl
+import os
+import struct
+
+from door43fast.errors import ConfigError, CorruptError, FormatError
+
+from clib.xxhash cimport XXH3_64bits
+
+cdef unsigned int MAGIC = 0xBEEFC0DE
+cdef unsigned int DATA_VERSION = 1      # of LMDB 0.9; 1.0 writes another
+cdef str MARKER = "unsynced-"
+
+
+cdef object inspect(str path):
+    """The size of data.mdb in ``path``, or None if there is no store yet; raises if it is no store for us."""
+    cdef str file = os.path.join(path, "data.mdb")
+    if os.path.exists(path) and not os.path.isdir(path):
+        raise ConfigError(f"{path} is a file; a store is a directory: give the path of a directory")
+    try:
+        with open(file, "rb") as f:
+            head = f.read(65536 + 256)
+            size = os.fstat(f.fileno()).st_size
+    except FileNotFoundError:
+        return None
+    except PermissionError:
+        raise ConfigError(f"{file} may not be read by this user; change its owner or permissions") from None
+    if not size:
+        return None
+    if len(head) < 152 or not _is_meta(head, 0):
+        raise FormatError(f"{file} is not an LMDB file; it was left untouched: give another directory")
+    version, = struct.unpack_from("<I", head, 20)
+    if version != DATA_VERSION:
+        raise FormatError(f"{file} was written by LMDB 1.0 or newer (data format {version}); door43fast reads the "
+                          "format of LMDB 0.9. It was left untouched: copy it with `mdb_dump` of that LMDB, or give "
+                          "another directory")
+    page, = struct.unpack_from("<I", head, 40)
+    if page not in (512, 1024, 2048, 4096, 8192, 16384, 32768, 65536) or not _is_meta(head, page):
+        raise CorruptError(f"{file} is damaged: its second head page is missing or overwritten; restore a backup")
+    pages = 1 + max(struct.unpack_from("<Q", head, at + 136)[0] for at in (0, page))
+    return size, page * pages
+
+
+cdef bint _is_meta(bytes head, size_t at):
+    """LMDB's head page: the flag P_META in the page's header, the magic number behind it."""
+    return len(head) >= at + 152 and struct.unpack_from("<H", head, at + 10)[0] & 8 and \
+        struct.unpack_from("<I", head, at + 16)[0] == MAGIC
+
+
+cdef int prepare(str path) except -1:
+    """Create the directory and make its entry last."""
+    try:
+        os.makedirs(path, exist_ok=True)
+    except PermissionError:
+        raise ConfigError(f"{path} cannot be created: this user may not write to {os.path.dirname(path)}") from None
+    except OSError as error:
+        raise ConfigError(f"{path} cannot be created: {error.strerror}; give the path of a directory") from None
+    return sync_directory(os.path.dirname(path))
+
+
+cdef int sync_directory(str path) except -1:
+    """Make the entries of ``path`` survive a power loss: a synced file without its entry is lost."""
+    fd = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+    return 0
+
+
+cdef bytes _boot():
+    """A name of the running system since its start; it changes when memory that was not synced was lost."""
+    try:
+        with open("/proc/sys/kernel/random/boot_id", "rb") as f:
+            return f.read().strip()
+    except FileNotFoundError:
+        import subprocess
+        return subprocess.run(["sysctl", "-n", "kern.boottime"], capture_output=True, check=True).stdout.strip()
+
+
+cdef bytes _sealed(bytes boot):
+    return b"%s %016x\n" % (boot, XXH3_64bits(<const char*>boot, len(boot)))
+
+
+cdef list stale_markers(str path):
+    """Markers whose process is gone: pairs of (file, whether the system has started anew since).
+
+    A process holds a lock on its marker for as long as it lives, so a marker that can be locked is an orphan.
+    """
+    cdef list found = []
+    for name in sorted(os.listdir(path)):
+        if not name.startswith(MARKER):
+            continue
+        file = os.path.join(path, name)
+        try:
+            fd = os.open(file, os.O_RDONLY)
+        except FileNotFoundError:
+            continue
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            found.append((file, os.read(fd, 256) != _sealed(_boot())))
+        except BlockingIOError:
+            pass                # its process is alive, and will sync and remove it
+        finally:
+            os.close(fd)
+    return found
+
+
+cdef object place_marker(str path):
+    """A marker of this process, locked and synced: says that the store may hold what is not on disk yet."""
+    file = os.path.join(path, f"{MARKER}{os.getpid()}-{os.urandom(4).hex()}")
+    fd = os.open(file, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        os.write(fd, _sealed(_boot()))
+        os.fsync(fd)
+        sync_directory(path)
+    except BaseException:
+        os.close(fd)
+        raise
+    return fd, file
+
+
+cdef int remove_marker(object marker, str path) except -1:
+    """Take the marker away, and make that last. REQUIRES: all that was written is synced."""
+    fd, file = marker
+    os.unlink(file)
+    os.close(fd)
+    return sync_directory(path)

@@ -1,0 +1,169 @@
+"""The frame around every value on disk: what it says, and the reading and writing of it. See docs/format.md.
+
+    0   8   XXH3-64 of everything from byte 8 on, seeded with the XXH3-64 of the key
+    8   1   version of the frame, 1
+    9   1   flags
+    10  1   mark of the codec (contracts.RAW ...)
+    11  1   number of tags
+    12  4   id of the compression dictionary, 0 for none
+    16      in this order, each only if its flag is set: deadline (8, Unix ns), stale window (8, ns),
+            tags (24 each: XXH3-128 of the name, generation), size before compression (8)
+            then the payload
+
+Integers are little-endian and stand wherever they fall: all reading is by memcpy.
+"""
+
+from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
+from libc.string cimport memcpy
+
+from clib.xxhash cimport XXH3_64bits, XXH3_64bits_withSeed
+
+cdef extern from *:
+    """
+    #if defined(__BYTE_ORDER__) && __BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__
+    #error "door43fast: the format on disk is little-endian; this machine is not supported yet"
+    #endif
+    """
+
+cdef enum:
+    FRAME_VERSION = 1
+    FRAME_HEADER = 16
+    TAG_SIZE = 24           # hash 16, generation 8
+    TAG_HASH = 16
+
+    HAS_DEADLINE = 1
+    HAS_STALE = 2
+    HAS_TAGS = 4
+    PINNED = 8
+    ZSTD = 16
+    FLAGS_KNOWN = 31
+
+    # Statuses of reading a record, beside those of LMDB (-30799 ...) and of the system (> 0).
+    FRAME_CORRUPT = -1      # shorter than it says, or not what its checksum was made of
+    FRAME_NEWER = -2        # sound, but of a version or with flags that this code does not know
+    REFUSED = -3            # a conditional write found its condition unmet
+    NO_MEMORY = -4
+
+
+# What a record is at an instant.
+cdef enum State:
+    GONE = 0
+    FRESH = 1
+    STALE = 2               # past its deadline, within its stale window
+    EXPIRED = 3
+    INVALID = 4             # carries a tag that was invalidated after it was set
+
+
+cdef struct Slice:
+    const char* data
+    size_t size
+
+
+cdef struct Frame:
+    Slice whole             # the frame as it lies in the map
+    Slice payload
+    const char* tags
+    int64_t deadline        # Unix ns, 0 for none
+    int64_t stale           # ns after the deadline
+    uint64_t original       # size before compression
+    uint32_t dictionary
+    uint8_t tag_count
+    uint8_t flags
+    uint8_t mark
+    uint8_t state           # a State; filled by whoever knows the time and the tags
+
+
+# What is to be written. ``tags`` are hashes only; generations are looked up under the writer lock, unless ``settled``.
+cdef struct Draft:
+    Slice payload
+    const char* tags
+    int64_t deadline
+    int64_t stale
+    uint64_t original
+    uint8_t tag_count
+    uint8_t flags           # PINNED and ZSTD; the others follow from the fields
+    uint8_t mark
+    uint8_t settled         # tags are whole (hash and generation), as read from an older frame
+
+
+cdef inline uint64_t frame_sum(Slice key, const char* frame, size_t size) noexcept nogil:
+    return XXH3_64bits_withSeed(frame + 8, size - 8, XXH3_64bits(key.data, key.size))
+
+
+cdef inline int frame_read(Slice key, const char* data, size_t size, Frame* out) noexcept nogil:
+    """Check the frame and take it apart. ``out`` points into ``data``."""
+    cdef uint64_t checksum
+    cdef size_t at = FRAME_HEADER, need
+    if size < FRAME_HEADER:
+        return FRAME_CORRUPT
+    memcpy(&checksum, data, 8)
+    if checksum != frame_sum(key, data, size):
+        return FRAME_CORRUPT
+    out.whole.data = data
+    out.whole.size = size
+    out.flags = <uint8_t>data[9]
+    out.mark = <uint8_t>data[10]
+    out.tag_count = <uint8_t>data[11]
+    memcpy(&out.dictionary, data + 12, 4)
+    if <uint8_t>data[8] != FRAME_VERSION or out.flags & ~<int>FLAGS_KNOWN or out.dictionary:
+        return FRAME_NEWER
+    out.deadline = 0
+    out.stale = 0
+    out.original = 0
+    out.tags = NULL
+    out.state = FRESH
+    need = at + 8 * ((out.flags & HAS_DEADLINE) + ((out.flags & HAS_STALE) >> 1) + ((out.flags & ZSTD) >> 4))
+    need += <size_t>out.tag_count * TAG_SIZE
+    if size < need:
+        return FRAME_CORRUPT
+    if out.flags & HAS_DEADLINE:
+        memcpy(&out.deadline, data + at, 8)
+        at += 8
+    if out.flags & HAS_STALE:
+        memcpy(&out.stale, data + at, 8)
+        at += 8
+    if out.tag_count:
+        out.tags = data + at
+        at += <size_t>out.tag_count * TAG_SIZE
+    if out.flags & ZSTD:
+        memcpy(&out.original, data + at, 8)
+        at += 8
+    out.payload.data = data + at
+    out.payload.size = size - at
+    return 0
+
+
+cdef inline size_t frame_size(const Draft* d) noexcept nogil:
+    return (FRAME_HEADER + 8 * (<size_t>(d.deadline != 0) + (d.stale != 0) + ((d.flags & ZSTD) != 0))
+            + <size_t>d.tag_count * TAG_SIZE + d.payload.size)
+
+
+cdef inline char* frame_head(const Draft* d, char* out) noexcept nogil:
+    """Write all up to the tags, and return the place of the first tag. The checksum is left for frame_seal."""
+    cdef uint32_t dictionary = 0
+    out[8] = FRAME_VERSION
+    out[9] = <char>((d.flags & (PINNED | ZSTD)) | (HAS_DEADLINE if d.deadline else 0) | (HAS_STALE if d.stale else 0)
+                    | (HAS_TAGS if d.tag_count else 0))
+    out[10] = <char>d.mark
+    out[11] = <char>d.tag_count
+    memcpy(out + 12, &dictionary, 4)
+    out += FRAME_HEADER
+    if d.deadline:
+        memcpy(out, &d.deadline, 8)
+        out += 8
+    if d.stale:
+        memcpy(out, &d.stale, 8)
+        out += 8
+    return out
+
+
+cdef inline void frame_seal(Slice key, const Draft* d, char* frame, size_t size, char* after_tags) noexcept nogil:
+    """Write what follows the tags, and the checksum over all."""
+    cdef uint64_t checksum
+    if d.flags & ZSTD:
+        memcpy(after_tags, &d.original, 8)
+        after_tags += 8
+    if d.payload.size:
+        memcpy(after_tags, d.payload.data, d.payload.size)
+    checksum = frame_sum(key, frame, size)
+    memcpy(frame, &checksum, 8)

@@ -1,0 +1,313 @@
+"""The LMDB engine: the options of a store on disk, and the methods of a mapping over its records."""
+
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
+from libc.stdint cimport int64_t, uint64_t
+from libc.stdlib cimport free
+from libc.string cimport memset
+
+import difflib
+
+from clib.lmdb cimport *
+from clib.zstd cimport *
+from door43fast.native.clock cimport Clock, span_ns
+from door43fast.native.core cimport BY_EXPIRY, BY_USER, EventQueue, Flight, OP_DELETE, OP_SET
+from door43fast.native.environment cimport acquire, lmdb_raise
+from door43fast.native.frame cimport *
+from door43fast.native.keys cimport KeyCodec
+from door43fast.native.lmdb_records cimport *
+
+from door43fast.contracts import MISSING, Capabilities
+from door43fast.errors import ConfigError, CorruptError
+
+cdef dict DEFAULTS = {
+    "keys": "str", "codec": "auto", "compression": None, "durability": "commit", "sync_interval": 0.1,
+    "readonly": False, "map_size": None, "ttl": None, "clock": None, "create": True,
+}
+cdef tuple LEVELS = ("commit", "batch", "none")
+
+
+cdef class LmdbEngine(CareEngine):
+    """A store on disk; the options are those of :class:`door43fast.LmdbStore`."""
+
+    def __init__(self, path, **options):
+        cdef dict plan = dict(DEFAULTS)
+        if self.home is not None:
+            raise ConfigError("this store is open already; make another one")
+        for name in options:
+            if name not in plan:
+                raise ConfigError(f"LmdbStore has no option {name}=" + _nearest(name, plan))
+        plan.update(options)
+        _check(plan)
+        self.absent = MISSING
+        self.key_codec = KeyCodec(plan["keys"])
+        self.mode = self.key_codec.mode
+        from door43fast.codecs import resolve
+        self.codec = resolve(plan["codec"])
+        self.native_values = plan["codec"] == "auto"
+        self.compress = plan["compression"] == "zstd"
+        self.readonly = plan["readonly"]
+        self.default_ttl = -1 if plan["ttl"] is None else span_ns(plan["ttl"], "ttl")
+        self.clock = Clock("wall") if plan["clock"] is None else plan["clock"]
+        self.packer = ZSTD_createCCtx()
+        self.unpacker = ZSTD_createDCtx()
+        if self.packer == NULL or self.unpacker == NULL:
+            raise MemoryError("no memory for the compressor")
+        self.home = acquire(path, {name: plan[name] for name in ("durability", "sync_interval", "readonly", "map_size",
+                                                                "keys")}, plan["create"])
+        self.known = self.home.last_txn()
+        plan["path"] = self.home.path
+        self.plan = plan
+
+    @property
+    def path(self):
+        """The directory of the store, absolute."""
+        return self.plan["path"]
+
+    @property
+    def capabilities(self):
+        """What this store can do."""
+        return Capabilities(writes=not self.readonly, persistent=True, backup=True, shared=True)
+
+    # Reading
+
+    def get(self, key, default=None):
+        """The value of ``key``, or ``default``."""
+        cdef object value = self.fetch(key, NULL, False)
+        if value is self.absent:
+            self.misses += 1
+            return default
+        self.hits += 1
+        return value
+
+    def __getitem__(self, key):
+        cdef object value = self.fetch(key, NULL, False)
+        if value is self.absent:
+            self.misses += 1
+            raise KeyError(key)
+        self.hits += 1
+        return value
+
+    def _lookup(self, key):
+        cdef Found found
+        cdef object value = self.fetch(key, &found, True)
+        if value is self.absent:
+            self.misses += 1
+            return 0, None
+        self.hits += 1
+        return found.state, value
+
+    def _peek(self, key):
+        """The frame of a live record as it is judged now: (state, deadline), without its value."""
+        cdef Slice name
+        cdef Frame frame
+        cdef MDB_txn* txn
+        cdef object owner
+        cdef int rc
+        self.begin(False)
+        owner = self.slice_key(key, &name)
+        txn = self.home.reader()
+        rc = self.find(txn, name, &frame, self.now())
+        self.home.give(txn)
+        self.home.leave()
+        if rc == MDB_NOTFOUND or (rc == 0 and frame.state != FRESH):
+            return None
+        if rc:
+            self.fault(rc, key)
+        return frame.deadline
+
+    def __contains__(self, key):
+        return self._peek(key) is not None
+
+    def ttl(self, key):
+        """Seconds until ``key`` expires, None if it does not. KeyError if it has no value."""
+        deadline = self._peek(key)
+        if deadline is None:
+            raise KeyError(key)
+        return (deadline - self.now()) / 1e9 if deadline else None
+
+    def __len__(self):
+        """How many records are held, with expired ones that are not reaped yet."""
+        cdef MDB_stat stat
+        cdef MDB_txn* txn
+        cdef int rc
+        self.begin(False)
+        txn = self.home.reader()
+        rc = mdb_stat(txn, self.home.data, &stat)
+        self.home.give(txn)
+        self.home.leave()
+        if rc:
+            lmdb_raise(rc, "reading", self.home.path)
+        return stat.ms_entries
+
+    # Writing
+
+    def set(self, key, value, *, ttl=None, tags=(), pin=False, durable=False):
+        """Set ``key``; ``durable=True`` syncs it to the disk before it returns, whatever the store's durability."""
+        self.begin(True)
+        self.store(key, value, PUT, self.deadline_of(ttl), 0, self.tag_hashes(tags), pin, durable, None, None)
+
+    def __setitem__(self, key, value):
+        self.begin(True)
+        self.store(key, value, PUT, self.deadline_of(None), 0, None, False, False, None, None)
+
+    def delete(self, key):
+        """Delete ``key``; True if it had a value."""
+        return self.remove(key, BY_USER)
+
+    def __delitem__(self, key):
+        if not self.remove(key, BY_USER):
+            raise KeyError(key)
+
+    def add(self, key, value, *, ttl=None):
+        """Set ``key`` if it has no value; True if it was set."""
+        cdef int64_t deadline
+        self.begin(True)
+        deadline = self.deadline_of(ttl)
+        if deadline < 0:
+            return self._peek(key) is None
+        return self.store(key, value, PUT_NEW, deadline, 0, None, False, False, None, None)
+
+    def replace(self, key, expected, value):
+        """Set ``key`` to ``value`` if its value equals ``expected``; True if it was set."""
+        cdef bytes token
+        cdef object held
+        while True:
+            self.begin(True)
+            token, held = self._read(key)
+            if held is MISSING or not (held is expected or held == expected):
+                return False
+            if self.store(key, value, PUT_SAME, self.deadline_of(None), 0, None, False, False, token, None):
+                return True
+
+    def incr(self, key, by=1):
+        """Add ``by`` to the integer at ``key``, a missing one being 0; returns the sum. It keeps its deadline."""
+        cdef bytes token, tags
+        cdef int64_t deadline, stale
+        if not _whole(by):
+            raise TypeError(f"incr adds an int, not {type(by).__name__}")
+        while True:
+            self.begin(True)
+            token, held, deadline, stale, tags, pin = self._read_whole(key)
+            if held is MISSING:
+                held, deadline = 0, self.deadline_of(None)
+                if deadline < 0:
+                    return by
+            elif not _whole(held):
+                raise TypeError(f"the value of {key!r} is {type(held).__name__}; incr works on int")
+            if self.store(key, held + by, PUT_SAME, deadline, stale, tags, pin, False, token, None):
+                return held + by
+
+    def touch(self, key, ttl):
+        """Give ``key`` a new time to live, None for endless, 0 to expire it now; False if it has no value."""
+        cdef Job job
+        cdef object owner
+        self.begin(True)
+        memset(&job, 0, sizeof(Job))
+        owner = self.slice_key(key, &job.key)
+        job.verb = TOUCH
+        job.draft.deadline = 0 if ttl is None else self.deadline_of(ttl)
+        if job.draft.deadline < 0:
+            return self.remove(key, BY_EXPIRY)
+        return self.perform(&job, key, None, OP_SET, BY_USER)
+
+    def pop(self, key, *default):
+        """Delete ``key`` and return what it held; ``default`` if it held nothing, KeyError if none is given."""
+        cdef Job job
+        cdef Frame frame
+        cdef object owner, lifted
+        if len(default) > 1:
+            raise TypeError(f"pop takes a key and one default, not {1 + len(default)} arguments")
+        self.begin(True)
+        memset(&job, 0, sizeof(Job))
+        owner = self.slice_key(key, &job.key)
+        job.verb = ERASE
+        job.take = True
+        self.perform(&job, key, None, OP_DELETE, BY_USER)
+        if not job.existed:
+            if default:
+                return default[0]
+            raise KeyError(key)
+        try:
+            frame_read(job.key, job.taken.data, job.taken.size, &frame)
+            lifted = self.lift(&frame)
+        finally:
+            free(<void*>job.taken.data)
+        self.deletes += 1
+        return self.settle(frame.mark, lifted)
+
+    def _publish(self, Flight flight, key, value, ttl, stale):
+        cdef int64_t deadline = self.deadline_of(ttl)
+        if deadline < 0:
+            return False
+        return self.store(key, value, PUT_FLIGHT, deadline, 0 if stale is None else span_ns(stale, "stale"), None,
+                          False, False, None, flight)
+
+    # What a change is checked against
+
+    def _read_whole(self, key):
+        """(token, value, deadline, stale, tags, pin) of ``key``, to write it anew with what it carries."""
+        cdef Slice name
+        cdef Frame frame
+        cdef MDB_txn* txn
+        cdef object owner, lifted = None
+        cdef bytes tags = None
+        cdef char token[TOKEN]
+        cdef int rc
+        self.begin(False)
+        owner = self.slice_key(key, &name)
+        txn = self.home.reader()
+        try:
+            rc = self.find(txn, name, &frame, self.now())
+            if rc == 0 and frame.state == FRESH:
+                frame_token(&frame, token)
+                lifted = self.lift(&frame)
+                if frame.tag_count:
+                    tags = PyBytes_FromStringAndSize(frame.tags, frame.tag_count * TAG_SIZE)
+        finally:
+            self.home.give(txn)
+            self.home.leave()
+        if rc == MDB_NOTFOUND or (rc == 0 and frame.state != FRESH):
+            return b"", MISSING, 0, 0, None, False
+        if rc:
+            self.fault(rc, key)
+        return (PyBytes_FromStringAndSize(token, TOKEN), self.settle(frame.mark, lifted), frame.deadline, frame.stale,
+                tags, bool(frame.flags & PINNED))
+
+    def _read(self, key):
+        cdef tuple whole = self._read_whole(key)
+        return whole[0], whole[1]
+
+    @property
+    def _plan(self):
+        """The options as the constructor takes them, without those that are at their default."""
+        return {name: value for name, value in self.plan.items()
+                if name != "path" and not (value is DEFAULTS[name] or value == DEFAULTS[name])}
+
+
+cdef bint _whole(object value):
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+cdef str _nearest(object name, object valid):
+    cdef list near = difflib.get_close_matches(str(name), [str(v) for v in valid], 1, 0.5)
+    return f"; did you mean {near[0]}?" if near else "; it has " + ", ".join(sorted(str(v) for v in valid))
+
+
+cdef int _check(dict plan) except -1:
+    """Refuse what an option does not take, with the nearest that it does."""
+    if plan["durability"] not in LEVELS:
+        raise ConfigError(f"durability={plan['durability']!r} is unknown" + _nearest(plan["durability"], LEVELS))
+    if plan["compression"] is not None and plan["compression"] != "zstd":
+        raise ConfigError(f"compression={plan['compression']!r} is unknown; it is 'zstd' or None")
+    for name in ("readonly", "create"):
+        if not isinstance(plan[name], bool):
+            raise ConfigError(f"{name}={plan[name]!r} is neither True nor False")
+    interval = plan["sync_interval"]
+    if isinstance(interval, bool) or not isinstance(interval, (int, float)) or not 0.001 <= interval <= 3600:
+        raise ConfigError(f"sync_interval={interval!r} is out of range; give seconds from 0.001 to 3600")
+    size = plan["map_size"]
+    if size is not None and (isinstance(size, bool) or not isinstance(size, int) or not 65536 <= size < 1 << 47):
+        raise ConfigError(f"map_size={size!r} is out of range; give bytes from 65536 to {1 << 47}, or None")
+    if plan["clock"] is not None and not isinstance(plan["clock"], Clock):
+        raise ConfigError(f"clock={plan['clock']!r} is no clock; give a door43fast.native.clock.Clock")
+    return 0

@@ -1,0 +1,352 @@
+"""Many records of a store on disk at once: one transaction a call, and the GIL let go for the walk."""
+
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
+from libc.stdlib cimport calloc, free, malloc, qsort
+from libc.string cimport memcmp
+
+from clib.lmdb cimport MDB_NOTFOUND, MDB_txn, mdb_txn_abort
+from door43fast.native.core cimport BY_EXPIRY, BY_USER, OP_DELETE, OP_SET, Op, Reason
+from door43fast.native.environment cimport lmdb_raise
+from door43fast.native.frame cimport (FRAME_CORRUPT, FRAME_NEWER, FRESH, GONE, HAS_TAGS, Frame, REFUSED)
+from door43fast.native.keys cimport KEYS_INT, put_int64
+from door43fast.native.lmdb_records cimport MAX_KEY
+
+cdef extern from "d43_atomic.h" nogil:
+    uint64_t d43_add(uint64_t*, uint64_t)
+
+cdef enum:
+    STRETCH = 1024          # records that are found before their values are made into objects
+
+
+cdef int _compare(const void* a, const void* b) noexcept nogil:
+    cdef const Place* x = <const Place*>a
+    cdef const Place* y = <const Place*>b
+    cdef size_t n = min(x.key.size, y.key.size)
+    cdef int order = memcmp(x.key.data, y.key.data, n)
+    if order == 0:
+        if x.key.size != y.key.size:
+            return -1 if x.key.size < y.key.size else 1
+        return -1 if x.index < y.index else 1
+    return order
+
+
+cdef class Batch:
+
+    def __dealloc__(self):
+        free(self.places)
+        free(self.drafts)
+        free(self.numbers)
+
+    cdef int reserve(self, Py_ssize_t count, bint writing) except -1:
+        self.places = <Place*>calloc(count or 1, sizeof(Place))
+        if writing:
+            self.drafts = <Draft*>calloc(count or 1, sizeof(Draft))
+        if self.places == NULL or (writing and self.drafts == NULL):
+            raise MemoryError(f"no memory for a batch of {count} keys")
+        self.owners = []
+        self.count = count
+        return 0
+
+    cdef int arrange(self) except -1:
+        cdef Py_ssize_t i, kept = 0
+        with nogil:
+            for i in range(1, self.count):
+                if _compare(&self.places[i - 1], &self.places[i]) >= 0:
+                    qsort(self.places, self.count, sizeof(Place), &_compare)
+                    break
+            for i in range(self.count):
+                if i + 1 < self.count and self.places[i].key.size == self.places[i + 1].key.size and memcmp(
+                        self.places[i].key.data, self.places[i + 1].key.data, self.places[i].key.size) == 0:
+                    continue
+                self.places[kept] = self.places[i]
+                kept += 1
+        self.count = kept
+        return 0
+
+
+cdef class BatchEngine(RecordEngine):
+    """What a store on disk does to many records."""
+
+    cdef Batch batch_of(self, object keys):
+        """The keys of a call: any iterable, or with ``keys="int"`` an int64 array without an object per key."""
+        cdef Batch batch = Batch.__new__(Batch)
+        cdef const int64_t[:] numbers
+        cdef Py_ssize_t i
+        if self.mode == KEYS_INT and type(keys).__module__ == "numpy":
+            numbers = keys.astype("int64", casting="safe", copy=False)
+            batch.reserve(numbers.shape[0], False)
+            batch.numbers = <char*>malloc(batch.count * 8 or 1)
+            if batch.numbers == NULL:
+                raise MemoryError(f"no memory for a batch of {batch.count} keys")
+            for i in range(batch.count):
+                put_int64(numbers[i], <unsigned char*>batch.numbers + 8 * i)
+                batch.places[i].key.data = batch.numbers + 8 * i
+                batch.places[i].key.size = 8
+                batch.places[i].index = i
+            return batch
+        if isinstance(keys, (str, bytes)):
+            raise TypeError(f"a batch takes an iterable of keys, not the one key {keys!r}: give [{keys!r}]")
+        batch.names = list(keys)
+        batch.reserve(len(batch.names), False)
+        for i in range(batch.count):
+            batch.owners.append(self.slice_key(batch.names[i], &batch.places[i].key))
+            batch.places[i].index = i
+        return batch
+
+    cdef object key_at(self, Batch batch, Py_ssize_t i):
+        """The key at place ``i`` as the caller gave it."""
+        if batch.names is not None:
+            return batch.names[batch.places[i].index]
+        return self.key_of(batch.places[i].key.data, batch.places[i].key.size)
+
+    # Reading
+
+    cdef list fetch_many(self, Batch batch, object default, Found* found):
+        cdef Py_ssize_t start, stop, i, n = batch.count
+        cdef list out = [default] * n
+        cdef list marks = None
+        cdef Frame* frames = <Frame*>malloc(STRETCH * sizeof(Frame))
+        cdef Frame* f
+        cdef MDB_txn* txn
+        cdef int64_t now
+        cdef int rc = 0
+        if frames == NULL:
+            raise MemoryError("no memory for a batch")
+        try:
+            self.begin(False)
+            txn = self.home.reader()
+            try:
+                now = self.now()
+                for start in range(0, n, STRETCH):
+                    stop = min(start + STRETCH, n)
+                    with nogil:
+                        for i in range(start, stop):
+                            f = &frames[i - start]
+                            rc = self.find(txn, batch.places[i].key, f, now)
+                            if rc == MDB_NOTFOUND:
+                                f.state = GONE
+                                rc = 0
+                            elif rc:
+                                break
+                    if rc:
+                        break
+                    for i in range(start, stop):
+                        f = &frames[i - start]
+                        if found != NULL:
+                            found[i].state = f.state
+                        if f.state == GONE:
+                            continue
+                        if found != NULL:
+                            found[i].deadline = f.deadline
+                            found[i].stale = f.stale
+                            found[i].mark = f.mark
+                            found[i].flags = f.flags
+                            found[i].tagged = (f.flags & HAS_TAGS) != 0
+                        if f.state == FRESH:
+                            out[i] = self.lift(f)
+                            if not (self.native_values and f.mark <= 1):
+                                if marks is None:
+                                    marks = []
+                                marks.append((i, f.mark))
+            finally:
+                self.home.give(txn)
+                self.home.leave()
+        finally:
+            free(frames)
+        if rc:
+            self.fault(rc, self.key_at(batch, i))
+        if marks is not None:
+            for i, mark in marks:
+                out[i] = self.codec.decode(mark, out[i])
+        return out
+
+    def get_many(self, keys, default=None):
+        """The values of ``keys`` in their order, at one instant; ``default`` for each that is missing."""
+        cdef Batch batch = self.batch_of(keys)
+        cdef list out = self.fetch_many(batch, self.absent, NULL)
+        cdef Py_ssize_t i, missed = 0
+        for i in range(batch.count):
+            if out[i] is self.absent:
+                out[i] = default
+                missed += 1
+        self.misses += missed
+        self.hits += batch.count - missed
+        return out
+
+    def contains_many(self, keys):
+        """For each of ``keys`` whether it has a value."""
+        cdef Batch batch = self.batch_of(keys)
+        cdef list out = []
+        cdef Frame frame
+        cdef MDB_txn* txn
+        cdef char* alive = <char*>calloc(batch.count or 1, 1)
+        cdef int64_t now
+        cdef int rc = 0
+        cdef Py_ssize_t i = 0
+        if alive == NULL:
+            raise MemoryError("no memory for a batch")
+        try:
+            self.begin(False)
+            txn = self.home.reader()
+            with nogil:
+                now = self.now()
+                for i in range(batch.count):
+                    rc = self.find(txn, batch.places[i].key, &frame, now)
+                    if rc == 0:
+                        alive[i] = frame.state == FRESH
+                    elif rc != MDB_NOTFOUND:
+                        break
+                    rc = 0
+                self.home.give(txn)
+                self.home.leave()
+            if rc:
+                self.fault(rc, self.key_at(batch, i))
+            for i in range(batch.count):
+                out.append(alive[i] != 0)
+        finally:
+            free(alive)
+        return out
+
+    # Writing
+
+    cdef int apply_many(self, Batch batch, bint erase, EventQueue queue, char* alive, uint64_t* seq,
+                        Py_ssize_t* existed) noexcept nogil:
+        """All of a batch in one transaction. REQUIRES: entered. ``alive`` tells, by place, what was erased."""
+        cdef MDB_txn* txn = NULL
+        cdef Frame old
+        cdef Py_ssize_t i, touched = 0
+        cdef int64_t now
+        cdef int rc = self.open_write(&txn)
+        if rc:
+            return rc
+        now = self.now()
+        existed[0] = 0
+        for i in range(batch.count):
+            if not erase:
+                rc = self.put(txn, batch.places[i].key, &batch.drafts[batch.places[i].index])
+            else:
+                alive[i] = 0
+                rc = self.find(txn, batch.places[i].key, &old, now)
+                if rc == MDB_NOTFOUND:
+                    rc = 0
+                    continue
+                if rc == FRAME_CORRUPT:
+                    old.flags = 0               # a damaged record can be deleted
+                    old.state = FRESH
+                    rc = 0
+                if rc == 0:
+                    alive[i] = old.state == FRESH
+                    existed[0] += alive[i]
+                    rc = self.erase(txn, batch.places[i].key, &old)
+            if rc:
+                mdb_txn_abort(txn)
+                return rc
+            touched += 1
+        if touched == 0:
+            mdb_txn_abort(txn)
+            return REFUSED
+        return self.close_write(txn, queue, existed[0] if erase else batch.count, seq)
+
+    cdef Py_ssize_t write_many(self, Batch batch, bint erase, int reason, list values) except -1:
+        """Write or erase a batch, with every remedy there is, and tell of it; how many were erased alive."""
+        cdef EventQueue queue
+        cdef uint64_t seq
+        cdef Py_ssize_t i, at, existed = 0
+        cdef size_t need = 0
+        cdef int rc, synced = 0
+        cdef char* alive
+        cdef char* ordered
+        self.begin(True)
+        batch.arrange()
+        if batch.count == 0:
+            return 0
+        alive = <char*>calloc(batch.count, 1)
+        if alive == NULL:
+            raise MemoryError("no memory for a batch")
+        try:
+            if not erase:
+                for i in range(batch.count):
+                    need += batch.drafts[batch.places[i].index].payload.size + batch.places[i].key.size + 64
+            while True:
+                queue = self.events
+                seq = 0
+                self.home.enter()
+                try:
+                    self.home.announce()
+                    with nogil:
+                        rc = self.apply_many(batch, erase, queue, alive, &seq, &existed)
+                        if rc == 0:
+                            synced = self.home.committed(False)
+                finally:
+                    self.home.leave()
+                if rc == 0 or rc == REFUSED:
+                    break
+                if seq:
+                    queue.cancel(seq, existed if erase else batch.count)
+                    queue.drain()
+                if rc == FRAME_NEWER:
+                    self.fault(rc, batch.names)
+                self.home.recover(rc, need, "writing a batch to", self.home.path)
+            if self.flights:
+                for i in range(batch.count):
+                    self.void_flight(self.key_at(batch, i))
+            if rc == 0:
+                d43_add(&self.unvoided, <uint64_t>-1)
+            if seq:
+                for at, i in enumerate(sorted([i for i in range(batch.count) if alive[i] or not erase],
+                                              key=lambda i: batch.places[i].index)):
+                    queue.fill(seq + at, OP_DELETE if erase else OP_SET, <Reason>reason, self.key_at(batch, i),
+                               None if erase else values[batch.places[i].index])
+        finally:
+            free(alive)
+        if queue is not None:
+            queue.drain()
+        if synced:
+            lmdb_raise(synced, "syncing", self.home.path)
+        return existed
+
+    def set_many(self, items, *, ttl=None):
+        """Set all of ``items``, a mapping or pairs, in one transaction: all or nothing. The last of equal keys wins."""
+        cdef Batch batch
+        cdef list values
+        cdef Py_ssize_t i
+        cdef int64_t deadline
+        self.begin(True)
+        deadline = self.deadline_of(ttl)
+        batch, values = self._pairs(items)
+        if deadline < 0:
+            self.expirations += self.write_many(batch, True, BY_EXPIRY, None)
+            return
+        for i in range(batch.count):
+            batch.owners.append(self.draft_value(values[i], &batch.drafts[i]))
+            batch.drafts[i].deadline = deadline
+        self.write_many(batch, False, BY_USER, values)
+        self.sets += batch.count
+
+    def _pairs(self, items):
+        """The keys of ``items`` as a batch to be written, and their values."""
+        cdef Batch batch
+        cdef list names = [], values = []
+        cdef Py_ssize_t i
+        for pair in (items.items() if hasattr(items, "items") else items):
+            try:
+                key, value = pair
+            except (TypeError, ValueError):
+                raise TypeError(f"set_many takes a mapping or pairs of key and value, not {pair!r} among them") from None
+            names.append(key)
+            values.append(value)
+        batch = Batch.__new__(Batch)
+        batch.names = names
+        batch.reserve(len(names), True)
+        for i in range(batch.count):
+            batch.owners.append(self.slice_key(names[i], &batch.places[i].key))
+            batch.places[i].index = i
+        return batch, values
+
+    def delete_many(self, keys):
+        """Delete ``keys`` in one transaction; returns how many had a value."""
+        cdef Py_ssize_t existed
+        self.begin(True)
+        existed = self.write_many(self.batch_of(keys), True, BY_USER, None)
+        self.deletes += existed
+        return existed

@@ -1,0 +1,249 @@
+"""The care of a store on disk: reaping, tags, figures, sync, verification, backup, closing."""
+
+import os
+
+from libc.stdint cimport uint16_t
+from libc.stdlib cimport free, malloc
+from libc.string cimport memcpy
+
+from clib.lmdb cimport *
+from door43fast.native.audit cimport audit_data, audit_expiry
+from door43fast.native.core cimport BY_EXPIRY, OP_DELETE
+from door43fast.native.directory cimport prepare, sync_directory
+from door43fast.native.environment cimport lmdb_raise
+from door43fast.native.frame cimport TAG_HASH
+from door43fast.native.lmdb_records cimport HEAP, MAX_KEY
+
+from door43fast.errors import ConfigError, CorruptError
+
+cdef extern from "d43_atomic.h" nogil:
+    uint64_t d43_add(uint64_t*, uint64_t)
+
+
+cdef class CareEngine(RangeEngine):
+    """What is done to a store on disk as a whole."""
+
+    cdef int apply_reap(self, EventQueue queue, Reaped* reaped, uint64_t* seq) noexcept nogil:
+        cdef MDB_txn* txn = NULL
+        cdef int rc = self.open_write(&txn)
+        if rc:
+            return rc
+        rc = self.reap(txn, self.now(), reaped)
+        if rc or reaped.count == 0:
+            mdb_txn_abort(txn)
+            return rc
+        return self.close_write(txn, queue, reaped.count, seq)
+
+    def expire(self):
+        """Remove the records that are past their deadline and stale window; returns how many there were."""
+        cdef Reaped reaped
+        cdef EventQueue queue
+        cdef uint64_t seq
+        cdef int i, rc, synced = 0
+        cdef Py_ssize_t total = 0
+        self.begin(True)
+        reaped.limit = HEAP
+        reaped.keys = <char*>malloc(HEAP * MAX_KEY)
+        reaped.sizes = <uint16_t*>malloc(HEAP * sizeof(uint16_t))
+        if reaped.keys == NULL or reaped.sizes == NULL:
+            free(reaped.keys)
+            free(reaped.sizes)
+            raise MemoryError("no memory to reap expired records")
+        try:
+            while True:
+                queue = self.events
+                seq = 0
+                reaped.count = 0
+                self.home.enter()
+                try:
+                    self.home.announce()
+                    with nogil:
+                        rc = self.apply_reap(queue, &reaped, &seq)
+                        if rc == 0 and reaped.count:
+                            synced = self.home.committed(False)
+                finally:
+                    self.home.leave()
+                if rc:
+                    if seq:
+                        queue.cancel(seq, reaped.count)
+                    self.home.recover(rc, 0, "reaping expired records of", self.home.path)
+                    continue
+                if reaped.count:
+                    d43_add(&self.unvoided, <uint64_t>-1)
+                    if seq:
+                        for i in range(reaped.count):
+                            queue.fill(seq + i, OP_DELETE, BY_EXPIRY,
+                                       self.key_of(reaped.keys + i * MAX_KEY, reaped.sizes[i]), None)
+                total += reaped.count
+                if reaped.count < HEAP or synced:
+                    break
+        finally:
+            free(reaped.keys)
+            free(reaped.sizes)
+        self.expirations += total
+        if queue is not None:
+            queue.drain()
+        if synced:
+            lmdb_raise(synced, "syncing", self.home.path)
+        return total
+
+    cdef int apply_invalidate(self, const char* tag) noexcept nogil:
+        """One generation more; only tags that were ever invalidated have a row."""
+        cdef MDB_txn* txn = NULL
+        cdef MDB_val name, value
+        cdef uint64_t generation = 0, seq = 0
+        cdef int rc = self.open_write(&txn)
+        if rc:
+            return rc
+        name.mv_data = <void*>tag
+        name.mv_size = TAG_HASH
+        rc = mdb_get(txn, self.home.tags, &name, &value)
+        if rc == 0:
+            memcpy(&generation, value.mv_data, 8)
+        elif rc != MDB_NOTFOUND:
+            mdb_txn_abort(txn)
+            return rc
+        generation += 1
+        value.mv_data = &generation
+        value.mv_size = 8
+        rc = mdb_put(txn, self.home.tags, &name, &value, 0)
+        if rc:
+            mdb_txn_abort(txn)
+            return rc
+        return self.close_write(txn, None, 0, &seq)
+
+    def invalidate(self, tag):
+        """Make every record that carries ``tag`` missing. O(1): they are reaped when they are next overwritten."""
+        cdef bytes hash
+        cdef const char* name
+        cdef int rc, synced = 0
+        self.begin(True)
+        if not isinstance(tag, str):
+            raise TypeError(f"a tag is a str, not {type(tag).__name__}: {tag!r}")
+        hash = self.tag_hashes((tag,))
+        name = hash
+        while True:
+            self.home.enter()
+            try:
+                self.home.announce()
+                with nogil:
+                    rc = self.apply_invalidate(name)
+                    if rc == 0:
+                        synced = self.home.committed(False)
+            finally:
+                self.home.leave()
+            if rc == 0:
+                break
+            self.home.recover(rc, 0, "invalidating the tag", tag)
+        d43_add(&self.unvoided, <uint64_t>-1)
+        if synced:
+            lmdb_raise(synced, "syncing", self.home.path)
+
+    def stats(self):
+        """Figures of this store: entries and bytes of the file, and what this object has done since it was opened."""
+        cdef MDB_stat stat
+        cdef MDB_envinfo info
+        cdef MDB_txn* txn
+        cdef int rc
+        self.begin(False)
+        txn = self.home.reader()
+        rc = mdb_stat(txn, self.home.data, &stat)
+        mdb_env_info(self.home.env, &info)
+        self.home.give(txn)
+        self.home.leave()
+        if rc:
+            lmdb_raise(rc, "reading", self.home.path)
+        return {
+            "entries": stat.ms_entries, "hits": self.hits, "misses": self.misses, "sets": self.sets,
+            "deletes": self.deletes, "evictions": 0, "expirations": self.expirations,
+            "bytes": (info.me_last_pgno + 1) * self.home.page_size, "map_size": info.me_mapsize,
+            "depth": stat.ms_depth, "leaf_pages": stat.ms_leaf_pages, "overflow_pages": stat.ms_overflow_pages,
+            "readers": info.me_numreaders, "transactions": info.me_last_txnid,
+        }
+
+    def flush(self):
+        """Bring all that was written to the disk, and let listeners have what happened before."""
+        self.begin(False)
+        if not self.readonly:
+            self.home.sync()
+        if self.events is not None:
+            self.events.flush()
+
+    def verify(self):
+        """Check every record against its checksum, and the table of deadlines both ways.
+
+        Returns
+        -------
+        dict
+            ``checked``, the number of records, and ``errors``, an empty list.
+
+        Raises
+        ------
+        CorruptError
+            If anything is damaged; the message names the first of it.
+        """
+        cdef MDB_txn* txn
+        cdef uint64_t count = 0
+        cdef list errors = []
+        cdef int table
+        self.begin(False)
+        for table in range(2):
+            resume = b""
+            while resume is not None:
+                txn = self.home.reader()
+                try:
+                    if table == 0:
+                        resume = audit_data(txn, self.home.data, self.home.expiry, resume, &count, errors)
+                    else:
+                        resume = audit_expiry(txn, self.home.data, self.home.expiry, resume, errors)
+                finally:
+                    self.home.give(txn)
+                    self.home.leave()
+                self.begin(False)
+        if errors:
+            raise CorruptError(f"{self.home.path}: {len(errors)} of {count} records are damaged, the first: {errors[0]}; "
+                               "restore a backup, or delete and set them anew")
+        return {"checked": count, "errors": errors}
+
+    def backup(self, path):
+        """Write a compact copy of the store, as it is now, into the new directory ``path``; synced when it returns."""
+        cdef str full = os.path.abspath(os.fsdecode(path))
+        cdef str partial = full + ".partial"
+        cdef bytes name = os.fsencode(partial)
+        cdef const char* target = name
+        cdef int rc
+        self.begin(False)
+        if os.path.exists(full) and (not os.path.isdir(full) or os.listdir(full)):
+            raise ConfigError(f"{full} exists and is not empty; a backup needs a new directory")
+        prepare(partial)
+        try:
+            if os.listdir(partial):
+                raise ConfigError(f"{partial} is left from a backup that was broken off; remove it and repeat")
+            self.home.enter()
+            with nogil:
+                rc = mdb_env_copy2(self.home.env, target, MDB_CP_COMPACT)
+                self.home.leave()
+            if rc:
+                lmdb_raise(rc, "writing the backup", full)
+            fd = os.open(os.path.join(partial, "data.mdb"), os.O_RDONLY)
+            try:
+                os.fsync(fd)
+            finally:
+                os.close(fd)
+            sync_directory(partial)
+            os.rename(partial, full)        # an empty directory gives way
+            sync_directory(os.path.dirname(full))
+        except BaseException:
+            import shutil
+            shutil.rmtree(partial, ignore_errors=True)
+            raise
+
+    def close(self):
+        """Wait for calls in flight, sync, and close the files; a second call does nothing."""
+        if self.closed or self.home is None:
+            self.closed = True
+            return
+        self.closed = True
+        self.home.release()
+        if self.events is not None:
+            self.events.drain()

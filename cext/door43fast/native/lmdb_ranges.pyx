@@ -1,0 +1,294 @@
+"""Ranges of a store on disk, in the order of the keys.
+
+A scan is weakly consistent: it reads in stretches, each from a snapshot of its own that ends before anything is
+handed out, and goes on by key. So a scan that is never finished pins no page, and its consumer may write.
+"""
+
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE, PyBytes_FromStringAndSize
+from libc.string cimport memcmp, memcpy
+
+from clib.lmdb cimport *
+from door43fast.native.core cimport BY_USER, EventQueue, OP_CLEAR
+from door43fast.native.environment cimport lmdb_raise
+from door43fast.native.frame cimport FRAME_CORRUPT, FRESH, Frame, HAS_DEADLINE, HAS_TAGS, Slice, frame_read
+from door43fast.native.lmdb_records cimport TOKEN, frame_token
+
+cdef extern from "d43_atomic.h" nogil:
+    uint64_t d43_add(uint64_t*, uint64_t)
+
+cdef enum:
+    SHORTEST = 64           # records of the first stretch; each is twice as long as the one before
+    LONGEST = 1024
+    HEAVIEST = 4 << 20      # bytes after which a stretch ends early
+
+
+cdef class Bounds:
+
+    cdef int seek(self, MDB_cursor* cursor, MDB_val* key, MDB_val* value, bytes after) noexcept:
+        """Go to the first record, or to the one that follows ``after``, in the direction of the scan."""
+        cdef bytes target = after if after is not None else (self.beyond if self.reverse else self.first)
+        cdef int rc
+        if target is None:
+            return mdb_cursor_get(cursor, key, value, MDB_LAST)
+        key.mv_data = PyBytes_AS_STRING(target)
+        key.mv_size = PyBytes_GET_SIZE(target)
+        if key.mv_size == 0:
+            return mdb_cursor_get(cursor, key, value, MDB_FIRST)
+        rc = mdb_cursor_get(cursor, key, value, MDB_SET_RANGE)
+        if self.reverse:
+            # The place is the target or beyond it: the one before is the first that may be handed out.
+            return mdb_cursor_get(cursor, key, value, MDB_LAST if rc == MDB_NOTFOUND else MDB_PREV)
+        if rc == 0 and after is not None and key.mv_size == <size_t>PyBytes_GET_SIZE(after) and \
+                memcmp(key.mv_data, PyBytes_AS_STRING(after), key.mv_size) == 0:
+            return mdb_cursor_get(cursor, key, value, MDB_NEXT)
+        return rc
+
+    cdef int step(self, MDB_cursor* cursor, MDB_val* key, MDB_val* value) noexcept nogil:
+        return mdb_cursor_get(cursor, key, value, MDB_PREV if self.reverse else MDB_NEXT)
+
+    cdef bint within(self, const MDB_val* key) noexcept nogil:
+        """Whether the far end is not reached yet."""
+        cdef size_t n
+        cdef int order
+        if self.edge.data == NULL:
+            return True
+        n = min(key.mv_size, self.edge.size)
+        order = memcmp(key.mv_data, self.edge.data, n)
+        if order == 0:
+            order = (key.mv_size > self.edge.size) - (key.mv_size < self.edge.size)
+        return order >= 0 if self.reverse else order < 0
+
+
+cdef class RangeEngine(BatchEngine):
+    """What a store on disk does to a range of keys."""
+
+    cdef Bounds bounds_of(self, object prefix, object start, object stop, bint reverse):
+        cdef Bounds b = Bounds.__new__(Bounds)
+        cdef bytes edge
+        b.reverse = reverse
+        b.first, b.beyond = b"", None
+        if not (prefix is None or (isinstance(prefix, (str, bytes)) and len(prefix) == 0)):
+            b.first, b.beyond = self.key_codec.bounds(prefix)
+        if start is not None:
+            edge = self.key_codec.encode(start)
+            b.first = max(b.first, edge)
+        if stop is not None:
+            edge = self.key_codec.encode(stop)
+            b.beyond = edge if b.beyond is None else min(b.beyond, edge)
+        edge = b.first if reverse else b.beyond
+        if edge is not None:
+            b.edge.data = PyBytes_AS_STRING(edge)
+            b.edge.size = PyBytes_GET_SIZE(edge)
+        return b
+
+    cdef object stretch(self, Bounds bounds, bytes after, Py_ssize_t limit, bint values, list keys, list lifted,
+                        list marks, list tokens, MDB_txn* txn):
+        """Append up to ``limit`` live records that follow ``after``; returns the key to go on after, None at the end.
+
+        With ``txn`` the records are of that snapshot, else of the present. REQUIRES: entered, if ``txn`` is given.
+        """
+        cdef MDB_cursor* cursor = NULL
+        cdef MDB_val key, value
+        cdef Frame frame
+        cdef Slice name
+        cdef char token[TOKEN]
+        cdef bint own = txn == NULL
+        cdef Py_ssize_t seen = 0
+        cdef size_t weight = 0
+        cdef int64_t now
+        cdef int rc
+        if own:
+            txn = self.home.reader()
+        try:
+            now = self.now()
+            rc = mdb_cursor_open(txn, self.home.data, &cursor)
+            if rc == 0:
+                rc = bounds.seek(cursor, &key, &value, after)
+            while rc == 0 and bounds.within(&key):
+                name.data = <const char*>key.mv_data
+                name.size = key.mv_size
+                rc = frame_read(name, <const char*>value.mv_data, value.mv_size, &frame)
+                if rc == 0 and frame.flags & (HAS_DEADLINE | HAS_TAGS):
+                    rc = self.judge(txn, &frame, now)
+                if rc:
+                    self.fault(rc, self.key_of(name.data, name.size))
+                if frame.state == FRESH:
+                    keys.append(PyBytes_FromStringAndSize(name.data, name.size))
+                    if values:
+                        lifted.append(self.lift(&frame))
+                        marks.append(frame.mark)
+                    if tokens is not None:
+                        frame_token(&frame, token)
+                        tokens.append(PyBytes_FromStringAndSize(token, TOKEN))
+                weight += name.size + frame.payload.size
+                seen += 1
+                if seen >= limit or weight > HEAVIEST:
+                    return PyBytes_FromStringAndSize(name.data, name.size)
+                rc = bounds.step(cursor, &key, &value)
+            if rc and rc != MDB_NOTFOUND:
+                lmdb_raise(rc, "scanning", self.home.path)
+            return None
+        finally:
+            if cursor != NULL:
+                mdb_cursor_close(cursor)
+            if own:
+                self.home.give(txn)
+                self.home.leave()
+
+    def scan(self, prefix="", *, start=None, stop=None, reverse=False, limit=None):
+        """Pairs of key and value in the order of the keys, from ``start`` on and below ``stop``.
+
+        Weakly consistent: what is set or deleted while it runs may or may not be seen. See the module docstring.
+        """
+        self.begin(False)
+        return self._walk(self.bounds_of(prefix, start, stop, reverse), _checked_limit(limit), True)
+
+    def keys(self, prefix=""):
+        """The keys that start with ``prefix``, in order; expired ones are left out."""
+        self.begin(False)
+        return self._walk(self.bounds_of(prefix, None, None, False), -1, False)
+
+    def __iter__(self):
+        return self.keys()
+
+    def _walk(self, Bounds bounds, Py_ssize_t limit, bint values):
+        cdef bytes after = None
+        cdef Py_ssize_t size = SHORTEST, i
+        cdef bytes name
+        cdef list keys, lifted, marks
+        while limit:
+            self.begin(False)
+            keys, lifted, marks = [], [], []
+            after = self.stretch(bounds, after, size if limit < 0 else min(size, limit), values, keys, lifted, marks,
+                                 None, NULL)
+            for i in range(len(keys)):
+                name = keys[i]
+                key = self.key_of(name, len(name))
+                yield (key, self.settle(marks[i], lifted[i])) if values else key
+            limit = limit - len(keys) if limit > 0 else limit
+            size = min(2 * size, LONGEST)
+            if after is None:
+                return
+
+    def count(self, prefix=""):
+        """How many keys start with ``prefix``; expired ones are left out."""
+        cdef Bounds bounds = self.bounds_of(prefix, None, None, False)
+        cdef MDB_cursor* cursor = NULL
+        cdef MDB_val key, value
+        cdef Frame frame
+        cdef Slice name
+        cdef MDB_txn* txn
+        cdef int64_t now
+        cdef Py_ssize_t n = 0
+        cdef int rc
+        self.begin(False)
+        txn = self.home.reader()
+        try:
+            rc = mdb_cursor_open(txn, self.home.data, &cursor)
+            if rc == 0:
+                rc = bounds.seek(cursor, &key, &value, None)
+            with nogil:
+                now = self.now()
+                while rc == 0 and bounds.within(&key):
+                    name.data = <const char*>key.mv_data
+                    name.size = key.mv_size
+                    rc = frame_read(name, <const char*>value.mv_data, value.mv_size, &frame)
+                    if rc == 0 and frame.flags & (HAS_DEADLINE | HAS_TAGS):
+                        rc = self.judge(txn, &frame, now)
+                    if rc:
+                        break
+                    n += frame.state == FRESH
+                    rc = bounds.step(cursor, &key, &value)
+            if rc and rc != MDB_NOTFOUND:
+                self.fault(rc, self.key_of(name.data, name.size))
+        finally:
+            if cursor != NULL:
+                mdb_cursor_close(cursor)
+            self.home.give(txn)
+            self.home.leave()
+        return n
+
+    def clear(self, prefix=""):
+        """Remove all keys that start with ``prefix``, in one transaction; listeners get one event."""
+        cdef Bounds bounds
+        cdef EventQueue queue
+        cdef uint64_t seq
+        cdef int rc, synced = 0
+        self.begin(True)
+        bounds = self.bounds_of(prefix, None, None, False)
+        while True:
+            queue = self.events
+            seq = 0
+            self.home.enter()
+            try:
+                self.home.announce()
+                rc = self._clear(bounds, queue, &seq)
+                if rc == 0:
+                    with nogil:
+                        synced = self.home.committed(False)
+            finally:
+                self.home.leave()
+            if rc == 0:
+                break
+            if seq:
+                queue.cancel(seq, 1)
+                queue.drain()
+            self.home.recover(rc, 0, "clearing", self.home.path)
+        self.void_flights()
+        d43_add(&self.unvoided, <uint64_t>-1)
+        if seq:
+            queue.fill(seq, OP_CLEAR, BY_USER, prefix, None)
+        if queue is not None:
+            queue.drain()
+        if synced:
+            lmdb_raise(synced, "syncing", self.home.path)
+
+    cdef int _clear(self, Bounds bounds, EventQueue queue, uint64_t* seq) except? -1:
+        cdef MDB_txn* txn = NULL
+        cdef MDB_cursor* cursor = NULL
+        cdef MDB_val key, value
+        cdef Frame frame
+        cdef Slice name
+        cdef const char* first = PyBytes_AS_STRING(bounds.first)
+        cdef size_t first_size = PyBytes_GET_SIZE(bounds.first)
+        cdef bint all_of_it = first_size == 0 and bounds.beyond is None
+        cdef int rc
+        cdef char held[512]
+        with nogil:
+            rc = self.open_write(&txn)
+            if rc == 0 and all_of_it:
+                rc = mdb_drop(txn, self.home.data, 0)
+                if rc == 0:
+                    rc = mdb_drop(txn, self.home.expiry, 0)
+            elif rc == 0:
+                rc = mdb_cursor_open(txn, self.home.data, &cursor)
+                while rc == 0:
+                    # The first of the range is looked for anew each time: erase works beside this cursor.
+                    key.mv_data = <void*>first
+                    key.mv_size = first_size
+                    rc = mdb_cursor_get(cursor, &key, &value, MDB_SET_RANGE if first_size else MDB_FIRST)
+                    if rc or not bounds.within(&key):
+                        break
+                    memcpy(held, key.mv_data, key.mv_size)
+                    name.data = held
+                    name.size = key.mv_size
+                    if frame_read(name, <const char*>value.mv_data, value.mv_size, &frame):
+                        frame.flags = 0
+                    rc = self.erase(txn, name, &frame)
+                if cursor != NULL:
+                    mdb_cursor_close(cursor)
+                if rc == MDB_NOTFOUND:
+                    rc = 0
+            if rc == 0:
+                rc = self.close_write(txn, queue, 1, seq)
+            elif txn != NULL:
+                mdb_txn_abort(txn)
+        return rc
+
+
+cdef Py_ssize_t _checked_limit(object limit) except -2:
+    if limit is None:
+        return -1
+    if isinstance(limit, bool) or not isinstance(limit, int) or limit < 0:
+        raise ValueError(f"limit={limit!r} is no number of records; give 0 or more, or None for all")
+    return limit

@@ -1,0 +1,130 @@
+"""Single records of a store on disk: keys and values to bytes and back, and one change at a time."""
+
+from libc.stdint cimport int64_t, uint8_t, uint16_t, uint64_t
+from libc.string cimport memcpy
+
+from clib.lmdb cimport MDB_txn
+from clib.xxhash cimport XXH128_canonicalFromHash, XXH128_canonical_t, XXH3_128bits
+from clib.zstd cimport ZSTD_CCtx, ZSTD_DCtx
+from door43fast.native.clock cimport Clock, ClockKind
+from door43fast.native.core cimport Core, EventQueue, Flight, Op, Reason
+from door43fast.native.environment cimport Environment
+from door43fast.native.frame cimport Draft, Frame, Slice
+from door43fast.native.keys cimport KeyCodec, KeyMode
+
+cdef enum:
+    MAX_KEY = 511           # of LMDB as Debian builds it
+    TOKEN = 16
+    FEW = 4                 # due records that a write reaps by the way
+    HEAP = 256              # due records that one transaction of expire() reaps
+
+cdef enum Verb:
+    PUT                     # whatever was there
+    PUT_NEW                 # only if nothing is there
+    PUT_SAME                # only if what is there has the token
+    PUT_FLIGHT              # only if the flight was not voided
+    ERASE
+    TOUCH                   # a new deadline, all else as it was
+
+
+# Keys of records that were reaped: copied under the writer lock, told of after it.
+cdef struct Reaped:
+    char* keys              # ``limit`` places of MAX_KEY bytes
+    uint16_t* sizes
+    int limit
+    int count
+
+
+# One change of one record, and what came of it.
+cdef struct Job:
+    Verb verb
+    Slice key
+    Draft draft
+    const char* token       # TOKEN bytes, or NULL for "nothing is there"
+    const bint* voided
+    bint durable
+    bint existed            # out: something was there, and alive
+    Slice taken             # out, if ``take``: a copy (malloc) of the whole old frame
+    bint take
+    uint64_t seq            # out: number of the first event, 0 for none
+    uint64_t events         # out: how many were reserved, the reaped first
+    Reaped reaped
+
+
+# What a read tells beside the value; for layers above.
+cdef struct Found:
+    int64_t deadline        # Unix ns on the store's clock, 0 for none
+    int64_t stale           # ns of stale window behind it
+    uint8_t state           # a frame.State: GONE, FRESH, STALE, EXPIRED, INVALID
+    uint8_t mark            # contracts.RAW ...
+    uint8_t tagged          # carries tags: an invalidation elsewhere may end it
+    uint8_t flags
+
+
+cdef class RecordEngine(Core):
+    cdef Environment home
+    cdef readonly dict plan
+    cdef KeyCodec key_codec
+    cdef KeyMode mode
+    cdef object codec
+    cdef object absent              # what fetch and fetch_many give for a key without a value
+    cdef bint native_values         # bytes and str need no codec
+    cdef bint compress
+    cdef bint readonly
+    cdef int64_t default_ttl        # nanoseconds, -1 for none
+    cdef Clock clock
+    cdef ZSTD_CCtx* packer          # both used with the GIL held only
+    cdef ZSTD_DCtx* unpacker
+    cdef uint64_t hits
+    cdef uint64_t misses
+    cdef uint64_t sets
+    cdef uint64_t deletes
+    cdef uint64_t expirations
+    # Changes by others. ``known`` is the last transaction that is accounted for; all three are atomic.
+    cdef uint64_t known
+    cdef uint64_t epoch
+    cdef uint64_t unvoided          # changes of ours that are committed, but whose flights are not voided yet
+
+    # A number that has changed if any other process, or other store of this process, has committed to the same
+    # directory since it was last asked. Needs neither GIL nor gate; a few nanoseconds.
+    cdef uint64_t foreign_epoch(self) noexcept nogil
+
+    # The value of ``key``, or ``self.absent``; counts neither hit nor miss. ``found`` may be NULL. A value within
+    # its stale window is returned with state STALE only if ``stale`` is set.
+    cdef object fetch(self, object key, Found* found, bint stale)
+    # Set ``key`` with the meanings of set(): the ways in for layers above. deadline in ns of the store's clock, 0 for
+    # none; tags is NULL or bytes of 16 for each tag (see ``tag_hashes``).
+    cdef bint store(self, object key, object value, Verb verb, int64_t deadline, int64_t stale, bytes tags, bint pin,
+                    bint durable, bytes token, Flight flight) except -1
+    cdef bint remove(self, object key, Reason reason) except -1
+
+    cdef int begin(self, bint writing) except -1
+    cdef object slice_key(self, object key, Slice* out)
+    cdef object draft_value(self, object value, Draft* draft)
+    cdef object lift(self, const Frame* frame)
+    cdef object settle(self, uint8_t mark, object lifted)
+    cdef object key_of(self, const char* data, size_t size)
+    cdef int64_t deadline_of(self, object ttl) except -2
+    cdef bytes tag_hashes(self, object tags)
+    cdef int fault(self, int rc, object key) except -1
+    cdef int told(self, Job* job, object key, object value, Op op, Reason reason) except -1
+    cdef bint perform(self, Job* job, object key, object value, Op op, Reason reason) except -1
+
+    cdef int64_t now(self) noexcept nogil
+    cdef int find(self, MDB_txn* txn, Slice key, Frame* frame, int64_t now) noexcept nogil
+    cdef int judge(self, MDB_txn* txn, Frame* frame, int64_t now) noexcept nogil
+    cdef int put(self, MDB_txn* txn, Slice key, const Draft* draft) noexcept nogil
+    cdef int erase(self, MDB_txn* txn, Slice key, const Frame* old) noexcept nogil
+    cdef int reap(self, MDB_txn* txn, int64_t now, Reaped* reaped) noexcept nogil
+    cdef bint expiring(self, MDB_txn* txn) noexcept nogil
+    cdef int open_write(self, MDB_txn** txn) noexcept nogil
+    cdef int close_write(self, MDB_txn* txn, EventQueue queue, uint64_t events, uint64_t* seq) noexcept nogil
+    cdef int apply(self, Job* job, EventQueue queue) noexcept nogil
+
+
+cdef inline void frame_token(const Frame* frame, char* out) noexcept nogil:
+    """What tells whether a record changed: a hash over all of its frame."""
+    cdef XXH128_canonical_t hash
+    XXH128_canonicalFromHash(&hash, XXH3_128bits(frame.whole.data, frame.whole.size))
+    memcpy(out, hash.digest, TOKEN)
+

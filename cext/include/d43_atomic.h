@@ -1,0 +1,20 @@
+/* The few atomic steps that the native modules take, under one spelling. */
+#ifndef D43_ATOMIC_H
+#define D43_ATOMIC_H
+#include <stdint.h>
+
+static inline void *d43_swap(void **place, void *value) { return __atomic_exchange_n(place, value, __ATOMIC_ACQ_REL); }
+static inline int d43_put_if_null(void **place, void *value) {
+    void *none = 0;
+    return __atomic_compare_exchange_n(place, &none, value, 0, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED);
+}
+static inline uint64_t d43_load(const volatile uint64_t *p) { return __atomic_load_n(p, __ATOMIC_ACQUIRE); }
+static inline void d43_store(volatile uint64_t *p, uint64_t v) { __atomic_store_n(p, v, __ATOMIC_RELEASE); }
+static inline uint64_t d43_add(volatile uint64_t *p, uint64_t v) { return __atomic_add_fetch(p, v, __ATOMIC_ACQ_REL); }
+static inline int d43_raise_to(volatile uint64_t *p, uint64_t v) { /* 1 if this call raised *p to v */
+    uint64_t was = __atomic_load_n(p, __ATOMIC_ACQUIRE);
+    while (was < v)
+        if (__atomic_compare_exchange_n(p, &was, v, 0, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE)) return 1;
+    return 0;
+}
+#endif

@@ -1,0 +1,69 @@
+"""The store on disk: LMDB underneath, every value with a checksum."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from door43fast.native.lmdb import LmdbEngine
+from door43fast.surface import StoreSurface
+
+
+class LmdbStore(StoreSurface, LmdbEngine):
+    """A store in a directory, over LMDB.
+
+    Many threads and many processes may have the same directory open. Two stores on one directory within a process
+    share its files. A store may be used after ``fork``: the child opens the files anew by itself.
+
+    Parameters
+    ----------
+    path : str or os.PathLike
+        The directory; it is created unless ``create=False``.
+    keys : {"str", "bytes", "int", "any"}
+        The type of the keys; fixed when the store is created.
+    codec : str or Codec
+        How values become bytes: ``"auto"``, ``"raw"``, ``"json"``, ``"msgpack"``, ``"numpy"``, ``"pickle"``.
+    compression : {None, "zstd"}
+        Compress values where it makes them smaller. Stores without it read them too.
+    durability : {"commit", "batch", "none"}
+        What survives; see docs/durability.md.
+    sync_interval : float
+        Seconds between two syncs under ``"batch"``.
+    readonly : bool
+        Refuse every write with ``ReadOnlyError``.
+    map_size : int, optional
+        Bytes of address space to start with; it grows by itself. 1 TiB, or less under a limit, if not given.
+    ttl : float or timedelta, optional
+        Time to live of values that are set without one.
+    clock : door43fast.native.clock.Clock, optional
+        The clock of deadlines; the wall clock if not given.
+    create : bool
+        Create the store where there is none.
+
+    Raises
+    ------
+    ConfigError
+        If an option is unknown, out of range, or differs from that of a store that has the directory open.
+    FormatError
+        If the files are not door43fast's, or of a newer version; they are left untouched.
+    CorruptError
+        If the files are damaged.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from door43fast.lmdb import LmdbStore
+    >>> with LmdbStore(tempfile.mkdtemp()) as store:
+    ...     store["TIT 1:1"] = {"text": "Paul, a servant of God"}
+    ...     store["TIT 1:1"]["text"]
+    'Paul, a servant of God'
+    """
+
+    __slots__ = ()
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _reopen, (type(self), self.path, self._plan)
+
+
+def _reopen(kind: type[LmdbStore], path: str, options: dict[str, Any]) -> LmdbStore:
+    """Open a store by its plan: what unpickling does, also in a spawned worker."""
+    return kind(path, **options)
