@@ -59,3 +59,12 @@ class SourceError(Error):
 
 class PassageError(Error, ValueError):
     """A passage names no known book or is not a reference; the message shows the nearest."""
+
+
+def did_you_mean(name, known) -> str:
+    """The end of a sentence that refuses ``name``: the nearest of ``known``, or all of them where none is near."""
+    import difflib
+
+    known = [str(one) for one in known]
+    near = difflib.get_close_matches(str(name), known, 1, 0.5)
+    return f"did you mean {near[0]!r}?" if near else f"known are {', '.join(sorted(known))}"

@@ -5,6 +5,7 @@ very object that comes back. See ``table.pyx`` for the rule by which all of it s
 """
 
 from collections.abc import Mapping
+from itertools import islice
 
 from cpython.list cimport PyList_GET_ITEM, PyList_GET_SIZE, PyList_New, PyList_SET_ITEM
 from cpython.object cimport PyObject, PyTypeObject, inquiry, traverseproc, visitproc
@@ -15,8 +16,8 @@ from door43fast.native.batch cimport BLOCK, prefetch_block
 from door43fast.native.clock cimport Clock, span_ns
 from door43fast.native.core cimport Flight
 from door43fast.native.index cimport index_bytes
-from door43fast.native.ranges cimport Ranges
-from door43fast.native.records cimport MISSING
+from door43fast.native.ordered cimport Ordered
+from door43fast.native.singles cimport MISSING
 from door43fast.native.slab cimport (
     EXTRAS, FLAGS, WEIGHTS, Entry, Extra, slab_bytes, slab_entry, slab_extra, slab_flags, slab_turn_on, slab_weight)
 from door43fast.native.table cimport PINNED, STALE, PyUnicode_CheckExact
@@ -24,7 +25,7 @@ from door43fast.native.writes cimport Write
 from door43fast.native.wheel cimport NEVER, TICK_BITS, wheel_holds
 
 from door43fast.contracts import Capabilities
-from door43fast.errors import ClosedError, ConfigError, ConflictError, UnsupportedError
+from door43fast.errors import ClosedError, ConfigError, ConflictError, UnsupportedError, did_you_mean
 
 cdef extern from "Python.h":
     void PyObject_GC_Track(PyObject* o) noexcept
@@ -32,6 +33,7 @@ cdef extern from "Python.h":
 
 cdef object CAPABILITIES = Capabilities()
 cdef tuple POLICIES = ("lru", "none")
+cdef tuple OPTIONS = ("max_entries", "max_bytes", "policy", "ttl", "idle", "weigher", "clock")
 
 
 cdef uint64_t whole(object n, str option) except? 0:
@@ -43,13 +45,21 @@ cdef uint64_t whole(object n, str option) except? 0:
     return n
 
 
-cdef class MemoryEngine(Ranges):
+cdef object packable(object key, object value):
+    if not isinstance(value, (bytes, bytearray, memoryview)):
+        raise TypeError(f"key {key!r} holds {type(value).__name__}, and only bytes can be packed")
+    return value
+
+
+cdef class MemoryEngine(Ordered):
     """A store in memory that holds any object under any hashable key."""
 
     def __init__(self, max_entries=None, max_bytes=None, policy="lru", ttl=None, *, idle=None, weigher=None,
-                 clock=None):
+                 clock=None, **unknown):
+        for name in unknown:
+            raise ConfigError(f"{type(self).__name__} has no option {name!r}: {did_you_mean(name, OPTIONS)}")
         if policy not in POLICIES:
-            raise ConfigError(f"policy={policy!r} is unknown: choose one of {', '.join(POLICIES)}")
+            raise ConfigError(f"policy={policy!r} is unknown: {did_you_mean(policy, POLICIES)}")
         if weigher is not None and max_bytes is None:
             raise ConfigError("weigher= has no effect without max_bytes=: give both")
         if weigher is not None and not callable(weigher):
@@ -185,15 +195,43 @@ cdef class MemoryEngine(Ranges):
         return 0
 
     def get_packed(self, keys, *, out=None):
-        """The values under ``keys``, which must be bytes or str (as UTF-8), in one :class:`Packed`."""
-        from door43fast.native.packed import pack
-        keys = list(keys)
-        return pack(keys, self.get_many(keys, MISSING), MISSING, out)
+        """The values under ``keys``, which must be bytes, in one :class:`door43fast.native.packed.Packed`."""
+        from door43fast.native.packed import PackedBuilder
+        cdef list wanted = list(keys)
+        cdef list values = self.get_many(wanted, MISSING)
+        builder = PackedBuilder(len(wanted), out)
+        for key, value in zip(wanted, values):
+            builder.add(key, None if value is MISSING else packable(key, value))
+        return builder.build()
 
     def set_packed(self, keys, data, offsets):
-        """Store bytes ``data[offsets[i]:offsets[i+1]]`` under ``keys[i]``."""
-        from door43fast.native.packed import unpack
-        self.set_many(unpack(keys, data, offsets))
+        """Store the bytes ``data[offsets[i]:offsets[i+1]]`` under ``keys[i]``."""
+        from door43fast.native.packed import Packed
+        cdef list wanted = list(keys)
+        values = Packed(data, offsets)
+        if len(values) != len(wanted):
+            raise ValueError(f"there are {len(wanted)} keys and offsets for {len(values)} values")
+        self.set_many(zip(wanted, values))
+
+    def scan_packed(self, prefix="", chunk=65536):
+        """Yield ``(keys, values)`` in order, as two ``Packed`` of up to ``chunk`` records; keys are in UTF-8."""
+        if not isinstance(chunk, int) or chunk < 1:
+            raise ValueError(f"chunk={chunk!r} must be a whole number of 1 or more")
+        return self.pack_scan(self.scan(prefix), chunk)
+
+    def pack_scan(self, records, Py_ssize_t chunk):
+        from door43fast.native.packed import PackedBuilder
+        while True:
+            keys = PackedBuilder(chunk)
+            values = PackedBuilder(chunk)
+            n = 0
+            for key, value in islice(records, chunk):
+                keys.add(key, key.encode())
+                values.add(key, packable(key, value))
+                n += 1
+            if n == 0:
+                return
+            yield keys.build(), values.build()
 
     # -- transactions and computations, for door43fast.surface -----------------------------------------------
 

@@ -1,8 +1,11 @@
 """What a key and its value weigh in a budget of bytes: the memory that they really hold."""
 
 import sys
+from datetime import datetime
 
 from cpython.object cimport PyObject
+
+from door43fast.native.encoded cimport Encoded
 
 from door43fast.errors import BudgetError
 
@@ -24,9 +27,11 @@ cdef int64_t held_by(object x) except? -1:
         return rounded(33 + len(<bytes>x))
     if kind is str:
         return rounded(d43_str_size(<PyObject*>x))
+    if kind is Encoded:
+        return 32 + rounded(33 + len((<Encoded>x).payload))
     if x is None or kind is bool:
         return 0
-    if kind is int or kind is float or kind is complex or kind is bytearray:
+    if kind is int or kind is float or kind is complex or kind is bytearray or kind is datetime:
         return rounded(sys.getsizeof(x))
     if kind is tuple:
         total = rounded(sys.getsizeof(x))

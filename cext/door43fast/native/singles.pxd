@@ -4,7 +4,7 @@ from libc.stdint cimport uint32_t
 
 from door43fast.native.writes cimport Write, Writes
 
-cdef class Records(Writes):
+cdef class Singles(Writes):
     # The value under a key, MISSING if there is none; ``hit`` counts as a get, ``peek`` leaves no trace.
     cdef object hit(self, object key)
     cdef object peek(self, object key)

@@ -2,9 +2,9 @@
 
 from libc.stdint cimport uint64_t
 
-from door43fast.native.records cimport Records
+from door43fast.native.singles cimport Singles
 
-cdef class Ranges(Records):
+cdef class Ordered(Singles):
     cdef list sorted_keys       # None until a range is asked for
     cdef uint64_t sorted_version
 

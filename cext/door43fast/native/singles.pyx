@@ -23,7 +23,7 @@ cdef enum:
 MISSING = contracts.MISSING
 
 
-cdef class Records(Writes):
+cdef class Singles(Writes):
 
     # hot
     def get(self, key, default=None):

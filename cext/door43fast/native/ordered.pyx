@@ -11,13 +11,13 @@ from cpython.unicode cimport PyUnicode_GET_LENGTH, PyUnicode_Tailmatch
 from libc.stdint cimport uint32_t, uint64_t
 
 from door43fast.native.core cimport BY_USER, OP_CLEAR
-from door43fast.native.records cimport MISSING, Records
+from door43fast.native.singles cimport MISSING, Singles
 from door43fast.native.slab cimport Entry, slab_entry
 
 from door43fast.errors import ClosedError, UnsupportedError
 
 
-cdef class Ranges(Records):
+cdef class Ordered(Singles):
 
     cdef list live_keys(self):
         """Every key that is there, in no order. Runs no Python code but the collector's."""
@@ -95,11 +95,6 @@ cdef class Ranges(Records):
             if value is not MISSING:
                 limit -= 1
                 yield key, value
-
-    def scan_packed(self, prefix="", chunk=65536):
-        """Yield ``(keys, values)`` in order, as two :class:`Packed` of up to ``chunk`` records each."""
-        from door43fast.native.packed import pack_pairs
-        return pack_pairs(self.scan(prefix), chunk)
 
     def keys(self, prefix=""):
         """Yield the keys under ``prefix`` in order; without one, and with keys that are not str, in no order."""

@@ -1,0 +1,5 @@
+"""A value that a tier keeps encoded, so that each reader gets an object of its own."""
+
+cdef class Encoded:
+    cdef int mark
+    cdef bytes payload

@@ -1,0 +1,7 @@
+"""A value that a tier keeps encoded, so that each reader gets an object of its own."""
+
+
+cdef class Encoded:
+    def __cinit__(self, int mark, bytes payload):
+        self.mark = mark
+        self.payload = payload
