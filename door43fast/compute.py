@@ -1,0 +1,249 @@
+"""One computation at a time per key, shared by all who ask for it; and memoized functions.
+
+A computation is a flight in the store's table of flights, which the engine voids when the key is written. Who waits
+for whom is a graph over flights: from a flight to those that its code computes or waits for. The flight whose code
+runs is kept in a context variable, so the graph holds for threads and for the tasks of an event loop alike, and
+over several stores. A new edge is drawn before the graph is searched for a cycle, so of two that close one
+together, at least one sees it.
+"""
+
+from __future__ import annotations
+
+import contextvars
+import functools
+import hashlib
+import inspect
+import os
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future
+from contextlib import contextmanager
+from typing import Any
+
+from door43fast.contracts import MISSING, Seconds
+from door43fast.errors import DeadlockError
+from door43fast.reference.clock import span
+from door43fast.reference.table import Flight as PlainFlight
+
+try:
+    from door43fast.native.core import Flight
+except ImportError:     # no native wheel here
+    Flight = PlainFlight    # type: ignore[misc,assignment]
+
+FRESH, STALE = 1, 2     # states of ``_lookup``
+LONGEST_KEY = 400       # characters; a longer key of a memoized call is replaced by its digest
+
+_inside: contextvars.ContextVar[Computation | None] = contextvars.ContextVar("door43fast_computation", default=None)
+
+
+class Computation(Flight):  # type: ignore[misc,valid-type]
+    """One computation of one key under way.
+
+    ``done`` is a future that only tells the end; ``result`` and ``error`` hold what came of it. ``abandoned`` says
+    that there was no outcome to share: the thread was interrupted, or the task cancelled.
+    """
+
+    def __init__(self, key: Any, loop: Any = None) -> None:
+        self.key = key
+        self.owner = threading.get_ident()
+        self.pid = os.getpid()
+        self.loop = loop
+        self.task: Any = None
+        self.waiters = 0
+        self.token: Any = 0
+        self.abandoned = False
+        self.waiting_for = ()
+        self.done = Future()
+        self.done.set_running_or_notify_cancel()    # from here on nobody who waits can cancel it for the others
+
+    def land(self, store: Any, result: Any = None, error: BaseException | None = None) -> None:
+        """Leave the table and wake those who wait."""
+        self.result, self.error = result, error
+        self.abandoned = error is not None and not isinstance(error, Exception)
+        try:
+            forget(store, self)
+        finally:
+            self.done.set_result(None)
+
+    def outcome(self) -> Any:
+        if self.error is not None:
+            raise self.error.with_traceback(self.error.__traceback__)
+        return self.result
+
+
+def forget(store: Any, flight: Computation) -> None:
+    """Take ``flight`` out of the table of flights, if it is still there."""
+    if store._flights.get(flight.key) is flight:
+        store._flights.pop(flight.key, None)
+
+
+def check_spans(fn: Any, ttl: Seconds | None, stale: Seconds | None) -> None:
+    """Refuse what could not be stored before anything is computed."""
+    if not callable(fn):
+        raise TypeError(f"get_or_compute needs a function to call, not {type(fn).__name__}")
+    if ttl is not None:
+        span(ttl, "ttl")
+    if stale is not None:
+        span(stale, "stale")
+
+
+@contextmanager
+def waiting(flight: Computation, running_loop: Any = None) -> Iterator[None]:
+    """Draw the edge from the flight whose code runs here to ``flight``; refuse it if it closes a cycle.
+
+    ``running_loop`` is the event loop that the wait would block, if any.
+    """
+    inner = _inside.get()
+    if inner is not None:
+        inner.waiting_for += (flight,)
+    try:
+        path = _path(flight, inner, running_loop)
+        if path:
+            keys = " -> ".join(repr(key) for key in path)
+            raise DeadlockError(f"computing key {path[-1]!r} would wait for itself ({keys}): a function given to "
+                                "get_or_compute must not ask for a key that waits for it")
+        yield
+    finally:
+        if inner is not None:
+            edges = list(inner.waiting_for)
+            edges.remove(flight)
+            inner.waiting_for = tuple(edges)
+
+
+def _path(flight: Computation, inner: Computation | None, running_loop: Any) -> list[Any] | None:
+    """The keys on the way from ``flight`` to what the caller itself computes, or None."""
+    me = threading.get_ident()
+    seen = {id(flight)}
+    todo = [(flight, [flight.key])]
+    while todo:
+        one, keys = todo.pop()
+        if one is inner or (one.loop is running_loop if one.loop is not None else one.owner == me):
+            if inner is not None and inner is not one:
+                keys = [inner.key, *keys]
+            return keys if len(keys) > 1 else keys * 2
+        for further in one.waiting_for:
+            if id(further) not in seen:
+                seen.add(id(further))
+                todo.append((further, [*keys, further.key]))
+    return None
+
+
+def compute(store: Any, key: Any, fn: Callable[[], Any], ttl: Seconds | None, stale: Seconds | None) -> Any:
+    """What ``get_or_compute`` does when the value was not there."""
+    check_spans(fn, ttl, stale)
+    while True:
+        mine = Computation(key)
+        flight = store._flights.setdefault(key, mine)
+        if flight is mine:
+            return _lead(store, mine, fn, ttl, stale)
+        if flight.pid != mine.pid:  # it was under way when this process was forked off: nobody will end it here
+            forget(store, flight)
+            continue
+        late = flight.voided        # the key was written since it began, so its result is too old for this caller
+        if stale is not None:
+            state, value = store._lookup(key)
+            if state in (FRESH, STALE):
+                return value
+        with waiting(flight, _loop_of_this_thread()):
+            flight.done.result()
+        if not (late or flight.abandoned):
+            return flight.outcome()
+
+
+def _lead(store: Any, flight: Computation, fn: Callable[[], Any], ttl: Seconds | None, stale: Seconds | None) -> Any:
+    outer = _inside.get()
+    inside = _inside.set(flight)
+    try:
+        if outer is not None:
+            outer.waiting_for += (flight,)
+        flight.token, value = store._read(flight.key)
+        if value is MISSING:
+            value = fn()
+            store._publish(flight, flight.key, value, ttl, stale)
+    except BaseException as error:
+        flight.land(store, error=error)
+        raise
+    else:
+        flight.land(store, value)
+        return value
+    finally:
+        _inside.reset(inside)
+        if outer is not None:
+            outer.waiting_for = tuple(one for one in outer.waiting_for if one is not flight)
+
+
+def _loop_of_this_thread() -> Any:
+    import sys
+    asyncio = sys.modules.get("asyncio")
+    return None if asyncio is None else asyncio._get_running_loop()
+
+
+# -- memoized functions --------------------------------------------------------------------------------------
+
+
+def memoized(store: Any, ttl: Seconds | None) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """The decorator that ``store.memoize(ttl=ttl)`` gives."""
+    if ttl is not None:
+        span(ttl, "ttl")
+
+    def decorate(fn: Callable[..., Any]) -> Callable[..., Any]:
+        name = f"{fn.__module__}.{fn.__qualname__}"
+        make_key = text_key if store.capabilities.persistent else tuple_key
+
+        def cache_key(*args: Any, **kwargs: Any) -> Any:
+            return make_key(name, args, kwargs)
+
+        def invalidate(*args: Any, **kwargs: Any) -> bool:
+            return store.delete(make_key(name, args, kwargs))
+
+        if inspect.iscoroutinefunction(fn):
+            @functools.wraps(fn)
+            async def wrapper(*args: Any, **kwargs: Any) -> Any:
+                return await store.aio.get_or_compute(
+                    make_key(name, args, kwargs), lambda: fn(*args, **kwargs), ttl=ttl)
+        else:
+            @functools.wraps(fn)
+            def wrapper(*args: Any, **kwargs: Any) -> Any:
+                return store.get_or_compute(make_key(name, args, kwargs), lambda: fn(*args, **kwargs), ttl=ttl)
+        wrapper.cache_key = cache_key       # type: ignore[attr-defined]
+        wrapper.invalidate = invalidate     # type: ignore[attr-defined]
+        return wrapper
+    return decorate
+
+
+def tuple_key(name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, ...]:
+    """A key for stores that take any hashable; the types stand in it, since 1 == 1.0 == True."""
+    named = tuple(sorted(kwargs.items()))
+    return (name, args, named, _types((args, named)))
+
+
+def _types(value: Any) -> Any:
+    if type(value) is frozenset:
+        return frozenset(_types(item) for item in value)
+    return tuple(_types(item) for item in value) if type(value) is tuple else type(value)
+
+
+def text_key(name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> str:
+    """A key for stores on disk: the same for the same arguments in every process."""
+    key = f"{name}({_text(name, args)}{_text(name, kwargs)})"
+    if len(key) > LONGEST_KEY:
+        return f"{name}(#{hashlib.blake2b(key.encode('utf-8', 'surrogatepass'), digest_size=20).hexdigest()})"
+    return key
+
+
+def _text(name: str, value: Any) -> str:
+    kind = type(value)
+    if value is None or kind in (bool, int, float, str, bytes):
+        return ascii(value)
+    if kind is tuple:
+        return f"({','.join(_text(name, item) for item in value)})"
+    if kind is list:
+        return f"[{','.join(_text(name, item) for item in value)}]"
+    if kind in (set, frozenset):
+        return f"{kind.__name__}({','.join(sorted(_text(name, item) for item in value))})"
+    if kind is dict:
+        return f"{{{','.join(sorted(f'{_text(name, k)}:{_text(name, v)}' for k, v in value.items()))}}}"
+    if hasattr(kind, "__cache_key__"):
+        return f"{kind.__module__}.{kind.__qualname__}<{_text(name, value.__cache_key__())}>"
+    raise TypeError(f"{name} was called with a {kind.__qualname__}, which has no lasting form as a key: pass numbers, "
+                    "str, bytes or containers of them, or give the class a __cache_key__ method")

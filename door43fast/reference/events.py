@@ -1,0 +1,108 @@
+"""Events of the reference engine, in the order of the changes that they tell of."""
+
+from __future__ import annotations
+
+import fnmatch
+import re
+import sys
+import threading
+import time
+import types
+from collections import deque
+from collections.abc import Callable
+from typing import Any
+
+from door43fast.contracts import Event
+
+
+class Subscription:
+    """A listener of one store; :meth:`cancel` ends it. Also a context manager."""
+
+    def __init__(self, queue: EventQueue, pattern: str, callback: Callable[[Event], Any], values: bool) -> None:
+        self.queue = queue
+        self.pattern = pattern
+        self.values = values
+        self.callback = callback
+        self.matches = None if pattern == "*" else re.compile(fnmatch.translate(pattern), re.DOTALL).match
+
+    def wants(self, event: Event) -> bool:
+        if self.matches is None or event.op == "clear":
+            return True
+        return isinstance(event.key, str) and self.matches(event.key) is not None
+
+    def cancel(self) -> None:
+        """Stop listening. An event that is being delivered at this moment may still arrive."""
+        self.queue.subscriptions = tuple(s for s in self.queue.subscriptions if s is not self)
+
+    def __enter__(self) -> Subscription:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.cancel()
+
+
+class EventQueue:
+    """Changes are pushed inside the section that makes them and delivered outside of it.
+
+    One thread at a time delivers, in order; the others return at once and leave it theirs.
+    """
+
+    def __init__(self, origin: str) -> None:
+        self.origin = origin
+        self.subscriptions: tuple[Subscription, ...] = ()
+        self.sequence = 0
+        self._delivered = 0
+        self._due: deque[Event] = deque()
+        self._delivery = threading.Lock()
+        self._drainer = 0
+        self._idle = threading.Condition()
+
+    def subscribe(self, pattern: str, callback: Callable[[Event], Any], *, values: bool = False) -> Subscription:
+        """Call ``callback(event)`` for each change of a key that the glob ``pattern`` matches as a whole."""
+        if not callable(callback):
+            raise TypeError(f"a listener must be callable, not {type(callback).__name__}")
+        subscription = Subscription(self, pattern, callback, values)
+        self.subscriptions += (subscription,)
+        return subscription
+
+    def push(self, op: str, key: Any, reason: str, value: Any = None) -> None:
+        """REQUIRES: the caller is in the section that makes the change."""
+        if self.subscriptions:
+            self.sequence += 1
+            self._due.append(Event(self.sequence, op, key, reason, self.origin, time.time(), value))
+
+    def drain(self) -> None:
+        """Deliver what is due, unless another thread, or a caller further up in this one, is doing so."""
+        while self._due and self._delivery.acquire(blocking=False):
+            self._drainer = threading.get_ident()
+            try:
+                while self._due:
+                    event = self._due.popleft()
+                    self._delivered = event.seq
+                    self._deliver(event)
+            finally:
+                self._drainer = 0
+                self._delivery.release()
+                with self._idle:
+                    self._idle.notify_all()
+
+    def _deliver(self, event: Event) -> None:
+        for subscription in self.subscriptions:
+            if not subscription.wants(event):
+                continue
+            try:
+                subscription.callback(event if subscription.values else event._replace(value=None))
+            except Exception as error:  # the listener's, shown and not passed on: the change was made
+                sys.unraisablehook(types.SimpleNamespace(
+                    exc_type=type(error), exc_value=error, exc_traceback=error.__traceback__, object=subscription,
+                    err_msg=f"Exception ignored in the listener of {subscription.pattern!r} for event {event.seq}"))
+
+    def flush(self) -> None:
+        """Return when every listener has had what happened before this call; inside a listener, at once."""
+        upto = self.sequence
+        while self._drainer != threading.get_ident():
+            self.drain()
+            with self._idle:
+                if self._delivered >= upto and not self._drainer:
+                    return
+                self._idle.wait(0.05)

@@ -1,0 +1,28 @@
+"""The section: where the reference engine changes its structures, and no code of a caller can run."""
+
+from __future__ import annotations
+
+import gc
+import threading
+
+
+class Section:
+    """A lock that also holds back the garbage collector, whose finalizers are callers' code.
+
+    Between taking the lock and holding back the collector a finalizer may still run, in the same thread, and may
+    enter the section itself: hence the lock is re-entrant. The structures are whole at that point. The collector
+    is one for the whole process, and so is the lock: a second one would switch it on again under the first.
+    """
+
+    _lock = threading.RLock()
+    _collecting = True
+
+    def __enter__(self) -> None:
+        self._lock.acquire()
+        Section._collecting = gc.isenabled()
+        gc.disable()
+
+    def __exit__(self, *_: object) -> None:
+        if Section._collecting:
+            gc.enable()
+        self._lock.release()

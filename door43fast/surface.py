@@ -1,0 +1,195 @@
+"""The methods that every store has because of what its engine can do: said once, in terms of the engine."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, MutableMapping
+from typing import TYPE_CHECKING, Any
+
+from door43fast.contracts import MISSING, Event, Items, Seconds
+from door43fast.errors import ClosedError, UnsupportedError
+
+if TYPE_CHECKING:
+    from door43fast.aio import AsyncSurface
+    from door43fast.transactions import Transaction
+
+FRESH = 1   # the state in which ``_lookup`` finds a value that has not expired
+
+
+class StoreSurface:
+    """Mixed in before an engine. It defines no name that engines have, so that their methods stay in C."""
+
+    __slots__ = ()
+
+    # -- mapping ---------------------------------------------------------------------------------------------
+
+    def setdefault(self, key: Any, default: Any = None) -> Any:
+        """The value under ``key``; where it is missing, ``default`` is stored first. Atomic."""
+        while True:
+            value = self.get(key, MISSING)
+            if value is not MISSING:
+                return value
+            if self.add(key, default):
+                return default
+
+    def popitem(self) -> tuple[Any, Any]:
+        """Take out some key and return it with its value; KeyError when the store is empty."""
+        while True:
+            for key in self:
+                value = self.pop(key, MISSING)
+                if value is not MISSING:
+                    return key, value
+                break
+            else:
+                raise KeyError(f"popitem: {self!r} is empty")
+
+    def update(self, items: Items = (), /, **named: Any) -> None:
+        """``set_many`` with the signature of ``dict.update``."""
+        self.set_many(items)
+        if named:
+            self.set_many(named)
+
+    def items(self) -> Iterator[tuple[Any, Any]]:
+        """Yield every ``(key, value)``; in the order of keys where they are ordered."""
+        try:
+            return iter(self.scan())
+        except UnsupportedError:    # keys without an order
+            return self._unordered()
+
+    def _unordered(self) -> Iterator[tuple[Any, Any]]:
+        for key in self:
+            value = self._read(key)[1]
+            if value is not MISSING:
+                yield key, value
+
+    def values(self) -> Iterator[Any]:
+        """Yield every value, in the order of :meth:`items`."""
+        return (value for _, value in self.items())
+
+    # -- compute ---------------------------------------------------------------------------------------------
+
+    def get_or_compute(self, key: Any, fn: Callable[[], Any], *, ttl: Seconds | None = None,
+                       stale: Seconds | None = None) -> Any:
+        """The value under ``key``; where it is missing, ``fn()`` gives it and it is stored.
+
+        One call of ``fn`` runs at a time per key; whoever else asks for the key waits for it and shares the
+        result, or the exception. A set or delete of the key while ``fn`` runs keeps the result from being stored.
+
+        Parameters
+        ----------
+        key
+            The key.
+        fn : callable
+            Called without arguments and outside of every lock; it may use this store.
+        ttl : seconds, optional
+            Time to live of what is stored; the store's own where it is None.
+        stale : seconds, optional
+            For so long after its expiry the old value is given to others while the first caller computes anew.
+
+        Returns
+        -------
+        object
+            What is stored, or what ``fn`` gave.
+
+        Raises
+        ------
+        DeadlockError
+            If ``fn`` asks, itself or through other keys and threads, for a key that waits for it.
+        """
+        state, value = self._lookup(key)
+        if state == FRESH:
+            return value
+        from door43fast.compute import compute
+        return compute(self, key, fn, ttl, stale)
+
+    def memoize(self, *, ttl: Seconds | None = None) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+        """A decorator that keeps what a function, or a coroutine function, returns for its arguments.
+
+        The decorated function has ``__wrapped__``, ``cache_key(*args, **kwargs)`` and
+        ``invalidate(*args, **kwargs) -> bool``. A store on disk takes arguments that are None, bool, int, float,
+        str, bytes, tuples, lists, dicts and sets of them, or have a method ``__cache_key__`` that gives such; a
+        store in memory takes whatever is hashable.
+        """
+        from door43fast.compute import memoized
+        return memoized(self, ttl)
+
+    # -- transactions, events --------------------------------------------------------------------------------
+
+    def transaction(self) -> Transaction:
+        """``with store.transaction() as t:`` all that is written through ``t``, or nothing.
+
+        Raises
+        ------
+        ConflictError
+            At the end of the block, if anything that it read was changed by another. Run it again.
+        UnsupportedError
+            If this backend has no transactions.
+        """
+        from door43fast.transactions import Transaction
+        self._needs("transactions", "has no transactions")
+        return Transaction(self)
+
+    def subscribe(self, pattern: str, callback: Callable[[Event], Any], *, values: bool = False) -> Any:
+        """Call ``callback(event)`` after each change of a key that the glob ``pattern`` matches as a whole.
+
+        The result is a subscription with ``cancel()``, and a context manager. An event carries the value only
+        with ``values=True``.
+        """
+        self._needs("events", "tells of no events")
+        if not isinstance(pattern, str):
+            raise TypeError(f"a pattern is a str such as 'en_tn@84/*', not {type(pattern).__name__}")
+        return self._events.subscribe(pattern, callback, values=values)
+
+    def changes(self, since: int = 0) -> Iterator[Any]:
+        """The changes since number ``since``, where there is a journal."""
+        raise UnsupportedError(f"{type(self).__name__} keeps no journal, so it cannot list the changes since "
+                               f"{since}: use subscribe() for those to come")
+
+    def _needs(self, capability: str, lack: str) -> None:
+        if self.closed:
+            raise ClosedError(f"{type(self).__name__} is closed: open it again before use")
+        if not getattr(self.capabilities, capability):
+            raise UnsupportedError(f"{type(self).__name__} {lack}, as its capabilities say: use a MemoryStore or a "
+                                   "LmdbStore for that")
+
+    # -- as an object ----------------------------------------------------------------------------------------
+
+    @property
+    def aio(self) -> AsyncSurface:
+        """The same methods as coroutines."""
+        from door43fast.aio import AsyncSurface
+        return AsyncSurface(self)
+
+    def __enter__(self) -> Any:
+        if self.closed:
+            raise ClosedError(f"{type(self).__name__} is closed: open it again before use")
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} at {id(self):#x}, {'closed' if self.closed else 'open'}>"
+
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        if self.capabilities.persistent:
+            return self.__reduce__()
+        raise TypeError(f"{type(self).__name__} cannot be pickled or copied: its contents live in this process "
+                        "only, and an empty copy would be a silent loss; copy them with other.set_many(store.items())")
+
+    if TYPE_CHECKING:   # what the engine brings
+        capabilities: Any
+        closed: bool
+        _events: Any
+        get: Any
+        add: Any
+        pop: Any
+        set_many: Any
+        scan: Any
+        close: Any
+        _lookup: Any
+        _read: Any
+
+        def __iter__(self) -> Iterator[Any]: ...
+
+
+MutableMapping.register(StoreSurface)
