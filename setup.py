@@ -33,6 +33,8 @@ EXTENSIONS = {
     "arrow": (),
     "keys": (),
     "tuples": (),
+    "messagepack": (),
+    "jsontext": (),
     "codec": (),
     "audit": ("lmdb", "libxxhash"),
     "directory": ("libxxhash",),

@@ -186,7 +186,8 @@ def test_bytes_of_others_are_a_key_or_corrupt(data):
         assert codec.encode(key) == data
 
 
-@pytest.mark.parametrize(("mode", "data"), [("str", b"\xff"), ("int", b"1234567"), ("any", b""), ("any", b"\x05" * 1000)])
+@pytest.mark.parametrize(("mode", "data"), [
+    ("str", b"\xff"), ("int", b"1234567"), ("any", b""), ("any", b"\x05" * 1000)])
 def test_damaged_keys(mode, data):
     with pytest.raises(CorruptError, match="verify"):
         KeyCodec(mode).decode(data)

@@ -286,7 +286,7 @@ cdef class PackedBuilder:
     def _take(self, out, Py_ssize_t count):
         import numpy
         if not isinstance(out, numpy.ndarray) or out.dtype != numpy.uint8 or out.ndim != 2:
-            raise ConfigError("out= must be a NumPy array of dtype uint8 and shape (number of keys, size of a value), not "
+            raise ConfigError("out= must be a NumPy array of dtype uint8 and shape (keys, size of a value), not "
                               + (f"{out.dtype}{list(out.shape)}" if isinstance(out, numpy.ndarray)
                                  else type(out).__name__))
         if len(out) != count:
