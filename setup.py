@@ -44,7 +44,8 @@ EXTENSIONS = {
     "lmdb_ranges": ("lmdb", "libzstd", "libxxhash"),
     "lmdb_care": ("lmdb", "libzstd", "libxxhash"),
     "lmdb": ("lmdb", "libzstd", "libxxhash"),
-    "stack": (),
+    "tiers": ("lmdb", "libzstd", "libxxhash"),
+    "stack": ("lmdb", "libzstd", "libxxhash"),
 }
 
 SANITIZE = os.environ.get("DOOR43FAST_SANITIZE")  # for example "address,undefined"

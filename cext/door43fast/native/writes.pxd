@@ -19,7 +19,8 @@ cdef class Writes(Table):
                      object stale) except -1
     cdef uint64_t due(self, int64_t span) noexcept
     cdef int afford(self, object key, uint64_t weight, uint64_t old_weight, bint was_pinned, bint fresh) except -1
-    cdef int prepare_until(self, Write* w, object key, object value, int64_t deadline_ns) except -1
+    cdef int prepare_until(self, Write* w, object key, object value, object tags, bint pin,
+                           int64_t deadline_ns) except -1
     cdef void abandon(self, Write* w) noexcept
     cdef int put(self, object key, uint32_t hash, uint32_t ref, object value, Write* w) except -1
     cdef int expire_at(self, uint32_t ref, uint64_t deadline) except -1

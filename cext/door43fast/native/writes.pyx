@@ -54,11 +54,17 @@ cdef class Writes(Table):
             w.extra.until = w.until
         return 0
 
-    cdef int prepare_until(self, Write* w, object key, object value, int64_t deadline_ns) except -1:
+    cdef int prepare_until(self, Write* w, object key, object value, object tags, bint pin,
+                           int64_t deadline_ns) except -1:
         """The same for a copy from a slower tier, whose deadline is known: nanoseconds of our clock, -1 for none."""
-        self.prepare(w, key, value, None, None, False, None)
+        cdef uint64_t due
+        self.prepare(w, key, value, None, tags, pin, None)
         if deadline_ns >= 0:
-            w.deadline = self.due(max(deadline_ns - self.clock.now(), 0))
+            due = self.due(max(deadline_ns - self.clock.now(), 0))
+            if w.deadline == NEVER or due < w.deadline:
+                w.deadline = due
+            if self.idle:
+                w.flags |= ABSOLUTE
             if w.deadline >= LONG and w.extra == NULL:
                 w.extra = self.tags.claim(())
             if w.extra != NULL:

@@ -1,0 +1,452 @@
+"""The cascade: a memory store over a slower one.
+
+Reads go to the fast tier first; a hit there runs no Python code. What it lacks is read from the slow tier and
+promoted. Writes and deletes go to the slow tier first, then the fast one follows. What may go up, and when, is
+ruled by tickets (``tickets.pxd``), so that nothing that was overwritten or deleted comes back, and by the slow
+tier's epoch: when another process has written there, the fast tier is emptied before it is read.
+"""
+
+from collections.abc import Mapping
+
+from cpython.object cimport PyObject_Hash
+from libc.stdlib cimport calloc, free
+
+from door43fast.native.clock cimport span_ns
+from door43fast.native.hashing cimport mix
+from door43fast.native.singles cimport MISSING
+from door43fast.native.encoded cimport Encoded
+from door43fast.native.tickets cimport STRIPES, ticket_begin, ticket_end, ticket_good, ticket_take
+from door43fast.native.tiers cimport immutable, tier_over
+from door43fast.native.writes cimport Write
+
+from door43fast.errors import ClosedError, ConfigError
+
+
+cdef class CascadeEngine(Core):
+    """A memory store over a slower one, with the methods of a store."""
+
+    def __cinit__(self, *_, **__):
+        self.tickets = <Tickets*>calloc(1, sizeof(Tickets))
+        if self.tickets == NULL:
+            raise MemoryError()
+
+    def __dealloc__(self):
+        free(self.tickets)
+
+    def __init__(self, fast, slow, *, bint share=False):
+        if not isinstance(fast, MemoryEngine):
+            raise ConfigError(f"the fast layer of a cascade is a MemoryStore, not {type(fast).__name__}")
+        if fast is slow:
+            raise ConfigError("the two layers of a cascade must be two stores")
+        self.fast = fast
+        self.slow = slow
+        self.tier = tier_over(slow, share)
+        self.seen = self.tier.epoch()
+
+    @property
+    def capabilities(self):
+        """What the slow tier can do; the fast one can do all of it."""
+        return self.slow.capabilities
+
+    @property
+    def _flights(self):
+        return self.slow._flights
+
+    @property
+    def _events(self):
+        return self.slow._events
+
+    # -- reading ---------------------------------------------------------------------------------------------
+
+    cdef object local(self, object key):
+        """The key in the fast tier, None where the slow tier alone must answer."""
+        if self.closed or self.tier is None:
+            raise ClosedError(f"{type(self).__name__} is closed: open it again before use")
+        return self.tier.canonical(key)
+
+    cdef int renew(self) except -1:
+        """Empty the fast tier if others have written to the slow one."""
+        cdef uint64_t epoch = self.tier.epoch()
+        if epoch != self.seen:
+            self.seen = epoch
+            self.forget(True)
+        return 0
+
+    cdef int forget(self, bint all) except -1:
+        """Void all tickets, and take everything out of the fast tier if ``all``."""
+        self.tickets.epoch += 1
+        if all:
+            self.fast.empty()
+            self.fast.settle()
+        return 0
+
+    # hot
+    def get(self, key, default=None):
+        """The value under ``key``, or ``default``."""
+        value = self.read(key)
+        return default if value is MISSING else value
+
+    # hot
+    cdef object read(self, object key):
+        cdef object local = self.local(key)
+        if local is None:
+            return self.slow.get(key, MISSING)
+        if self.tier.epoch() != self.seen:
+            self.renew()
+        value = self.fast.hit(local)
+        if value is MISSING:
+            return self.miss(key, local)
+        if type(value) is Encoded:
+            return self.tier.unwrap(value)
+        return value
+
+    cdef object miss(self, object key, object local):
+        cdef Fetched fetched
+        cdef Ticket ticket = ticket_take(self.tickets, mix(PyObject_Hash(local)) % STRIPES)
+        value = self.tier.fetch(key, &fetched)
+        if value is not MISSING and fetched.keep:
+            self.promote(local, value, &fetched, &ticket)
+        return value
+
+    cdef int promote(self, object local, object value, Fetched* fetched, Ticket* ticket) except -1:
+        """Put what the slow tier gave into the fast one, if the ticket is still good."""
+        cdef Write w
+        kept = self.tier.wrap(value)
+        if kept is MISSING or fetched.left == 0 or self.fast.closed or not self.fits(local, kept):
+            return 0
+        self.fast.prepare_until(&w, local, kept, (), False,
+                                -1 if fetched.left < 0 else self.fast.clock.now() + fetched.left)
+        if not ticket_good(self.tickets, ticket):
+            self.fast.abandon(&w)
+            return 0
+        return self.fast.write(local, kept, &w)     # finds and puts without running Python code in between
+
+    cdef bint fits(self, object local, object kept) except -1:
+        """Whether the fast tier could hold the value at all; what is too large stays in the slow tier alone."""
+        cdef Write w
+        if not self.fast.max_bytes and not self.fast.pinned:
+            return True
+        self.fast.prepare(&w, local, kept, None, (), False, None)
+        self.fast.abandon(&w)
+        return (not self.fast.max_bytes or self.fast.pinned_bytes + w.weight <= self.fast.max_bytes) and (
+            not self.fast.max_entries or self.fast.pinned < self.fast.max_entries)
+
+    def __getitem__(self, key):
+        value = self.read(key)
+        if value is MISSING:
+            raise KeyError(key)
+        return value
+
+    def __contains__(self, key):
+        local = self.local(key)
+        if local is not None:
+            self.renew()
+            if self.fast.peek(local) is not MISSING:
+                return True
+        return key in self.slow
+
+    def get_many(self, keys, default=None):
+        """The values under ``keys``, in their order, with ``default`` where there is none."""
+        cdef list wanted = keys if type(keys) is list else list(keys)
+        cdef list locals = [self.local(key) for key in wanted]
+        cdef list values, missing
+        cdef Py_ssize_t i, j
+        cdef Ticket* tickets
+        cdef Fetched* fetched
+        self.local("")
+        self.renew()
+        if None in locals:
+            return self.slow.get_many(wanted, default)
+        values = self.fast.get_many(locals, MISSING)
+        missing = [i for i in range(len(values)) if values[i] is MISSING]
+        if missing:
+            tickets = <Ticket*>calloc(len(missing), sizeof(Ticket))
+            fetched = <Fetched*>calloc(len(missing), sizeof(Fetched))
+            try:
+                if tickets == NULL or fetched == NULL:
+                    raise MemoryError()
+                for j in range(len(missing)):
+                    tickets[j] = ticket_take(self.tickets, mix(PyObject_Hash(locals[missing[j]])) % STRIPES)
+                found = self.tier.fetch_many([wanted[i] for i in missing], fetched)
+                for j in range(len(missing)):
+                    value = found[j]
+                    if value is MISSING:
+                        value = default
+                    elif fetched[j].keep:
+                        self.promote(locals[missing[j]], value, &fetched[j], &tickets[j])
+                    values[missing[j]] = value
+            finally:
+                free(tickets)
+                free(fetched)
+        for i in range(len(values)):
+            if type(values[i]) is Encoded:
+                values[i] = self.tier.unwrap(values[i])
+        return values
+
+    def contains_many(self, keys):
+        """For each of ``keys`` whether it is there, as a list of bool."""
+        self.local("")
+        return self.slow.contains_many(keys)
+
+    # -- writing ---------------------------------------------------------------------------------------------
+
+    cdef int64_t deadline(self, object ttl) except -2:
+        """When a write of now expires, on the fast tier's clock; -1 for never."""
+        cdef int64_t span = self.tier.default_ttl if ttl is None else span_ns(ttl, "ttl")
+        return -1 if span < 0 else self.fast.clock.now() + span
+
+    cdef int publish(self, object local, object value, int64_t deadline, object tags, bint pin,
+                     Ticket* ticket) except -1:
+        """End a write that the slow tier has taken: the fast tier gets the value, or loses the key."""
+        cdef Write w
+        try:
+            if not self.tier.publishes or not immutable(value) or not self.fits(local, value):
+                return self.end(local, ticket)
+            self.fast.prepare_until(&w, local, value, tags, pin, deadline)
+            if not ticket_end(self.tickets, ticket) or 0 <= deadline <= self.fast.clock.now():
+                self.fast.abandon(&w)
+                self.fast.discard(local)
+                return 0
+            return self.fast.write(local, value, &w)    # finds and puts without running Python code in between
+        except BaseException:
+            self.end(local, ticket)     # raising a stripe once too often is always safe
+            raise
+
+    cdef int end(self, object local, Ticket* ticket) except -1:
+        """End a write without publishing it."""
+        ticket_end(self.tickets, ticket)
+        if not self.fast.closed:
+            self.fast.discard(local)
+        return 0
+
+    def set(self, key, value, *, ttl=None, tags=(), pin=False, durable=False):
+        """Store ``value`` under ``key`` in the slow tier, then in the fast one."""
+        cdef Ticket ticket
+        cdef int64_t deadline
+        local = self.local(key)
+        if local is None:
+            return self.slow.set(key, value, ttl=ttl, tags=tags, pin=pin, durable=durable)
+        deadline = self.deadline(ttl)
+        tags = tags if isinstance(tags, str) else tuple(tags)
+        ticket = ticket_begin(self.tickets, mix(PyObject_Hash(local)) % STRIPES)
+        try:
+            self.slow.set(key, value, ttl=ttl, tags=tags, pin=pin, durable=durable)
+        except BaseException:
+            self.end(local, &ticket)    # it is not known what the slow tier holds now
+            raise
+        self.publish(local, value, deadline, tags, pin, &ticket)
+
+    def __setitem__(self, key, value):
+        self.set(key, value)
+
+    def _through(self, key, call, *arguments):
+        """Carry out one write of ``key`` on the slow tier; the fast one lets go of the key."""
+        cdef Ticket ticket
+        local = self.local(key)
+        if local is None:
+            return call(key, *arguments)
+        ticket = ticket_begin(self.tickets, mix(PyObject_Hash(local)) % STRIPES)
+        try:
+            return call(key, *arguments)
+        finally:
+            self.end(local, &ticket)
+
+    def delete(self, key):
+        """Take ``key`` out of both tiers. Returns whether it was there."""
+        return self._through(key, self.slow.delete)
+
+    def __delitem__(self, key):
+        if not self._through(key, self.slow.delete):
+            raise KeyError(key)
+
+    def pop(self, key, *default):
+        """Take ``key`` out and return its value, or ``default``; without one a missing key is a KeyError."""
+        return self._through(key, self.slow.pop, *default)
+
+    def touch(self, key, ttl):
+        """Give ``key`` a new time to live from now; None for none. Returns whether it was there."""
+        return self._through(key, self.slow.touch, ttl)
+
+    def replace(self, key, expected, value):
+        """Store ``value`` only if ``key`` holds what equals ``expected``. Returns whether it was stored."""
+        return self._through(key, self.slow.replace, expected, value)
+
+    def incr(self, key, by=1):
+        """Add ``by`` to the integer under ``key``, 0 where there is none. Returns the sum; keeps the expiry."""
+        return self._through(key, self.slow.incr, by)
+
+    def add(self, key, value, *, ttl=None):
+        """Store ``value`` only if ``key`` is not there. Returns whether it was stored."""
+        return self._through(key, lambda key: self.slow.add(key, value, ttl=ttl))
+
+    def _publish(self, flight, key, value, ttl, stale):
+        return self._through(key, lambda key: self.slow._publish(flight, key, value, ttl, stale))
+
+    cdef list begin_many(self, list keys, Ticket** tickets):
+        """Begin a write of many keys. The list holds their places in the fast tier; its tickets are freed at the end.
+
+        Where several of the keys share a stripe only the last ticket is good; such writes publish nothing anyway.
+        """
+        cdef list locals = [self.local(key) for key in keys]
+        cdef Py_ssize_t i
+        tickets[0] = <Ticket*>calloc(len(keys) + 1, sizeof(Ticket))
+        if tickets[0] == NULL:
+            raise MemoryError()
+        for i in range(len(keys)):
+            if locals[i] is not None:
+                tickets[0][i] = ticket_begin(self.tickets, mix(PyObject_Hash(locals[i])) % STRIPES)
+        return locals
+
+    cdef int end_many(self, list locals, Ticket* tickets) except -1:
+        cdef Py_ssize_t i
+        for i in range(len(locals)):
+            if locals[i] is not None:
+                self.end(locals[i], &tickets[i])
+        free(tickets)
+        return 0
+
+    def set_many(self, items, *, ttl=None):
+        """Store every pair of a mapping or an iterable of pairs: all or nothing in the slow tier."""
+        cdef Ticket* tickets
+        cdef list pairs = list(items.items()) if isinstance(items, Mapping) or hasattr(items, "items") else list(items)
+        cdef list locals
+        for pair in pairs:
+            if not isinstance(pair, (tuple, list)) or len(pair) != 2:
+                raise TypeError(f"set_many takes a mapping or pairs (key, value), not {pair!r}")
+        locals = self.begin_many([pair[0] for pair in pairs], &tickets)
+        try:
+            self.slow.set_many(pairs, ttl=ttl)
+        finally:
+            self.end_many(locals, tickets)
+
+    def delete_many(self, keys):
+        """Take ``keys`` out of both tiers. Returns how many were there."""
+        cdef Ticket* tickets
+        cdef list wanted = list(keys)
+        cdef list locals = self.begin_many(wanted, &tickets)
+        try:
+            return self.slow.delete_many(wanted)
+        finally:
+            self.end_many(locals, tickets)
+
+    def set_packed(self, keys, data, offsets):
+        """Store the bytes ``data[offsets[i]:offsets[i+1]]`` under ``keys[i]``."""
+        cdef Ticket* tickets
+        cdef list wanted = list(keys)
+        cdef list locals = self.begin_many(wanted, &tickets)
+        try:
+            self.slow.set_packed(keys if len(keys) == len(wanted) else wanted, data, offsets)
+        finally:
+            self.end_many(locals, tickets)
+
+    def _commit(self, dict reads, dict writes, ranges=()):
+        cdef Ticket* tickets
+        cdef list locals = self.begin_many(list(writes), &tickets)
+        try:
+            self.slow._commit(reads, writes, ranges)
+        finally:
+            self.end_many(locals, tickets)
+
+    def invalidate(self, tag):
+        """Make every entry that carries ``tag`` missing, at once."""
+        self._all(lambda: self.slow.invalidate(tag), not self.tier.knows_tags)
+        if self.tier.knows_tags:
+            self.fast.invalidate(tag)
+
+    def clear(self, prefix=""):
+        """Take out everything, or what is under ``prefix``, from both tiers."""
+        self._all(lambda: self.slow.clear(prefix), True)
+
+    def _all(self, call, bint empty):
+        """Carry out a change that may concern any key."""
+        self.local("")
+        self.forget(False)
+        try:
+            return call()
+        finally:
+            self.forget(empty and not self.fast.closed)
+
+    def expire(self):
+        """Take out everything that is past its time. Returns how many there were in the slow tier."""
+        self.local("")
+        self.fast.expire()
+        return self.slow.expire()
+
+    # -- what the slow tier alone answers --------------------------------------------------------------------
+
+    def __len__(self):
+        return len(self.below())
+
+    def __iter__(self):
+        return iter(self.below())
+
+    cdef object below(self):
+        if self.closed or self.slow is None:
+            raise ClosedError(f"{type(self).__name__} is closed: open it again before use")
+        return self.slow
+
+    def ttl(self, key):
+        """Seconds that ``key`` has left, None if it does not expire; KeyError if it is not there."""
+        return self.below().ttl(key)
+
+    def get_packed(self, keys, *, out=None):
+        """The values under ``keys`` in one ``Packed``, from the slow tier."""
+        return self.below().get_packed(keys, out=out)
+
+    def scan(self, prefix="", *, start=None, stop=None, reverse=False, limit=None):
+        """Yield ``(key, value)`` in the order of keys, from the slow tier."""
+        return self.below().scan(prefix, start=start, stop=stop, reverse=reverse, limit=limit)
+
+    def scan_packed(self, prefix="", chunk=65536):
+        """Yield ``(keys, values)`` in order, as two ``Packed`` of up to ``chunk`` records."""
+        return self.below().scan_packed(prefix, chunk)
+
+    def keys(self, prefix=""):
+        """Yield the keys under ``prefix`` in order."""
+        return self.below().keys(prefix)
+
+    def count(self, prefix=""):
+        """How many keys there are under ``prefix``."""
+        return self.below().count(prefix)
+
+    def _lookup(self, key):
+        value = self.read(key)
+        return self.below()._lookup(key) if value is MISSING else (1, value)
+
+    def _read(self, key):
+        return self.below()._read(key)
+
+    def _snapshot(self):
+        return self.below()._snapshot()
+
+    # -- care ------------------------------------------------------------------------------------------------
+
+    def stats(self):
+        """Counts since the store was opened; ``layers`` holds those of each tier, the fast one first."""
+        cdef dict slow = self.below().stats()
+        cdef dict fast = self.fast.stats()
+        return {**slow, "hits": fast["hits"] + slow["hits"], "misses": fast["misses"] - slow["hits"],
+                "evictions": fast["evictions"], "bytes": fast["bytes"], "layers": [fast, slow]}
+
+    def flush(self):
+        """Sync the slow tier, and return when every listener has had what happened before this call."""
+        self.below().flush()
+
+    def verify(self):
+        """Check the slow tier, and that the fast one holds nothing else."""
+        cdef dict report = self.below().verify()
+        cdef dict fast = self.fast.verify()
+        return {**report, "errors": list(report["errors"]) + fast["errors"], "fast": fast["checked"]}
+
+    def backup(self, path):
+        """Copy the slow tier to ``path`` while it is in use."""
+        self.below().backup(path)
+
+    def close(self):
+        """Close both tiers, the slow one last. A second close does nothing."""
+        if self.closed:
+            return
+        self.closed = True
+        if self.fast is not None:
+            self.fast.close()
+            self.slow.close()

@@ -1,0 +1,37 @@
+"""The slow tier of a cascade, as the cascade sees it: a few C methods over a native or a Python store."""
+
+from libc.stdint cimport int64_t, uint64_t
+
+from door43fast.native.lmdb cimport LmdbEngine
+from door43fast.native.lmdb_records cimport Found
+
+cdef struct Fetched:        # what is known of a value beside the value
+    int64_t left            # nanoseconds that it has to live, -1 for no end
+    bint keep               # it may be kept in a faster tier
+
+cdef class Tier:
+    cdef readonly object store
+    cdef object codec
+    cdef bint share             # mutable values are kept as they are
+    cdef bint publishes         # what was set is, for immutable values, what would be read back
+    cdef int64_t default_ttl    # nanoseconds, -1 for none; known only where ``publishes``
+    cdef bint knows_tags        # ``fetch`` says of values with tags that they are not to be kept
+
+    # The key under which a faster tier keeps what is under ``key``; None if it must not keep it.
+    cdef object canonical(self, object key)
+    # The value, MISSING if there is none. Counts as no hit.
+    cdef object fetch(self, object key, Fetched* fetched)
+    cdef list fetch_many(self, list keys, Fetched* fetched)
+    # A number that changes when others have changed the store behind our back.
+    cdef uint64_t epoch(self) noexcept nogil
+    # What a faster tier keeps for a value of ours, MISSING if it must not; and back.
+    cdef object wrap(self, object value)
+    cdef object unwrap(self, object kept)
+
+cdef class LmdbTier(Tier):
+    cdef LmdbEngine engine
+
+    cdef int tell(self, Found* found, Fetched* fetched) except -1
+
+cdef Tier tier_over(object store, bint share)
+cdef bint immutable(object value) noexcept
