@@ -1,1 +1,74 @@
-"""door43fast: an embedded, tiered storage engine."""
+"""door43fast: an embedded, tiered storage engine, and the Door43 resource cache on top.
+
+The names below are handed out on first use, so that importing the package costs next to nothing.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "open": "assembly",
+    "MemoryStore": "memory",
+    "LmdbStore": "lmdb",
+    "Cascade": "layers",
+    "cascade": "layers",
+    "Packed": "native.packed",
+    "Capabilities": "contracts",
+    "Event": "contracts",
+    "Error": "errors",
+    "BackendUnavailableError": "errors",
+    "BudgetError": "errors",
+    "ClosedError": "errors",
+    "ConfigError": "errors",
+    "ConflictError": "errors",
+    "CorruptError": "errors",
+    "DeadlockError": "errors",
+    "FormatError": "errors",
+    "KeyTooLongError": "errors",
+    "MapFullError": "errors",
+    "ReadOnlyError": "errors",
+    "UnsupportedError": "errors",
+}
+
+__all__ = sorted(_HOMES)
+
+if TYPE_CHECKING:
+    from door43fast.assembly import open
+    from door43fast.contracts import Capabilities, Event
+    from door43fast.errors import (
+        BackendUnavailableError,
+        BudgetError,
+        ClosedError,
+        ConfigError,
+        ConflictError,
+        CorruptError,
+        DeadlockError,
+        Error,
+        FormatError,
+        KeyTooLongError,
+        MapFullError,
+        ReadOnlyError,
+        UnsupportedError,
+    )
+    from door43fast.layers import Cascade, cascade
+    from door43fast.lmdb import LmdbStore
+    from door43fast.memory import MemoryStore
+    from door43fast.native.packed import Packed
+
+
+def __getattr__(name: str) -> Any:
+    home = _HOMES.get(name)
+    if home is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
+
+    value = getattr(import_module(f"{__name__}.{home}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *_HOMES])

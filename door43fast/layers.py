@@ -1,0 +1,51 @@
+"""Stores made of layers: the cascade, a memory store over a slower one."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from door43fast.errors import ConfigError, did_you_mean
+from door43fast.native.stack import CascadeEngine
+from door43fast.surface import StoreSurface
+
+
+class Cascade(StoreSurface, CascadeEngine):
+    """A memory store over a slower store, as one store.
+
+    Reads ask the memory first and promote what they find below. Writes and deletes go to the slow layer first, and
+    the memory follows. What was overwritten or deleted never comes back, whatever happens at the same time.
+
+    Parameters
+    ----------
+    fast : MemoryStore
+        The layer above. It belongs to the cascade from now on: nothing else may write to it.
+    slow : Store
+        The layer below: an ``LmdbStore``, or any store.
+    share : bool
+        Keep lists, dicts and arrays in memory as they are and hand out the same object to every caller, instead of a
+        fresh copy. Faster, and right only where nobody changes them.
+
+    Raises
+    ------
+    ConfigError
+        If a layer is not a store, or the fast one is not in memory.
+    """
+
+    __slots__ = ("plan",)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        plan = getattr(self, "plan", None)
+        if plan is None:
+            raise TypeError("this cascade was made of two open stores and cannot be pickled: "
+                            "open it from a plan, with door43fast.open(...), or pickle its slow layer")
+        from door43fast.assembly import open as reopen
+
+        return reopen, (plan,)
+
+
+def cascade(fast: Any, slow: Any, **options: Any) -> Cascade:
+    """A memory store over a slower one; see :class:`Cascade`."""
+    for name in options:
+        if name != "share":
+            raise ConfigError(f"cascade() has no option {name!r}: {did_you_mean(name, ['share'])}")
+    return Cascade(fast, slow, **options)
