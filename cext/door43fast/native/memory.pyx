@@ -112,6 +112,7 @@ cdef class MemoryEngine(Ordered):
         cdef list wanted = keys if type(keys) is list else list(keys)
         cdef Py_ssize_t n = PyList_GET_SIZE(wanted)
         cdef Py_ssize_t i
+        cdef PyObject* held
         cdef list found = PyList_New(n)
         PyObject_GC_UnTrack(<PyObject*>found)      # nobody may come upon it before it is full
         for i in range(n):
@@ -119,9 +120,8 @@ cdef class MemoryEngine(Ordered):
                 prefetch_block(&self.index, &self.slab, wanted, i)
             if i >= PyList_GET_SIZE(wanted):
                 raise RuntimeError("the list of keys became shorter while get_many was reading it")
-            value = self.hit(<object>PyList_GET_ITEM(wanted, i))
-            if value is MISSING:
-                value = default
+            held = self.hit(<object>PyList_GET_ITEM(wanted, i))
+            value = default if held == NULL else <object>held
             Py_INCREF(value)
             PyList_SET_ITEM(found, i, value)
         PyObject_GC_Track(<PyObject*>found)
@@ -240,9 +240,9 @@ cdef class MemoryEngine(Ordered):
         cdef uint32_t hash
         cdef uint32_t ref
         cdef Extra* x
-        value = self.hit(key)
-        if value is not MISSING:
-            return 1, value
+        cdef PyObject* value = self.hit(key)
+        if value != NULL:
+            return 1, <object>value
         ref = self.find(key, &hash) if self.special else 0
         if ref and slab_flags(&self.slab, ref)[0] & STALE:
             x = slab_extra(&self.slab, ref)[0]

@@ -1,13 +1,36 @@
 """The single-key methods of the memory engine."""
 
+from cpython.object cimport PyObject
 from libc.stdint cimport uint32_t
 
+from door43fast.native.recency cimport recency_touch
+from door43fast.native.slab cimport Entry, slab_entry, slab_flags
+from door43fast.native.table cimport PINNED
+from door43fast.native.wheel cimport NEVER
 from door43fast.native.writes cimport Write, Writes
 
 cdef class Singles(Writes):
-    # The value under a key, MISSING if there is none; ``hit`` counts as a get, ``peek`` leaves no trace.
-    cdef object hit(self, object key)
-    cdef object peek(self, object key)
+    # What a get finds: a borrowed reference, to be owned before anything else is done; NULL for a miss.
+    # hot
+    cdef inline PyObject* hit(self, object key) except? NULL:
+        cdef uint32_t hash
+        cdef uint32_t ref = self.find(key, &hash)
+        cdef Entry* e
+        if ref:
+            e = slab_entry(&self.slab, ref)
+            if (e.deadline == NEVER and not self.special) or self.live(e, ref):
+                self.hits += 1
+                if self.ring and (not self.special or not slab_flags(&self.slab, ref)[0] & PINNED):
+                    recency_touch(&self.slab, ref)
+                if self.idle:
+                    self.slide(e, ref)
+                return e.value
+        else:
+            self.refuse(key)
+        self.misses += 1
+        return NULL
+
+    cdef object peek(self, object key)      # MISSING for a miss; leaves no trace
     cdef int write(self, object key, object value, Write* w) except -1
     cdef bint discard(self, object key) except -1
     cdef int keep(self, uint32_t ref, Write* w) except -1

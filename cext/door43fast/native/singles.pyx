@@ -28,30 +28,11 @@ cdef class Singles(Writes):
     # hot
     def get(self, key, default=None):
         """The value under ``key``, or ``default``."""
-        value = self.hit(key)
-        return default if value is MISSING else value
-
-    # hot
-    cdef object hit(self, object key):
-        cdef uint32_t hash
-        cdef uint32_t ref = self.find(key, &hash)
-        cdef Entry* e
-        if ref:
-            e = slab_entry(&self.slab, ref)
-            if (e.deadline == NEVER and not self.special) or self.live(e, ref):
-                self.hits += 1
-                if self.ring and (not self.special or not slab_flags(&self.slab, ref)[0] & PINNED):
-                    recency_touch(&self.slab, ref)
-                if self.idle:
-                    self.slide(e, ref)
-                return <object>e.value
-        else:
-            self.refuse(key)
-        self.misses += 1
-        return MISSING
+        cdef PyObject* value = self.hit(key)
+        return default if value == NULL else <object>value
 
     cdef object peek(self, object key):
-        """As ``hit``, but it leaves no trace."""
+        """The value under ``key``, MISSING if there is none; leaves no trace."""
         cdef uint32_t hash
         cdef uint32_t ref = self.find(key, &hash)
         if ref and self.live(slab_entry(&self.slab, ref), ref):
@@ -96,10 +77,10 @@ cdef class Singles(Writes):
         self.write(key, value, &w)
 
     def __getitem__(self, key):
-        value = self.hit(key)
-        if value is MISSING:
+        cdef PyObject* value = self.hit(key)
+        if value == NULL:
             raise KeyError(key)
-        return value
+        return <object>value
 
     def __delitem__(self, key):
         if not self.discard(key):

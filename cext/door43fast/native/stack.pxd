@@ -11,6 +11,7 @@ cdef class CascadeEngine(Core):
     cdef readonly MemoryEngine fast
     cdef readonly object slow
     cdef Tier tier
+    cdef bint str_keys          # an exact str is its own key in the fast tier
     cdef Tickets* tickets
     cdef uint64_t seen          # the slow tier's epoch that the fast tier is up to date with
 

@@ -8,7 +8,7 @@ tier's epoch: when another process has written there, the fast tier is emptied b
 
 from collections.abc import Mapping
 
-from cpython.object cimport PyObject_Hash
+from cpython.object cimport PyObject, PyObject_Hash, PyTypeObject
 from libc.stdlib cimport calloc, free
 
 from door43fast.native.clock cimport span_ns
@@ -16,6 +16,7 @@ from door43fast.native.hashing cimport mix
 from door43fast.native.singles cimport MISSING
 from door43fast.native.encoded cimport Encoded
 from door43fast.native.tickets cimport STRIPES, ticket_begin, ticket_end, ticket_good, ticket_take
+from door43fast.native.table cimport PyUnicode_CheckExact
 from door43fast.native.tiers cimport immutable, tier_over
 from door43fast.native.writes cimport Write
 
@@ -41,6 +42,7 @@ cdef class CascadeEngine(Core):
         self.fast = fast
         self.slow = slow
         self.tier = tier_over(slow, share)
+        self.str_keys = self.tier.canonical("a") == "a"
         self.seen = self.tier.epoch()
 
     @property
@@ -88,17 +90,20 @@ cdef class CascadeEngine(Core):
 
     # hot
     cdef object read(self, object key):
-        cdef object local = self.local(key)
-        if local is None:
-            return self.slow.get(key, MISSING)
+        cdef object local = key
+        cdef PyObject* held
+        if not self.str_keys or not PyUnicode_CheckExact(<PyObject*>key) or self.closed:
+            local = self.local(key)
+            if local is None:
+                return self.slow.get(key, MISSING)
         if self.tier.epoch() != self.seen:
             self.renew()
-        value = self.fast.hit(local)
-        if value is MISSING:
+        held = self.fast.hit(local)
+        if held == NULL:
             return self.miss(key, local)
-        if type(value) is Encoded:
-            return self.tier.unwrap(value)
-        return value
+        if held.ob_type == <PyTypeObject*>Encoded:
+            return self.tier.unwrap(<object>held)
+        return <object>held
 
     cdef object miss(self, object key, object local):
         cdef Fetched fetched

@@ -5,6 +5,7 @@ from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 
 from door43fast.native.clock cimport Clock
 from door43fast.native.core cimport Core, Reason
+from door43fast.native.hashing cimport mix
 from door43fast.native.index cimport Index, Slots
 from door43fast.native.slab cimport FLAGS, Entry, Extra, Slab, slab_entry, slab_extra, slab_flags
 from door43fast.native.tags cimport TagTable
@@ -88,7 +89,23 @@ cdef class Table(Core):
                     return <uint32_t>v
             p = (p + 1) & t.mask
 
-    cdef uint32_t find(self, object key, uint32_t* hash) except? 0xFFFFFFFE
+    # The reference of a key's entry, 0 if there is none. Runs no Python code after the search has ended.
+    # hot
+    cdef inline uint32_t find(self, object key, uint32_t* hash) except? 0xFFFFFFFE:
+        cdef uint32_t ref
+        cdef Py_hash_t h
+        if PyUnicode_CheckExact(<PyObject*>key) and not self.closed:
+            h = d43_str_hash(<PyObject*>key)
+            if h != -1:
+                hash[0] = mix(h)
+                ref = self.seek(&self.index.now, <PyObject*>key, hash[0])
+                if ref == 0 and self.index.old.slot != NULL:
+                    ref = self.seek(&self.index.old, <PyObject*>key, hash[0])
+                if ref != ASK:
+                    return ref
+        return self.find_hashed(key, hash)
+
+    cdef uint32_t find_hashed(self, object key, uint32_t* hash) except? 0xFFFFFFFE
     cdef uint32_t find_any(self, object key, uint32_t hash) except? 0xFFFFFFFE
     cdef int refuse(self, object key) except -1
     cdef void remove(self, uint32_t ref, Reason reason, bint tell) noexcept

@@ -52,29 +52,17 @@ cdef class Table(Core):
 
     # -- finding ---------------------------------------------------------------------------------------------
 
-    cdef uint32_t find(self, object key, uint32_t* hash) except? 0xFFFFFFFE:
-        """The reference of ``key``'s entry, 0 if there is none. Runs no Python code after the search has ended."""
-        cdef uint32_t ref
+    cdef uint32_t find_hashed(self, object key, uint32_t* hash) except? 0xFFFFFFFE:
+        """``find`` for keys that do not carry their hash."""
         cdef Py_hash_t h
         if self.closed:
             raise ClosedError(f"{type(self).__name__} is closed: open it again before use")
-        if PyUnicode_CheckExact(<PyObject*>key):
-            h = d43_str_hash(<PyObject*>key)
-            if h == -1:
-                h = PyObject_Hash(key)
-            hash[0] = mix(h)
-            ref = self.seek(&self.index.now, <PyObject*>key, hash[0])
-            if ref == 0 and self.index.old.slot != NULL:
-                ref = self.seek(&self.index.old, <PyObject*>key, hash[0])
-            if ref != ASK:
-                return ref
-        else:
-            try:
-                h = PyObject_Hash(key)
-            except TypeError as error:
-                raise TypeError(f"a key must be hashable, and this {type(key).__name__} is not ({error}): "
-                                "use a str, a number, a tuple or a frozenset of such") from error
-            hash[0] = mix(h)
+        try:
+            h = PyObject_Hash(key)
+        except TypeError as error:
+            raise TypeError(f"a key must be hashable, and this {type(key).__name__} is not ({error}): "
+                            "use a str, a number, a tuple or a frozenset of such") from error
+        hash[0] = mix(h)
         return self.find_any(key, hash[0])
 
     cdef uint32_t find_any(self, object key, uint32_t hash) except? 0xFFFFFFFE:
