@@ -62,7 +62,8 @@ class Event(NamedTuple):
 class Codec(Protocol):
     """Turns a value into a mark and bytes, and back; what was set is what comes back."""
 
-    name: str
+    @property
+    def name(self) -> str: ...
 
     def encode(self, value: Any) -> tuple[int, bytes]: ...
 

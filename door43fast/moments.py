@@ -45,12 +45,13 @@ def unpack(payload: Any) -> datetime:
     if kind in (FIXED, NAMED):
         offset = timedelta(microseconds=OFFSET.unpack_from(rest)[0])
         name = rest[OFFSET.size:].decode()
-        return datetime(*fields, timezone(offset, name) if kind == NAMED else timezone(offset), fold=fold)
+        return datetime(*fields, fold=fold).replace(
+            tzinfo=timezone(offset, name) if kind == NAMED else timezone(offset))
     if kind == ZONE:
         from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
         try:
-            return datetime(*fields, ZoneInfo(rest.decode()), fold=fold)
+            return datetime(*fields, fold=fold).replace(tzinfo=ZoneInfo(rest.decode()))
         except ZoneInfoNotFoundError as error:
             raise BackendUnavailableError(f"a stored datetime is in the time zone {rest.decode()!r}, which this "
                                           "machine does not know; install tzdata (pip install tzdata)") from error
