@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import difflib
 import pickle
 from typing import Any
 
 from door43fast.contracts import JSON, MSGPACK, NUMPY, PICKLE, RAW, Codec
-from door43fast.errors import ConfigError, CorruptError
+from door43fast.errors import ConfigError, CorruptError, did_you_mean
 from door43fast.native.codec import AutoCodec
 from door43fast.native.jsontext import to_json
 from door43fast.native.messagepack import encode_as_msgpack
@@ -108,9 +107,7 @@ def resolve(codec: str | Codec) -> Codec:
     if isinstance(codec, str):
         if codec in _CODECS:
             return _CODECS[codec]
-        near = difflib.get_close_matches(codec, _CODECS, 1, 0.3)
-        raise ConfigError(f"codec={codec!r} is unknown: " + (f'did you mean "{near[0]}"? ' if near else "")
-                          + f"It is one of {', '.join(_CODECS)}, or an object with name, encode and decode")
+        raise ConfigError(f"codec={codec!r} is unknown: {did_you_mean(codec, _CODECS)}")
     if isinstance(codec, type):
         raise ConfigError(f"codec={codec.__name__} is a class: pass an instance, {codec.__name__}()")
     missing = [what for what in ("encode", "decode") if not callable(getattr(codec, what, None))]

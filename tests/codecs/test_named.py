@@ -103,7 +103,7 @@ def test_the_choice():
 
     own = Own()
     assert resolve(own) is own
-    for wrong, sentence in [("msgpak", 'did you mean "msgpack"'), ("", "auto, raw"), (Own, r"Own\(\)"),
+    for wrong, sentence in [("msgpak", "did you mean 'msgpack'"), ("", "auto, json"), (Own, r"Own\(\)"),
                             (object(), "encode and decode and name"), (None, "not a codec")]:
         with pytest.raises(ConfigError, match=sentence):
             resolve(wrong)

@@ -164,9 +164,9 @@ def test_prefixes_that_are_refused():
 
 
 def test_an_unknown_mode_suggests_the_nearest():
-    with pytest.raises(ConfigError, match='did you mean "bytes"'):
+    with pytest.raises(ConfigError, match="did you mean 'bytes'"):
         KeyCodec("byte")
-    with pytest.raises(ConfigError, match="str, bytes, int, any"):
+    with pytest.raises(ConfigError, match="any, bytes, int, str"):
         KeyCodec(None)
 
 

@@ -5,7 +5,7 @@ from cpython.unicode cimport PyUnicode_AsUTF8String
 
 from door43fast.native.tuples cimport pack_key, pack_prefix, unpack_key
 
-from door43fast.errors import ConfigError, CorruptError, UnsupportedError
+from door43fast.errors import ConfigError, CorruptError, UnsupportedError, did_you_mean
 
 cdef tuple MODES = ("str", "bytes", "int", "any")
 
@@ -57,10 +57,7 @@ cdef class KeyCodec:
 
     def __cinit__(self, mode="str"):
         if mode not in MODES:
-            import difflib
-            near = difflib.get_close_matches(str(mode), MODES, 1, 0.3)
-            raise ConfigError(f"keys={mode!r} is unknown: "
-                              + (f'did you mean "{near[0]}"? ' if near else "") + f"It is one of {', '.join(MODES)}")
+            raise ConfigError(f"keys={mode!r} is unknown: {did_you_mean(mode, MODES)}")
         self.name = mode
         self.mode = <KeyMode><int>MODES.index(mode)
 
