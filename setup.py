@@ -43,6 +43,8 @@ EXTENSIONS = {
     "lmdb_batches": ("lmdb", "libzstd", "libxxhash"),
     "lmdb_ranges": ("lmdb", "libzstd", "libxxhash"),
     "lmdb_care": ("lmdb", "libzstd", "libxxhash"),
+    "lmdb_packed": ("lmdb", "libzstd", "libxxhash"),
+    "lmdb_transactions": ("lmdb", "libzstd", "libxxhash"),
     "lmdb": ("lmdb", "libzstd", "libxxhash"),
     "tiers": ("lmdb", "libzstd", "libxxhash"),
     "stack": ("lmdb", "libzstd", "libxxhash"),

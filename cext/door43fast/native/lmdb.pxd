@@ -10,8 +10,8 @@ A layer above (the cascade) uses, all with the GIL held unless said otherwise:
                         set() and delete() without the reading of options; see lmdb_records.pxd.
 """
 
-from door43fast.native.lmdb_care cimport CareEngine
+from door43fast.native.lmdb_transactions cimport TransactionEngine
 
 
-cdef class LmdbEngine(CareEngine):
+cdef class LmdbEngine(TransactionEngine):
     pass

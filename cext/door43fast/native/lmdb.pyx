@@ -26,7 +26,7 @@ cdef dict DEFAULTS = {
 cdef tuple LEVELS = ("commit", "batch", "none")
 
 
-cdef class LmdbEngine(CareEngine):
+cdef class LmdbEngine(TransactionEngine):
     """A store on disk; the options are those of :class:`door43fast.LmdbStore`."""
 
     def __init__(self, path, **options):
@@ -236,11 +236,13 @@ cdef class LmdbEngine(CareEngine):
         return self.settle(frame.mark, lifted)
 
     def _publish(self, Flight flight, key, value, ttl, stale):
+        """Store what a computation gave, unless the key was written since its flight read it."""
         cdef int64_t deadline = self.deadline_of(ttl)
+        token = getattr(flight, "token", None)      # tells of writes by other processes too
         if deadline < 0:
             return False
         return self.store(key, value, PUT_FLIGHT, deadline, 0 if stale is None else span_ns(stale, "stale"), None,
-                          False, False, None, flight)
+                          False, False, token if isinstance(token, bytes) else None, flight)
 
     # What a change is checked against
 

@@ -20,7 +20,8 @@ cdef class Batch:
     cdef list owners        # what keeps the bytes of keys and values alive
     cdef char* numbers      # the bytes of keys that came as an int64 array
 
-    cdef int reserve(self, Py_ssize_t count, bint writing) except -1
+    cdef int reserve(self, Py_ssize_t count) except -1
+    cdef int draft(self) except -1      # room for a draft for each key
     # Sort the places by the bytes of the keys and keep the last of equal ones: pages are then written side by side.
     cdef int arrange(self) except -1
 
@@ -31,6 +32,6 @@ cdef class BatchEngine(RecordEngine):
     # The values of ``keys`` in order, ``default`` where there is none; at one instant. ``found`` may be NULL, or an
     # array with a place for each key.
     cdef list fetch_many(self, Batch batch, object default, Found* found)
-    cdef Py_ssize_t write_many(self, Batch batch, bint erase, int reason, list values) except -1
+    cdef Py_ssize_t write_many(self, Batch batch, bint erase, int reason, object values) except -1
     cdef int apply_many(self, Batch batch, bint erase, EventQueue queue, char* alive, uint64_t* seq,
                         Py_ssize_t* existed) noexcept nogil

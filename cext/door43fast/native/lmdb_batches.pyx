@@ -37,14 +37,18 @@ cdef class Batch:
         free(self.drafts)
         free(self.numbers)
 
-    cdef int reserve(self, Py_ssize_t count, bint writing) except -1:
+    cdef int reserve(self, Py_ssize_t count) except -1:
         self.places = <Place*>calloc(count or 1, sizeof(Place))
-        if writing:
-            self.drafts = <Draft*>calloc(count or 1, sizeof(Draft))
-        if self.places == NULL or (writing and self.drafts == NULL):
+        if self.places == NULL:
             raise MemoryError(f"no memory for a batch of {count} keys")
         self.owners = []
         self.count = count
+        return 0
+
+    cdef int draft(self) except -1:
+        self.drafts = <Draft*>calloc(self.count or 1, sizeof(Draft))
+        if self.drafts == NULL:
+            raise MemoryError(f"no memory for a batch of {self.count} values")
         return 0
 
     cdef int arrange(self) except -1:
@@ -74,7 +78,7 @@ cdef class BatchEngine(RecordEngine):
         cdef Py_ssize_t i
         if self.mode == KEYS_INT and type(keys).__module__ == "numpy":
             numbers = keys.astype("int64", casting="safe", copy=False)
-            batch.reserve(numbers.shape[0], False)
+            batch.reserve(numbers.shape[0])
             batch.numbers = <char*>malloc(batch.count * 8 or 1)
             if batch.numbers == NULL:
                 raise MemoryError(f"no memory for a batch of {batch.count} keys")
@@ -87,7 +91,7 @@ cdef class BatchEngine(RecordEngine):
         if isinstance(keys, (str, bytes)):
             raise TypeError(f"a batch takes an iterable of keys, not the one key {keys!r}: give [{keys!r}]")
         batch.names = list(keys)
-        batch.reserve(len(batch.names), False)
+        batch.reserve(len(batch.names))
         for i in range(batch.count):
             batch.owners.append(self.slice_key(batch.names[i], &batch.places[i].key))
             batch.places[i].index = i
@@ -247,7 +251,7 @@ cdef class BatchEngine(RecordEngine):
             return REFUSED
         return self.close_write(txn, queue, existed[0] if erase else batch.count, seq)
 
-    cdef Py_ssize_t write_many(self, Batch batch, bint erase, int reason, list values) except -1:
+    cdef Py_ssize_t write_many(self, Batch batch, bint erase, int reason, object values) except -1:
         """Write or erase a batch, with every remedy there is, and tell of it; how many were erased alive."""
         cdef EventQueue queue
         cdef uint64_t seq
@@ -327,7 +331,6 @@ cdef class BatchEngine(RecordEngine):
         """The keys of ``items`` as a batch to be written, and their values."""
         cdef Batch batch
         cdef list names = [], values = []
-        cdef Py_ssize_t i
         for pair in (items.items() if hasattr(items, "items") else items):
             try:
                 key, value = pair
@@ -335,12 +338,8 @@ cdef class BatchEngine(RecordEngine):
                 raise TypeError(f"set_many takes a mapping or pairs of key and value, not {pair!r} among them") from None
             names.append(key)
             values.append(value)
-        batch = Batch.__new__(Batch)
-        batch.names = names
-        batch.reserve(len(names), True)
-        for i in range(batch.count):
-            batch.owners.append(self.slice_key(names[i], &batch.places[i].key))
-            batch.places[i].index = i
+        batch = self.batch_of(names)
+        batch.draft()
         return batch, values
 
     def delete_many(self, keys):

@@ -4,8 +4,9 @@ A scan is weakly consistent: it reads in stretches, each from a snapshot of its 
 handed out, and goes on by key. So a scan that is never finished pins no page, and its consumer may write.
 """
 
-from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE, PyBytes_FromStringAndSize
-from libc.string cimport memcmp, memcpy
+from cpython.bytes cimport PyBytes_FromStringAndSize
+from libc.stdint cimport int64_t, uint64_t
+from libc.string cimport memcpy
 
 from clib.lmdb cimport *
 from door43fast.native.core cimport BY_USER, EventQueue, OP_CLEAR
@@ -22,63 +23,23 @@ cdef enum:
     HEAVIEST = 4 << 20      # bytes after which a stretch ends early
 
 
-cdef class Bounds:
-
-    cdef int seek(self, MDB_cursor* cursor, MDB_val* key, MDB_val* value, bytes after) noexcept:
-        """Go to the first record, or to the one that follows ``after``, in the direction of the scan."""
-        cdef bytes target = after if after is not None else (self.beyond if self.reverse else self.first)
-        cdef int rc
-        if target is None:
-            return mdb_cursor_get(cursor, key, value, MDB_LAST)
-        key.mv_data = PyBytes_AS_STRING(target)
-        key.mv_size = PyBytes_GET_SIZE(target)
-        if key.mv_size == 0:
-            return mdb_cursor_get(cursor, key, value, MDB_FIRST)
-        rc = mdb_cursor_get(cursor, key, value, MDB_SET_RANGE)
-        if self.reverse:
-            # The place is the target or beyond it: the one before is the first that may be handed out.
-            return mdb_cursor_get(cursor, key, value, MDB_LAST if rc == MDB_NOTFOUND else MDB_PREV)
-        if rc == 0 and after is not None and key.mv_size == <size_t>PyBytes_GET_SIZE(after) and \
-                memcmp(key.mv_data, PyBytes_AS_STRING(after), key.mv_size) == 0:
-            return mdb_cursor_get(cursor, key, value, MDB_NEXT)
-        return rc
-
-    cdef int step(self, MDB_cursor* cursor, MDB_val* key, MDB_val* value) noexcept nogil:
-        return mdb_cursor_get(cursor, key, value, MDB_PREV if self.reverse else MDB_NEXT)
-
-    cdef bint within(self, const MDB_val* key) noexcept nogil:
-        """Whether the far end is not reached yet."""
-        cdef size_t n
-        cdef int order
-        if self.edge.data == NULL:
-            return True
-        n = min(key.mv_size, self.edge.size)
-        order = memcmp(key.mv_data, self.edge.data, n)
-        if order == 0:
-            order = (key.mv_size > self.edge.size) - (key.mv_size < self.edge.size)
-        return order >= 0 if self.reverse else order < 0
-
-
 cdef class RangeEngine(BatchEngine):
     """What a store on disk does to a range of keys."""
 
     cdef Bounds bounds_of(self, object prefix, object start, object stop, bint reverse):
         cdef Bounds b = Bounds.__new__(Bounds)
         cdef bytes edge
-        b.reverse = reverse
-        b.first, b.beyond = b"", None
         if not (prefix is None or (isinstance(prefix, (str, bytes)) and len(prefix) == 0)):
-            b.first, b.beyond = self.key_codec.bounds(prefix)
+            b.low, b.high = self.key_codec.bounds(prefix)
         if start is not None:
             edge = self.key_codec.encode(start)
-            b.first = max(b.first, edge)
+            b.low = edge if b.low is None else max(b.low, edge)
         if stop is not None:
             edge = self.key_codec.encode(stop)
-            b.beyond = edge if b.beyond is None else min(b.beyond, edge)
-        edge = b.first if reverse else b.beyond
-        if edge is not None:
-            b.edge.data = PyBytes_AS_STRING(edge)
-            b.edge.size = PyBytes_GET_SIZE(edge)
+            b.high = edge if b.high is None else min(b.high, edge)
+        b.range.low = slice_of(b.low)
+        b.range.high = slice_of(b.high)
+        b.range.reverse = reverse
         return b
 
     cdef object stretch(self, Bounds bounds, bytes after, Py_ssize_t limit, bint values, list keys, list lifted,
@@ -103,8 +64,8 @@ cdef class RangeEngine(BatchEngine):
             now = self.now()
             rc = mdb_cursor_open(txn, self.home.data, &cursor)
             if rc == 0:
-                rc = bounds.seek(cursor, &key, &value, after)
-            while rc == 0 and bounds.within(&key):
+                rc = seek(&bounds.range, cursor, &key, &value, slice_of(after))
+            while rc == 0 and within(&bounds.range, &key):
                 name.data = <const char*>key.mv_data
                 name.size = key.mv_size
                 rc = frame_read(name, <const char*>value.mv_data, value.mv_size, &frame)
@@ -124,7 +85,7 @@ cdef class RangeEngine(BatchEngine):
                 seen += 1
                 if seen >= limit or weight > HEAVIEST:
                     return PyBytes_FromStringAndSize(name.data, name.size)
-                rc = bounds.step(cursor, &key, &value)
+                rc = step(&bounds.range, cursor, &key, &value)
             if rc and rc != MDB_NOTFOUND:
                 lmdb_raise(rc, "scanning", self.home.path)
             return None
@@ -186,10 +147,10 @@ cdef class RangeEngine(BatchEngine):
         try:
             rc = mdb_cursor_open(txn, self.home.data, &cursor)
             if rc == 0:
-                rc = bounds.seek(cursor, &key, &value, None)
+                rc = seek(&bounds.range, cursor, &key, &value, slice_of(None))
             with nogil:
                 now = self.now()
-                while rc == 0 and bounds.within(&key):
+                while rc == 0 and within(&bounds.range, &key):
                     name.data = <const char*>key.mv_data
                     name.size = key.mv_size
                     rc = frame_read(name, <const char*>value.mv_data, value.mv_size, &frame)
@@ -198,7 +159,7 @@ cdef class RangeEngine(BatchEngine):
                     if rc:
                         break
                     n += frame.state == FRESH
-                    rc = bounds.step(cursor, &key, &value)
+                    rc = step(&bounds.range, cursor, &key, &value)
             if rc and rc != MDB_NOTFOUND:
                 self.fault(rc, self.key_of(name.data, name.size))
         finally:
@@ -249,14 +210,12 @@ cdef class RangeEngine(BatchEngine):
         cdef MDB_val key, value
         cdef Frame frame
         cdef Slice name
-        cdef const char* first = PyBytes_AS_STRING(bounds.first)
-        cdef size_t first_size = PyBytes_GET_SIZE(bounds.first)
-        cdef bint all_of_it = first_size == 0 and bounds.beyond is None
+        cdef Slice nothing = slice_of(None)
         cdef int rc
         cdef char held[512]
         with nogil:
             rc = self.open_write(&txn)
-            if rc == 0 and all_of_it:
+            if rc == 0 and bounds.range.low.data == NULL and bounds.range.high.data == NULL:
                 rc = mdb_drop(txn, self.home.data, 0)
                 if rc == 0:
                     rc = mdb_drop(txn, self.home.expiry, 0)
@@ -264,10 +223,8 @@ cdef class RangeEngine(BatchEngine):
                 rc = mdb_cursor_open(txn, self.home.data, &cursor)
                 while rc == 0:
                     # The first of the range is looked for anew each time: erase works beside this cursor.
-                    key.mv_data = <void*>first
-                    key.mv_size = first_size
-                    rc = mdb_cursor_get(cursor, &key, &value, MDB_SET_RANGE if first_size else MDB_FIRST)
-                    if rc or not bounds.within(&key):
+                    rc = seek(&bounds.range, cursor, &key, &value, nothing)
+                    if rc or not within(&bounds.range, &key):
                         break
                     memcpy(held, key.mv_data, key.mv_size)
                     name.data = held

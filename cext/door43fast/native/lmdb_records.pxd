@@ -16,6 +16,8 @@ cdef enum:
     MAX_KEY = 511           # of LMDB as Debian builds it
     TOKEN = 16
     FEW = 4                 # due records that a write reaps by the way
+    # The longest value that is compressed, and that is taken at its word about its size when it is decompressed.
+    LARGEST_PACKED = 1 << 30
     HEAP = 256              # due records that one transaction of expire() reaps
 
 cdef enum Verb:
@@ -41,8 +43,10 @@ cdef struct Job:
     Slice key
     Draft draft
     const char* token       # TOKEN bytes, or NULL for "nothing is there"
+    bint guarded            # PUT_FLIGHT: the token counts too
     const bint* voided
     bint durable
+    bint busy               # out: refused only because a change of ours has not voided its flights yet
     bint existed            # out: something was there, and alive
     Slice taken             # out, if ``take``: a copy (malloc) of the whole old frame
     bint take

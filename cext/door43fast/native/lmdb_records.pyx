@@ -44,9 +44,6 @@ cdef enum:
     LEVEL = 3               # of zstd
     LEAST_PACKED = 64       # bytes below which compression never pays for its size field
 
-# The longest value that is compressed, and that is taken at its word about its size when it is decompressed.
-cdef uint64_t LARGEST_PACKED = <uint64_t>2 << 30
-
 assert (RAW, STR) == (MARK_RAW, MARK_STR)
 
 
@@ -433,18 +430,19 @@ cdef class RecordEngine(Core):
         if rc == 0:
             if job.verb == PUT_NEW:
                 rc = REFUSED if job.existed else 0
-            elif job.verb == PUT_SAME:
+            elif job.verb == PUT_SAME or (job.verb == PUT_FLIGHT and job.guarded):
                 if job.existed:
                     frame_token(&old, token)
                     rc = 0 if job.token != NULL and memcmp(token, job.token, TOKEN) == 0 else REFUSED
                 elif job.token != NULL:
                     rc = REFUSED
-            elif job.verb == PUT_FLIGHT:
-                rc = REFUSED if job.voided[0] or d43_load(&self.unvoided) else 0
             elif job.verb == TOUCH:
                 rc = 0 if job.existed else REFUSED
             elif job.verb == ERASE:
                 rc = REFUSED if found == MDB_NOTFOUND else 0
+        if rc == 0 and job.verb == PUT_FLIGHT:
+            job.busy = d43_load(&self.unvoided) != 0
+            rc = REFUSED if job.busy or job.voided[0] else 0
         if rc == 0:
             changed = True
             if job.verb == ERASE:
@@ -563,11 +561,13 @@ cdef class RecordEngine(Core):
             job.token = PyBytes_AS_STRING(token)
         if flight is not None:
             job.voided = &flight.voided
+            job.guarded = token is not None
         while not self.perform(&job, key, value, OP_SET, BY_USER):
-            if verb != PUT_FLIGHT or flight.voided:
+            if not job.busy or flight.voided:
                 return False
             with nogil:         # a change of ours is committed, and its thread is about to void what it must
                 usleep(50)
+            job.busy = False
         self.sets += 1
         return True
 

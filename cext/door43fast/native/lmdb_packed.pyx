@@ -1,0 +1,185 @@
+"""Batches of a store on disk in one piece of memory, without an object per record.
+
+The walk and the copying go on without the GIL, so that threads do them side by side.
+"""
+
+from libc.stdint cimport int64_t
+
+from clib.lmdb cimport *
+from clib.zstd cimport *
+from door43fast.native.core cimport BY_EXPIRY, BY_USER
+from door43fast.native.frame cimport (FRAME_CORRUPT, FRESH, HAS_DEADLINE, HAS_TAGS, NO_MEMORY, Slice, ZSTD, frame_read)
+from door43fast.native.lmdb_batches cimport Batch
+from door43fast.native.lmdb_ranges cimport Bounds, seek, slice_of, step, within
+from door43fast.native.lmdb_records cimport LARGEST_PACKED
+from door43fast.native.packed cimport Packed
+
+cdef enum:
+    MARK_RAW = 0
+
+
+cdef class PackedEngine(CareEngine):
+    """What a store on disk does with packed batches."""
+
+    cdef int append(self, PackedBuilder builder, const Frame* frame, ZSTD_DCtx** unpacker) except? -99 nogil:
+        """Copy a value out of the map to the end of the batch; decompressed by a context of this call's own."""
+        cdef char* place
+        cdef size_t made
+        if frame.mark != MARK_RAW:
+            return NOT_BYTES
+        if not frame.flags & ZSTD:
+            return WRONG_SIZE if builder.append(frame.payload.data, frame.payload.size) else 0
+        if frame.original > LARGEST_PACKED or ZSTD_getFrameContentSize(
+                frame.payload.data, frame.payload.size) != frame.original:
+            return FRAME_CORRUPT
+        if unpacker[0] == NULL:
+            unpacker[0] = ZSTD_createDCtx()
+            if unpacker[0] == NULL:
+                return NO_MEMORY
+        place = builder.room(frame.original)
+        if place == NULL:
+            return WRONG_SIZE
+        made = ZSTD_decompressDCtx(unpacker[0], place, frame.original, frame.payload.data, frame.payload.size)
+        return FRAME_CORRUPT if ZSTD_isError(made) or made != frame.original else 0
+
+    cdef int misfit(self, int rc, PackedBuilder builder, object key, const Frame* frame) except -1:
+        """The exception for a status of append or of a read."""
+        if rc == NOT_BYTES:
+            raise TypeError(f"key {key!r} does not hold bytes, and only bytes can be packed; read it with get")
+        if rc == WRONG_SIZE:
+            raise builder.wrong_size(key, frame.original if frame.flags & ZSTD else frame.payload.size)
+        if rc == NO_MEMORY:
+            raise MemoryError("no memory for a decompressor")
+        return self.fault(rc, key)
+
+    def get_packed(self, keys, *, out=None):
+        """The values under ``keys``, which must be bytes, in one :class:`door43fast.native.packed.Packed`.
+
+        Parameters
+        ----------
+        keys : iterable or int64[n]
+            The keys; an array of them takes no object per key.
+        out : uint8[n, size], optional
+            Where to put values that are all of one size; the rows of missing keys are zeroed.
+        """
+        cdef Batch batch = self.batch_of(keys)
+        cdef PackedBuilder builder = PackedBuilder(batch.count, out)
+        cdef ZSTD_DCtx* unpacker = NULL
+        cdef Frame frame
+        cdef MDB_txn* txn
+        cdef int64_t now
+        cdef Py_ssize_t i = 0, found = 0
+        cdef int rc = 0
+        self.begin(False)
+        txn = self.home.reader()
+        try:
+            now = self.now()
+            with nogil:
+                for i in range(batch.count):
+                    rc = self.find(txn, batch.places[i].key, &frame, now)
+                    if rc == MDB_NOTFOUND or (rc == 0 and frame.state != FRESH):
+                        rc = builder.missing()
+                    elif rc == 0:
+                        found += 1
+                        rc = self.append(builder, &frame, &unpacker)
+                    if rc:
+                        break
+        finally:
+            self.home.give(txn)
+            self.home.leave()
+            ZSTD_freeDCtx(unpacker)
+        if rc:
+            self.misfit(rc, builder, self.key_at(batch, i), &frame)
+        self.hits += found
+        self.misses += batch.count - found
+        return builder.finish()
+
+    def set_packed(self, keys, data, offsets):
+        """Store the bytes ``data[offsets[i]:offsets[i + 1]]`` under ``keys[i]``, all in one transaction."""
+        cdef Packed values = Packed(data, offsets)
+        cdef Batch batch
+        cdef Py_ssize_t i, size = 0
+        cdef const char* at = NULL
+        cdef int64_t deadline
+        self.begin(True)
+        batch = self.batch_of(keys)
+        if values.length != batch.count:
+            raise ValueError(f"there are {batch.count} keys and offsets for {values.length} values")
+        deadline = self.deadline_of(None)
+        batch.draft()
+        for i in range(batch.count):
+            if values.item(i, &at, &size) < 0:
+                values.check()
+            if self.compress:
+                batch.owners.append(self.draft_value(at[:size], &batch.drafts[i]))
+            else:
+                batch.drafts[i].payload.data = at
+                batch.drafts[i].payload.size = size
+                batch.drafts[i].mark = MARK_RAW
+            batch.drafts[i].deadline = deadline
+        if deadline < 0:
+            self.expirations += self.write_many(batch, True, BY_EXPIRY, None)
+            return
+        self.write_many(batch, False, BY_USER, values)
+        self.sets += batch.count
+
+    def scan_packed(self, prefix="", chunk=65536):
+        """Yield ``(keys, values)`` in order, as two ``Packed`` of up to ``chunk`` records, each of one snapshot.
+
+        Keys are in the bytes that they have on disk: UTF-8 for str, see docs/format.md for the others.
+        """
+        if isinstance(chunk, bool) or not isinstance(chunk, int) or chunk < 1:
+            raise ValueError(f"chunk={chunk!r} must be a whole number of 1 or more")
+        self.begin(False)
+        return self._chunks(self.bounds_of(prefix, None, None, False), chunk)
+
+    def _chunks(self, Bounds bounds, Py_ssize_t chunk):
+        cdef PackedBuilder names, values
+        cdef bytes after = None
+        while True:
+            names, values = PackedBuilder(0), PackedBuilder(0)
+            after = self._chunk(bounds, after, chunk, names, values)
+            if names.count:
+                yield names.finish(), values.finish()
+            if after is None:
+                return
+
+    def _chunk(self, Bounds bounds, bytes after, Py_ssize_t chunk, PackedBuilder names, PackedBuilder values):
+        """Append up to ``chunk`` live records that follow ``after``; returns the key to go on after, None at the end."""
+        cdef MDB_cursor* cursor = NULL
+        cdef ZSTD_DCtx* unpacker = NULL
+        cdef MDB_val key, value
+        cdef Frame frame
+        cdef Slice name, start = slice_of(after)
+        cdef MDB_txn* txn
+        cdef int64_t now
+        cdef int rc
+        self.begin(False)
+        txn = self.home.reader()
+        try:
+            now = self.now()
+            with nogil:
+                rc = mdb_cursor_open(txn, self.home.data, &cursor)
+                if rc == 0:
+                    rc = seek(&bounds.range, cursor, &key, &value, start)
+                while rc == 0 and within(&bounds.range, &key) and values.count < <size_t>chunk:
+                    name.data = <const char*>key.mv_data
+                    name.size = key.mv_size
+                    rc = frame_read(name, <const char*>value.mv_data, value.mv_size, &frame)
+                    if rc == 0 and frame.flags & (HAS_DEADLINE | HAS_TAGS):
+                        rc = self.judge(txn, &frame, now)
+                    if rc == 0 and frame.state == FRESH:
+                        rc = self.append(values, &frame, &unpacker)
+                        if rc == 0:
+                            names.append(name.data, name.size)
+                    if rc == 0:
+                        rc = step(&bounds.range, cursor, &key, &value)
+            if rc and rc != MDB_NOTFOUND:
+                self.misfit(rc, values, self.key_of(name.data, name.size), &frame)
+            return None if rc or not within(&bounds.range, &key) else name.data[:name.size]
+        finally:
+            if cursor != NULL:
+                mdb_cursor_close(cursor)
+            self.home.give(txn)
+            self.home.leave()
+            ZSTD_freeDCtx(unpacker)
