@@ -92,7 +92,7 @@ def _memory(options: dict[str, Any]) -> Any:
 
 def _embedded(path: Any, options: dict[str, Any], default_memory: bool = True) -> Any:
     """Memory over LMDB in one directory."""
-    from door43fast.layers import Cascade
+    from door43fast.layers import Cascade, weigh_shared
     from door43fast.lmdb import LmdbStore
     from door43fast.memory import MemoryStore
     from door43fast.native.clock import Clock
@@ -118,7 +118,8 @@ def _embedded(path: Any, options: dict[str, Any], default_memory: bool = True) -
     slow = LmdbStore(path, **options)
     try:
         # Deadlines of the tier are those of the disk, so it goes by the same clock: a suspended machine expires both.
-        fast = MemoryStore(max_bytes=memory, policy=policy, clock=options.get("clock") or Clock("wall"))
+        fast = MemoryStore(max_bytes=memory, policy=policy, clock=options.get("clock") or Clock("wall"),
+                           weigher=weigh_shared if share else None)
         store = Cascade(fast, slow, share=bool(share))
     except BaseException:
         slow.close()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 from door43fast.errors import ConfigError, did_you_mean
@@ -49,3 +50,24 @@ def cascade(fast: Any, slow: Any, **options: Any) -> Cascade:
         if name != "share":
             raise ConfigError(f"cascade() has no option {name!r}: {did_you_mean(name, ['share'])}")
     return Cascade(fast, slow, **options)
+
+
+def weigh_shared(key: Any, value: Any) -> int:
+    """Bytes of an entry whose value is kept as it is: of all that a list or dict holds, each object once."""
+    total = 64      # the entry's bookkeeping
+    seen: set[int] = set()
+    waiting = [key, value]
+    while waiting:
+        one = waiting.pop()
+        if id(one) in seen:
+            continue
+        seen.add(id(one))
+        total += sys.getsizeof(one) + 8
+        if isinstance(one, dict):
+            waiting.extend(one)
+            waiting.extend(one.values())
+        elif isinstance(one, (list, tuple, set, frozenset)):
+            waiting.extend(one)
+        elif getattr(one, "base", None) is not None:    # an array that owns nothing keeps its base alive
+            waiting.append(one.base)
+    return total
