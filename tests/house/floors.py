@@ -10,11 +10,11 @@ FLOORS = {name: floor for floor, names in enumerate((
     # 0: what every floor may rely on
     "errors contracts clib",
     # 1: data structures: no I/O
-    "native.clock native.core native.hashing native.index native.recency native.wheel native.slab native.records"
+    "native.clock native.core native.hashing native.index native.recency native.wheel native.slab"
     " native.table native.tags native.weigh native.arrow native.tuples native.gate moments arrays",
     # 2: engines that hold data, value codecs, keys on disk, the packed batch, and the faces of the engines
     "codecs native.codec native.keys native.packed"
-    " native.memory native.batch native.writes native.ranges"
+    " native.memory native.batch native.writes native.records native.ranges"
     " native.lmdb native.frame native.expiry native.environment native.directory native.audit"
     " surface memory lmdb",
     # 3: tiers; the same in plain Python
