@@ -41,8 +41,8 @@ def generated(source, folder):
 def body(c, module, name):
     """The C bodies of all functions of ``module`` named ``name``: the implementation, not its argument parsing."""
     mangled = "_".join(f"{len(part)}{part}" for part in module.split("."))
-    head = re.compile(rf"^static [^;{{}}]*?\b__pyx_(?:f|pf)_{mangled}_(?:\d+[A-Za-z]\w*?_)?(?:\d+)?{name}\([^;{{}}]*\)\s*\{{",
-                      re.MULTILINE)
+    owner = r"(?:\d+[A-Za-z]\w*?_)?(?:\d+)?"      # a class and, for a def, a number of Cython's
+    head = re.compile(rf"^static [^;{{}}]*?\b__pyx_(?:f|pf)_{mangled}_{owner}{name}\([^;{{}}]*\)\s*\{{", re.MULTILINE)
     return [c[m.end():c.index("\n}\n", m.end())] for m in head.finditer(c)]
 
 
