@@ -4,7 +4,7 @@ from typing import Any, overload
 from door43fast.contracts import Seconds
 from door43fast.native.writes import Writes
 
-class Records(Writes):
+class Singles(Writes):
     """The single-key methods of the memory engine."""
 
     def __getitem__(self, key: Any, /) -> Any: ...
