@@ -1,5 +1,6 @@
 from typing import Any
 
+from door43fast.contracts import RAW as RAW, STR as STR
 from door43fast.native.core import Core
 
 class RecordEngine(Core):

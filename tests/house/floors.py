@@ -11,16 +11,15 @@ FLOORS = {name: floor for floor, names in enumerate((
     "errors contracts clib",
     # 1: data structures: no I/O
     "native.clock native.core native.hashing native.index native.recency native.wheel native.slab native.encoded"
-    " native.table native.tags native.weigh native.arrow native.tuples native.gate native.tickets moments arrays",
+    " native.table native.tags native.weigh native.arrow native.tuples native.gate native.tickets",
     # 2: engines that hold data, value codecs, keys on disk, the packed batch, and what all stores share
-    "codecs native.codec native.keys native.packed"
+    "codecs native.codec native.messagepack native.jsontext native.keys native.packed moments arrays"
     " native.memory native.batch native.writes native.singles native.ordered"
     " native.lmdb native.frame native.expiry native.environment native.directory native.audit"
     " native.lmdb_records native.lmdb_batches native.lmdb_ranges native.lmdb_care"
-    " reference.clock reference.table reference.engine"
-    " surface compute transactions aio memory lmdb",
-    # 3: tiers; the memory engine and the tiers in plain Python
-    "native.stack cascade reference layers",
+    " reference surface compute transactions aio memory lmdb",
+    # 3: tiers
+    "native.stack cascade layers",
     # 4: backends written in Python, configuration
     "plugins config",
     # 5: bytes to tokens and back
