@@ -19,9 +19,9 @@ FLOORS = {name: floor for floor, names in enumerate((
     " native.lmdb_records native.lmdb_batches native.lmdb_ranges native.lmdb_care"
     " reference surface compute transactions aio memory lmdb",
     # 3: tiers
-    "native.stack cascade layers",
+    "native.stack native.tiers layers",
     # 4: backends written in Python, configuration
-    "plugins config",
+    "plugins config host",
     # 5: bytes to tokens and back
     "parsers",
     # 6: the Door43 resource cache
@@ -34,6 +34,8 @@ FLOORS = {name: floor for floor, names in enumerate((
 # These hand names of every floor on, and nothing below the top may import them.
 DOORS = {"door43fast", "door43fast.assembly"}
 TOP = 8
+# A store made from a plan pickles by it, and opening a plan is what assembly does.
+BY_PLAN = {("door43fast.layers", "door43fast.assembly"), ("door43fast.lmdb", "door43fast.assembly")}
 
 CIMPORT = re.compile(r"^\s*(?:from\s+([\w.]+)\s+)?c?import\s+(\([^)]*\)|[\w., *]+)", re.MULTILINE)
 
