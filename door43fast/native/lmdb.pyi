@@ -5,9 +5,9 @@ from typing import Any, Literal
 from door43fast.contracts import Capabilities, Codec, Seconds
 from door43fast.native.clock import Clock
 from door43fast.native.core import Flight
-from door43fast.native.lmdb_care import CareEngine
+from door43fast.native.lmdb_transactions import TransactionEngine
 
-class LmdbEngine(CareEngine):
+class LmdbEngine(TransactionEngine):
     """A store on disk; the options are those of :class:`door43fast.LmdbStore`."""
 
     def __init__(self, path: str | os.PathLike[str], *, keys: Literal["str", "bytes", "int", "any"] = "str",

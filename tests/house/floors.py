@@ -16,7 +16,6 @@ FLOORS = {name: floor for floor, names in enumerate((
     "codecs native.codec native.messagepack native.jsontext native.keys native.packed moments arrays"
     " native.memory native.batch native.writes native.singles native.ordered"
     " native.lmdb native.frame native.expiry native.environment native.directory native.audit"
-    " native.lmdb_records native.lmdb_batches native.lmdb_ranges native.lmdb_care"
     " reference surface compute transactions aio memory lmdb",
     # 3: tiers
     "native.stack native.tiers layers",
@@ -47,8 +46,9 @@ def floor(module):
     parts = module.split(".")
     for end in range(len(parts), 0, -1):
         name = ".".join(parts[:end])
-        if name in FLOORS:
-            return FLOORS[name]
+        for known in (name, name.rpartition("_")[0]):       # lmdb_ranges is a part of lmdb
+            if known in FLOORS:
+                return FLOORS[known]
     return None
 
 

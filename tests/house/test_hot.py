@@ -22,12 +22,19 @@ REFUSED = re.compile(
 COMMENT = re.compile(r"/\*.*?\*/", re.DOTALL)
 
 
+def marks_in(text):
+    """The functions marked in a source, each as its class (empty if it has none) and its name."""
+    for mark in MARK.finditer(text):
+        classes = re.findall(r"^cdef class (\w+)", text[:mark.start()], re.MULTILINE)
+        method = mark.group(0).lstrip("\n").startswith(" ")
+        yield classes[-1] if method else "", mark.group(1)
+
+
 def marked():
-    """The sources with marks, and the names marked in each."""
+    """Every source with marks, and the functions marked in it."""
     for path in files("cext/*.pyx", "cext/*.pxd"):
-        names = MARK.findall(path.read_text(encoding="utf-8"))
-        if names:
-            yield path, names
+        for owner, name in sorted(set(marks_in(path.read_text(encoding="utf-8")))):
+            yield path, owner, name
 
 
 def generated(source, folder):
@@ -38,11 +45,10 @@ def generated(source, folder):
     return COMMENT.sub("", target.read_text(encoding="utf-8"))
 
 
-def body(c, module, name):
-    """The C bodies of all functions of ``module`` named ``name``: the implementation, not its argument parsing."""
-    mangled = "_".join(f"{len(part)}{part}" for part in module.split("."))
-    owner = r"(?:\d+[A-Za-z]\w*?_)?(?:\d+)?"      # a class and, for a def, a number of Cython's
-    head = re.compile(rf"^static [^;{{}}]*?\b__pyx_(?:f|pf)_{mangled}_{owner}{name}\([^;{{}}]*\)\s*\{{", re.MULTILINE)
+def body(c, module, owner, name):
+    """The C bodies of the function ``name`` of ``module``: the implementation, not its argument parsing."""
+    mangled = "".join(f"{len(part)}{part}_" for part in [*module.split("."), *filter(None, [owner])])
+    head = re.compile(rf"^static [^;{{}}]*?\b__pyx_(?:f|pf)_{mangled}(?:\d+)?{name}\([^;{{}}]*\)\s*\{{", re.MULTILINE)
     return [c[m.end():c.index("\n}\n", m.end())] for m in head.finditer(c)]
 
 
@@ -61,22 +67,22 @@ def c_of(tmp_path_factory):
     return give
 
 
-MARKS = [(path, name) for path, names in marked() for name in sorted(set(names))]
+MARKS = list(marked())
 
 
-@pytest.mark.parametrize(("path", "name"), MARKS, ids=[f"{path.stem}.{name}" for path, name in MARKS])
-def test_hot_functions_make_no_python_calls(path, name, c_of):
+@pytest.mark.parametrize(("path", "owner", "name"), MARKS, ids=[f"{path.stem}.{name}" for path, _, name in MARKS])
+def test_hot_functions_make_no_python_calls(path, owner, name, c_of):
     module = ".".join(path.relative_to(ROOT / "cext").with_suffix("").parts)
     users = [path] if path.suffix == ".pyx" else [
         user for user in files("cext/*.pyx") if re.search(rf"{module}\s+cimport\b[^#]*?\b{name}\b|\b{name}\(",
                                                           user.read_text(encoding="utf-8"))]
-    bodies = [text for user in users for text in body(c_of(user), module, name)]
+    bodies = [text for user in users for text in body(c_of(user), module, owner, name)]
     assert bodies, f"{name} of {path.name} is marked hot, but is in no generated C"
     assert python_calls(bodies) == []
 
 
 def test_the_hottest_of_all_are_marked():
-    assert {"get", "hit"} <= {name for _, name in MARKS}
+    assert {"get", "hit"} <= {name for _, _, name in MARKS}
 
 
 def test_a_python_call_is_seen(tmp_path):
@@ -86,8 +92,8 @@ def test_a_python_call_is_seen(tmp_path):
                       "    # hot\n    cdef object quick(self, object key):\n        return key\n"
                       "    # hot\n    cdef object slow(self, object key):\n        return key(1)\n"
                       "def use(Table t):\n    return t.slow(t.quick(1))\n")
-    assert MARK.findall(source.read_text()) == ["quick", "slow"]
+    assert list(marks_in(source.read_text())) == [("Table", "quick"), ("Table", "slow")]
     c = generated(source, tmp_path)
-    assert len(body(c, "slow", "quick")) == 1
-    assert python_calls(body(c, "slow", "quick")) == []
-    assert python_calls(body(c, "slow", "slow")) != []
+    assert len(body(c, "slow", "Table", "quick")) == 1
+    assert python_calls(body(c, "slow", "Table", "quick")) == []
+    assert python_calls(body(c, "slow", "Table", "slow")) != []
