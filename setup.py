@@ -36,6 +36,7 @@ EXTENSIONS = {
     "messagepack": (),
     "jsontext": (),
     "codec": (),
+    "libraries": ("lmdb", "libzstd", "libxxhash"),
     "audit": ("lmdb", "libxxhash"),
     "directory": ("libxxhash",),
     "environment": ("lmdb", "libxxhash"),

@@ -54,7 +54,8 @@ def rows(data: bytes) -> list[Row]:
     identity = names.index("ID") if "ID" in names else -1
     width = len(names)
     found = [Row("000/000/000000:", pieces[0], ())]
-    at, before = "000/000", ()
+    at = "000/000"
+    before: tuple[Span, ...] = ()
     for number in range(1, len(pieces)):
         piece = pieces[number]
         cells = piece.rstrip(b"\r\n").split(b"\t")

@@ -180,6 +180,41 @@ def _refuse_twins(containers: list[Container]) -> None:
         origins[name] = container.origin
 
 
+def open_sources(
+    sources: Iterable[str | os.PathLike[str]],
+    *,
+    name: str | None = None,
+    max_bytes: int = MOST_BYTES,
+    skip_links: bool = False,
+) -> list[Container]:
+    """The containers of all sources, checked before anything is written; the options are `import_resources`'s."""
+    containers = [
+        container for source in sources for container in open_source(source, max_bytes=max_bytes, skip_links=skip_links)
+    ]
+    if name is not None:
+        containers = _renamed(containers, name)
+    _refuse_twins(containers)
+    return containers
+
+
+def import_containers(store: Store, containers: list[Container], progress: Progress | None = None) -> list[Report]:
+    """Write what `open_sources` has found: the second half of `import_resources`."""
+    total = sum(entry.size for container in containers for entry in container.entries)
+    done = 0
+    reports = []
+    for container in containers:
+        label = str(container.identity.name)
+
+        def advance(size: int, label: str = label) -> None:
+            nonlocal done
+            done += size
+            if progress is not None:
+                progress(done, total, label)
+
+        reports.append(_import_one(store, _Reader(container, advance)))
+    return reports
+
+
 def import_resources(
     store: Store,
     sources: Iterable[str | os.PathLike[str]],
@@ -219,23 +254,5 @@ def import_resources(
     SourceError
         If a source is missing, damaged or unsafe, or two of them are the same repository in the same version.
     """
-    containers = [
-        container for source in sources for container in open_source(source, max_bytes=max_bytes, skip_links=skip_links)
-    ]
-    if name is not None:
-        containers = _renamed(containers, name)
-    _refuse_twins(containers)
-    total = sum(entry.size for container in containers for entry in container.entries)
-    done = 0
-    reports = []
-    for container in containers:
-        label = str(container.identity.name)
-
-        def advance(size: int, label: str = label) -> None:
-            nonlocal done
-            done += size
-            if progress is not None:
-                progress(done, total, label)
-
-        reports.append(_import_one(store, _Reader(container, advance)))
-    return reports
+    containers = open_sources(sources, name=name, max_bytes=max_bytes, skip_links=skip_links)
+    return import_containers(store, containers, progress)

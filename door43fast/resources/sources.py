@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
+from collections import Counter
 from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
@@ -41,11 +42,10 @@ def _refuse_unsafe(path: bytes, where: str) -> None:
 
 def _refuse_clashes(entries: list[Entry], where: str) -> None:
     """Two files of one path, or a file that is also a folder, cannot come back as they were."""
-    paths = {entry.path for entry in entries}
-    if len(paths) < len(entries):
-        seen: set[bytes] = set()
-        twice = next(entry.path for entry in entries if entry.path in seen or seen.add(entry.path))
-        raise SourceError(f"{where} holds {os.fsdecode(twice)!r} twice; remove one of them and import it again")
+    paths = Counter(entry.path for entry in entries)
+    for path, times in paths.items():
+        if times > 1:
+            raise SourceError(f"{where} holds {os.fsdecode(path)!r} twice; remove one of them and import it again")
     for path in paths:
         at = path.find(b"/")
         while at >= 0:

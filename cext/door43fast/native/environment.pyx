@@ -293,8 +293,7 @@ cdef class Environment:
                 if txn != NULL:
                     mdb_txn_abort(txn)
             if not create:
-                raise FormatError(f"{self.path} holds an empty LMDB file, and readonly=True writes none; "
-                                  "check the path")
+                raise FormatError(f"{self.path} holds an empty LMDB file, and readonly=True writes none; check the path")
             self._create_tables()
 
     cdef int _check_tables(self, MDB_txn* txn) except -1:

@@ -1,0 +1,60 @@
+"""What the commands share: the store that they work on, and ``--json``."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+import click
+
+from door43fast.errors import Error
+
+DEFAULT_STORE = "door43-store"
+VARIABLE = "DOOR43FAST_STORE"
+
+
+class NoStoreError(Error):
+    """The directory named holds no store."""
+
+
+store = click.option(
+    "--store",
+    "-s",
+    "store",
+    envvar=VARIABLE,
+    default=DEFAULT_STORE,
+    show_default=True,
+    metavar="DIR",
+    help=f"The directory of the store; also by the environment variable {VARIABLE}.",
+)
+into = click.option(
+    "--into",
+    "--store",
+    "-s",
+    "store",
+    envvar=VARIABLE,
+    default=DEFAULT_STORE,
+    show_default=True,
+    metavar="DIR",
+    help=f"The directory of the store, made where it is missing; also by the environment variable {VARIABLE}.",
+)
+as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON on standard output, for programs.")
+
+
+def read(directory: str) -> Any:
+    """Open a store to read from it; a directory that holds none is not made into one."""
+    from door43fast.lmdb import LmdbStore
+
+    if not os.path.isdir(directory) or not os.listdir(directory):
+        raise NoStoreError(
+            f"there is no store at {directory}; name one with --store DIR, or fill one with "
+            "door43fast import SOURCE --into DIR"
+        )
+    return LmdbStore(directory, readonly=True)
+
+
+def write(directory: str) -> Any:
+    """Open a store to import into; what was not synced is, when it is closed."""
+    from door43fast.lmdb import LmdbStore
+
+    return LmdbStore(directory, durability="batch")

@@ -1,1 +1,0 @@
-# The audit of a map file is called from native code alone.

@@ -1,1 +1,0 @@
-# The weighing is called from native code alone.
