@@ -1,0 +1,75 @@
+"""The goals of the design, each as a row of the report: what is compared with what, and how far it shall be ahead."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from benchmarks.interleave import CONTROL, OURS, Result
+
+
+@dataclass(frozen=True)
+class Goal:
+    """One row. ``time``: ours at most ``goal`` times theirs; ``faster``: ours at least ``goal`` times as fast;
+    ``amount``: at most ``goal`` of the result's unit; ``ahead``: less time than each of the others."""
+
+    what: str
+    case: str
+    against: str
+    kind: Literal["time", "faster", "amount", "ahead"]
+    goal: float = 1.0
+    ours: str = OURS
+
+    def words(self) -> str:
+        return {"time": f"time ≤ {self.goal:.3g}×", "faster": f"≥ {self.goal:g}× faster",
+                "amount": f"≤ {self.goal:g} bytes", "ahead": "ahead of each"}[self.kind]
+
+    def measured(self, result: Result) -> tuple[str, bool] | None:
+        """What was measured in words, and whether the goal is met; None if a side is missing."""
+        if self.ours not in result.samples:
+            return None
+        if self.kind == "amount":
+            amount = result.median(self.ours)
+            theirs = ", ".join(f"{name} {result.median(name):.0f}" for name in result.samples if name != self.ours)
+            return f"{amount:.0f} bytes ({theirs})", amount <= self.goal
+        if self.kind == "ahead":
+            names = [name for name in result.samples if name not in (self.ours, CONTROL)]
+            others = {name: result.ratio(name, self.ours) for name in names}
+            if not others:
+                return None
+            return (", ".join(f"{name} {ratio:.1f}×" for name, ratio in others.items() if ratio),
+                    all(ratio is not None and ratio > 1 for ratio in others.values()))
+        ratio = result.ratio(self.ours, self.against)
+        if ratio is None:
+            return None
+        took = f"{result.median(self.ours):,.0f} / {result.median(self.against):,.0f} {result.unit}"
+        if self.kind == "time":
+            return f"{ratio:.2f}× ({took})", ratio <= self.goal
+        return f"{1 / ratio:.1f}× ({took})", 1 / ratio >= self.goal
+
+
+GOALS = [
+    Goal("memory `get`, hit, hot", "memory_hit", "dict", "time", 1.2),
+    Goal("memory `get`, hit, hot", "memory_hit", "cachebox", "time", 0.9),
+    Goal("memory `get`, hit, hot", "memory_hit", "other caches", "ahead"),
+    Goal("memory `get`, miss", "memory_miss", "cachebox", "time", 1),
+    Goal("memory `set` with eviction", "memory_evict", "cachebox", "time", 0.7),
+    Goal("memory `get_many`, 1,000 keys", "memory_get_many_1k", "dict", "faster", 1),
+    Goal("memory `get_many`, 100,000 random keys", "memory_get_many_100k", "dict", "faster", 1),
+    Goal("memory `get_many`, 1 M random keys", "memory_get_many_1m", "dict", "faster", 6),
+    Goal("longest single `set` while growing to 4 M", "longest_set", "cachebox", "time", 0.05),
+    Goal("longest single `set` while growing to 4 M", "longest_set", "dict", "time", 0.05),
+    Goal("bookkeeping per entry, 1 M with LRU and TTL", "footprint", "cachebox, lru-dict, dict", "amount", 60),
+    Goal("LMDB `get`", "lmdb_get", "py-lmdb", "faster", 3),
+    Goal("LMDB `get_many`, 1 M random", "lmdb_get_many", "py-lmdb", "faster", 7),
+    Goal("LMDB `get_packed`, 1 M random", "lmdb_get_packed", "py-lmdb", "faster", 10),
+    Goal("LMDB `get_packed` by int64 into `out`", "lmdb_rows", "pandas", "time", 1),
+    Goal("LMDB `set_many`, same durability, random order", "lmdb_set_many", "py-lmdb", "faster", 1.5),
+    Goal("LMDB single `set`, `batch`", "lmdb_set", "diskcache", "faster", 7),
+    Goal("LMDB `scan`", "lmdb_scan", "py-lmdb", "faster", 2),
+    Goal("LMDB `scan_packed`", "lmdb_scan_packed", "py-lmdb", "faster", 5),
+    Goal("two threads of LMDB `get_packed`", "lmdb_threads", "one thread", "time", 2 / 1.8, "two threads"),
+    Goal("mix 95/5, one process", "mix_95", "stores on disk", "ahead"),
+    Goal("mix 50/50, one process", "mix_50", "stores on disk", "ahead"),
+    Goal("cascade, hit in memory", "cascade_hit", "MemoryStore", "time", 1.15),
+]

@@ -1,0 +1,52 @@
+"""The LMDB store, method by method."""
+
+import pytest
+
+import door43fast as d43
+
+from benchmarks.workloads import absent, drawn, keys, values
+
+COUNT = 10_000
+STORED = keys(COUNT)
+
+
+@pytest.fixture
+def store(tmp_path):
+    with d43.LmdbStore(tmp_path / "store", durability="none") as store:
+        store.set_many(zip(STORED, values(COUNT, 128), strict=True))
+        yield store
+
+
+@pytest.mark.parametrize("method", ["get", "__getitem__", "__contains__", "ttl"])
+def test_read(benchmark, store, method):
+    read = getattr(store, method)
+    wanted = STORED[:1000]
+    benchmark(lambda: [read(key) for key in wanted])
+
+
+def test_get_miss(benchmark, store):
+    wanted = absent(1000)
+    benchmark(lambda: [store.get(key) for key in wanted])
+
+
+@pytest.mark.parametrize("method", ["get_many", "contains_many", "get_packed"])
+def test_batch(benchmark, store, method):
+    wanted = drawn(COUNT, COUNT)
+    benchmark(getattr(store, method), wanted)
+
+
+def test_set(benchmark, store):
+    benchmark(lambda: [store.set(key, b"x" * 128) for key in STORED[:100]])
+
+
+def test_set_many(benchmark, store):
+    items = dict(zip(STORED, values(COUNT, 128), strict=True))
+    benchmark(store.set_many, items)
+
+
+def test_scan(benchmark, store):
+    benchmark(lambda: sum(1 for _ in store.scan()))
+
+
+def test_scan_packed(benchmark, store):
+    benchmark(lambda: sum(len(part) for part, _ in store.scan_packed()))
