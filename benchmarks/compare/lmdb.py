@@ -117,7 +117,8 @@ def get_packed(quick: bool) -> Result:
     with filled(_count(quick)) as f:
         assert f.ours.get_packed(f.wanted[:100]).tolist() == [f.plain[key] for key in f.wanted[:100]]
         return f.compare(f"LMDB get_packed, {len(f.wanted):,} random keys",
-                         lambda _: [f.plain[key] for key in f.wanted], lambda _: f.ours.get_packed(f.wanted), f.getmulti, len(f.wanted), 5)
+                         lambda _: [f.plain[key] for key in f.wanted], lambda _: f.ours.get_packed(f.wanted),
+                         f.getmulti, len(f.wanted), 5)
 
 
 def scan(quick: bool) -> Result:
