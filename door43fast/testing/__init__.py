@@ -1,0 +1,12 @@
+"""Tests that the author of a store or plugin inherits, and the model that any store can be run against.
+
+::
+
+    from door43fast.testing.conformance import StoreConformance
+
+    class TestMyStore(StoreConformance):
+        def make_store(self, **options):
+            return MyStore(self.folder / self.fresh_name(), **options)
+
+Needs pytest; :mod:`door43fast.testing.machine` needs hypothesis too.
+"""

@@ -1,0 +1,171 @@
+"""Conformance: time to live, by a clock that is stepped, and tags."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from door43fast.testing.basis import Basis
+
+# Deadlines are rounded up to some milliseconds: so they lie between the steps of the clock.
+TTL = 1.025
+
+
+class ExpiryTests(Basis):
+    def test_a_key_expires_when_its_time_has_passed_and_not_before(self, timed_store: Any, clock: Any) -> None:
+        self.need(timed_store, "ttl")
+        s = timed_store
+        s.set("a", 1, ttl=TTL)
+        s.set("d", 1, ttl=timedelta(seconds=TTL))
+        s.set("for ever", 1)
+        clock.advance(1.0)
+        assert s["a"] == s["d"] == 1 and 0 < s.ttl("a") < 0.05 and s.ttl("for ever") is None
+        clock.advance(0.05)
+        for key in ("a", "d"):
+            assert key not in s and s.get(key) is None and s.get_many([key]) == [None]
+            assert s.contains_many([key]) == [False] and list(s) == ["for ever"]
+            with pytest.raises(KeyError):
+                s.ttl(key)
+            with pytest.raises(KeyError):
+                s[key]
+            assert s.touch(key, 5) is False
+        assert len(list(s.items())) == 1
+        assert s.delete("a") is False
+
+    def test_what_has_expired_can_be_set_again(self, timed_store: Any, clock: Any) -> None:
+        self.need(timed_store, "ttl")
+        s = timed_store
+        for write in (lambda: s.add("a", 2), lambda: s.set("a", 2), lambda: s.set_many({"a": 2}),
+                      lambda: s.incr("a", 2), lambda: s.setdefault("a", 2)):
+            s.set("a", 1, ttl=TTL)
+            clock.advance(1.05)
+            write()
+            clock.advance(100)
+            assert s["a"] == 2 and s.ttl("a") is None
+        s.set("a", 1, ttl=TTL)
+        clock.advance(1.05)
+        assert s.replace("a", 1, 2) is False and s.pop("a", "no") == "no"
+
+    def test_zero_is_expired_at_once(self, timed_store: Any) -> None:
+        self.need(timed_store, "ttl")
+        s = timed_store
+        s.set("a", 1, ttl=0)
+        assert "a" not in s and len(s) == 0
+        s["a"] = 1
+        s.set("a", 2, ttl=0)
+        assert s.get("a") is None and list(s) == []
+        s["a"] = 1
+        assert s.touch("a", 0) is True and "a" not in s
+        s.set_many({"a": 1, "b": 2}, ttl=0.0)
+        assert list(s) == []
+
+    def test_touch(self, timed_store: Any, clock: Any) -> None:
+        self.need(timed_store, "ttl")
+        s = timed_store
+        assert s.touch("a", 1) is False
+        s.set("a", 1, ttl=TTL)
+        clock.advance(1.0)
+        assert s.touch("a", 2.025) is True
+        clock.advance(2.0)
+        assert s["a"] == 1
+        assert s.touch("a", None) is True and s.ttl("a") is None
+        clock.advance(1e6)
+        assert s["a"] == 1
+        for ttl in (-1, float("nan")):
+            with pytest.raises(ValueError):
+                s.touch("a", ttl)
+
+    def test_overwriting_drops_the_old_deadline(self, timed_store: Any, clock: Any) -> None:
+        self.need(timed_store, "ttl")
+        s = timed_store
+        for write in (lambda: s.set("a", 1), lambda: s.set_many([("a", 1)]), lambda: s.replace("a", 1, 1)):
+            s.set("a", 1, ttl=TTL)
+            write()
+            assert s.ttl("a") is None
+            clock.advance(2)
+            assert s["a"] == 1
+
+    def test_incr_keeps_the_deadline(self, timed_store: Any, clock: Any) -> None:
+        self.need(timed_store, "ttl")
+        s = timed_store
+        s.set("n", 1, ttl=TTL)
+        clock.advance(1.0)
+        assert s.incr("n") == 2 and s.ttl("n") < 0.05
+        clock.advance(0.05)
+        assert "n" not in s and s.incr("n") == 1
+
+    def test_the_stores_own_ttl(self, clock: Any) -> None:
+        with self.make_store(clock=clock, ttl=TTL) as s:
+            self.need(s, "ttl")
+            s["a"] = 1
+            s.add("b", 1)
+            s.set_many({"c": 1})
+            s.incr("d")
+            s.set("own", 1, ttl=5.025)
+            clock.advance(1.0)
+            assert sorted(s) == ["a", "b", "c", "d", "own"]
+            clock.advance(0.05)
+            assert list(s) == ["own"]
+
+    def test_expire_reaps_and_counts(self, timed_store: Any, clock: Any) -> None:
+        self.need(timed_store, "ttl")
+        s = timed_store
+        s.set_many({f"k{i}": i for i in range(20)}, ttl=TTL)
+        s.set("later", 1, ttl=9.025)
+        assert s.expire() == 0
+        clock.advance(1.05)
+        assert s.count() == 1 and len(s) >= 1
+        assert s.expire() == 20 and len(s) == 1 and s.expire() == 0
+        assert s.stats()["expirations"] >= 20
+
+    def test_many_deadlines(self, timed_store: Any, clock: Any) -> None:
+        self.need(timed_store, "ttl")
+        s = timed_store
+        spans = [0.025 + 0.05 * (i * i % 977) for i in range(300)] + [1000.025, 86400.025, 3e7 + 0.025]
+        for i, span in enumerate(spans):
+            s.set(f"k{i}", span, ttl=span)
+        now = 0.0
+        for step in (0.05, 1, 5.05, 20, 30, 950, 90000, 4e7):
+            clock.advance(step)
+            now += step
+            assert sorted(s.values()) == sorted(span for span in spans if span > now)
+            s.expire()
+            assert len(s) == sum(span > now for span in spans)
+
+
+class TagTests(Basis):
+    def test_invalidate_makes_what_carries_the_tag_missing(self, store: Any) -> None:
+        self.need(store, "tags")
+        store.set("a", 1, tags=("x",))
+        store.set("b", 1, tags=["x", "y"])
+        store.set("c", 1, tags=("y",))
+        store.set("d", 1)
+        assert store.invalidate("x") is None
+        assert sorted(store) == ["c", "d"] and store.get_many(["a", "b"]) == [None, None]
+        assert store.contains_many(["a", "c"]) == [False, True] and store.count() == 2
+        assert store.delete("a") is False and store.touch("b", 1) is False
+        with pytest.raises(KeyError):
+            store.ttl("a")
+        store.invalidate("nothing carries it")
+        assert store["c"] == 1
+
+    def test_what_is_set_after_is_not_invalidated(self, store: Any) -> None:
+        self.need(store, "tags")
+        for _ in range(3):
+            store.set("a", 1, tags=("x",))
+            assert store["a"] == 1
+            store.invalidate("x")
+            assert "a" not in store
+        store.set("a", 2, tags=("x",))
+        store.set("a", 3)
+        store.invalidate("x")
+        assert store["a"] == 3      # the tag went with the value that carried it
+        assert store.add("b", 1) is True
+
+    def test_a_tag_is_text(self, store: Any) -> None:
+        self.need(store, "tags")
+        for tag in (1, None, ("x",)):
+            with pytest.raises(TypeError):
+                store.invalidate(tag)

@@ -1,0 +1,120 @@
+"""Conformance: events."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+import pytest
+
+from door43fast.contracts import Event
+from door43fast.testing.basis import Basis
+
+
+class EventTests(Basis):
+    @pytest.fixture
+    def seen(self, store: Any) -> list[Event]:
+        self.need(store, "events")
+        events: list[Event] = []
+        store.subscribe("*", events.append, values=True)
+        return events
+
+    @staticmethod
+    def brief(events: list[Event]) -> list[tuple[str, Any, str]]:
+        return [(event.op, event.key, event.reason) for event in events]
+
+    def test_every_change_is_told_in_order(self, store: Any, seen: list[Event]) -> None:
+        store["a"] = 1
+        store.add("b", 2)
+        store.replace("b", 2, 3)
+        store.incr("n")
+        store.set_many([("c", 4), ("d", 5)])
+        store.delete("a")
+        store.pop("b")
+        store.delete_many(["c", "x"])
+        store.clear("d")
+        store.flush()
+        assert self.brief(seen) == [
+            ("set", "a", "user"), ("set", "b", "user"), ("set", "b", "user"), ("set", "n", "user"),
+            ("set", "c", "user"), ("set", "d", "user"), ("delete", "a", "user"), ("delete", "b", "user"),
+            ("delete", "c", "user"), ("clear", "d", "user")]
+        assert [event.seq for event in seen] == list(range(seen[0].seq, seen[0].seq + len(seen)))
+        assert [event.value for event in seen][:4] == [1, 2, 3, 1]
+        assert all(event.time > 1.6e9 and event.origin for event in seen)
+
+    def test_what_changes_nothing_is_not_told(self, store: Any, seen: list[Event]) -> None:
+        store.get("a")
+        store.delete("a")
+        store.set("a", 1, ttl=0)
+        store.set_many({})
+        "a" in store  # noqa: B015
+        store.flush()
+        assert seen == []
+
+    def test_expiry_is_told_when_it_is_reaped(self, timed_store: Any, clock: Any) -> None:
+        self.need(timed_store, "events", "ttl")
+        seen: list[Event] = []
+        timed_store.set("a", 1, ttl=1.025)
+        timed_store["b"] = 1
+        timed_store.subscribe("*", seen.append)
+        clock.advance(1.05)
+        assert timed_store.expire() == 1
+        timed_store.set("b", 1, ttl=0)
+        timed_store.flush()
+        assert self.brief(seen) == [("delete", "a", "expire"), ("delete", "b", "expire")]
+        assert seen[0].value is None
+
+    def test_patterns(self, store: Any) -> None:
+        self.need(store, "events")
+        got: dict[str, list[Any]] = {pattern: [] for pattern in ("*", "a/*", "a/?", "[ab]", "a", "A")}
+        for pattern, keys in got.items():
+            store.subscribe(pattern, lambda event, keys=keys: keys.append(event.key))
+        store.set_many([(key, 1) for key in ("a", "a/1", "a/22", "b", "a/\n")])
+        store.flush()
+        assert got == {"*": ["a", "a/1", "a/22", "b", "a/\n"], "a/*": ["a/1", "a/22", "a/\n"],
+                       "a/?": ["a/1", "a/\n"], "[ab]": ["a", "b"], "a": ["a"], "A": []}
+        with pytest.raises(TypeError):
+            store.subscribe(7, print)
+        with pytest.raises(TypeError):
+            store.subscribe("*", None)
+
+    def test_cancel_and_context(self, store: Any) -> None:
+        self.need(store, "events")
+        seen: list[Any] = []
+        with store.subscribe("*", seen.append):
+            store["a"] = 1
+            store.flush()
+        store["b"] = 1
+        subscription = store.subscribe("*", seen.append)
+        subscription.cancel()
+        subscription.cancel()
+        store["c"] = 1
+        store.flush()
+        assert [event.key for event in seen] == ["a"] and seen[0].value is None
+
+    def test_a_listener_may_use_the_store(self, store: Any) -> None:
+        self.need(store, "events")
+        seen: list[str] = []
+
+        def listen(event: Event) -> None:
+            seen.append(event.key)
+            store.flush()
+            if len(event.key) < 4:
+                store[event.key + "x"] = store.get(event.key)
+                store.delete("nothing")
+        store.subscribe("*", listen)
+        store["a"] = 1
+        store.flush()
+        assert seen == ["a", "ax", "axx", "axxx"] and store["axxx"] == 1
+
+    def test_a_listener_that_raises_stops_nobody(self, store: Any, monkeypatch: Any) -> None:
+        self.need(store, "events")
+        seen: list[Any] = []
+        shown: list[Any] = []
+        monkeypatch.setattr(sys, "unraisablehook", shown.append)
+        store.subscribe("*", lambda event: 1 / 0)
+        store.subscribe("*", seen.append)
+        store["a"] = 1
+        store.flush()
+        assert store["a"] == 1 and [event.key for event in seen] == ["a"]
+        assert [one.exc_type for one in shown] == [ZeroDivisionError]

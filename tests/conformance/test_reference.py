@@ -1,0 +1,15 @@
+"""The reference engine and the reference cascade conform: what the others are measured by."""
+
+from door43fast import reference
+from door43fast.testing.conformance import BudgetConformance, StoreConformance
+
+
+class TestReference(StoreConformance, BudgetConformance):
+    def make_store(self, **options):
+        return reference.MemoryStore(**options)
+
+
+class TestReferenceCascade(StoreConformance):
+    def make_store(self, **options):
+        clock = {"clock": options["clock"]} if "clock" in options else {}
+        return reference.Cascade(reference.MemoryStore(**clock), reference.MemoryStore(**options))
