@@ -10,6 +10,7 @@ from door43fast.contracts import MISSING, Capabilities, Items, Seconds
 from door43fast.errors import ConfigError, UnsupportedError
 from door43fast.reference.clock import MonotonicClock, span
 from door43fast.reference.entries import Probe
+from door43fast.reference.packing import pack, unpack
 from door43fast.reference.ranges import Ranges
 from door43fast.reference.table import Write
 
@@ -215,14 +216,13 @@ class ReferenceEngine(Ranges):
             not entry.gone and self._drop(entry, dropped) for entry in found if entry is not None), len(keys))
 
     def get_packed(self, keys: Iterable[Any], *, out: Any = None) -> Any:
-        """The values under ``keys``, which must be bytes or str (as UTF-8), in one ``Packed``."""
-        from door43fast.native.packed import pack
+        """The values under ``keys``, which must be bytes, in one ``Packed``."""
         keys = list(keys)
-        return pack(keys, self.get_many(keys, MISSING), MISSING, out)
+        return pack(keys, self.get_many(keys, MISSING), out)
 
     def set_packed(self, keys: Iterable[Any], data: Any, offsets: Any) -> None:
         """Store the bytes ``data[offsets[i]:offsets[i + 1]]`` under ``keys[i]``."""
-        from door43fast.native.packed import unpack
+        self._open()
         self.set_many(unpack(keys, data, offsets))
 
     # -- care ------------------------------------------------------------------------------------------------

@@ -8,6 +8,7 @@ from typing import Any
 
 from door43fast.contracts import MISSING
 from door43fast.errors import ConflictError, UnsupportedError
+from door43fast.reference.packing import pack_pairs
 from door43fast.reference.table import Refused, Table
 
 Range = tuple[Any, Any, Any, list[tuple[Any, Any]]]
@@ -85,7 +86,6 @@ class Ranges(Table):
 
     def scan_packed(self, prefix: Any = "", chunk: int = 65536) -> Iterator[tuple[Any, Any]]:
         """Yield ``(keys, values)`` in order, as two ``Packed`` of up to ``chunk`` records each."""
-        from door43fast.native.packed import pack_pairs
         return pack_pairs(self.scan(prefix), chunk)
 
     def keys(self, prefix: Any = "") -> Iterator[Any]:

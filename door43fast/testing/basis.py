@@ -57,7 +57,6 @@ class Basis:
     @pytest.fixture
     def store(self) -> Iterator[Any]:
         store = self.make_store()
-        assert isinstance(store, Store)
         yield store
         store.close()
         assert store.closed

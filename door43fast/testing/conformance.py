@@ -70,12 +70,13 @@ class CareTests(Basis):
     @pytest.mark.parametrize("method", CALLS)
     def test_after_close_every_method_says_so(self, method: str) -> None:
         store = self.make_store()
-        store["a"] = 1
-        CALLS[method](store) if method not in ("transaction", "enter") else None
+        store["a"] = b"1" if "packed" in method else 1
+        if method not in ("transaction", "enter"):
+            CALLS[method](store)
         store.close()
         store.close()
         assert store.closed and type(store).__name__ in repr(store)
-        with pytest.raises(ClosedError, match=type(store).__name__):
+        with pytest.raises(ClosedError, match="closed"):
             CALLS[method](store)
         store.__exit__(None, None, None)
 
@@ -246,7 +247,7 @@ class BudgetConformance(Basis):
         import pickle
         with self.make_store() as s:
             for call in (pickle.dumps, copy.copy, copy.deepcopy):
-                with pytest.raises(TypeError, match="process"):
+                with pytest.raises(TypeError, match="cannot be pickled"):
                     call(s)
 
 

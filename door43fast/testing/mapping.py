@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from door43fast.contracts import Store
 from door43fast.testing.basis import Basis
 
 VALUES = [
@@ -20,7 +21,7 @@ KEYS = ["a", "A", "\x00", "a\x00b", "\uffff", "\U0001f4d6", "ключ", "k" * 30
 
 class MappingTests(Basis):
     def test_is_a_mutable_mapping(self, store: Any) -> None:
-        assert isinstance(store, MutableMapping)
+        assert isinstance(store, MutableMapping) and isinstance(store, Store)
         assert len(store) == 0 and list(store) == [] and "a" not in store
         store["a"] = 1
         store["b"] = 2

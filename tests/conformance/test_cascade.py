@@ -1,0 +1,18 @@
+"""The cascades conform: memory over LMDB, as ``open(path)`` makes it, and memory over memory."""
+
+import door43fast as d43
+from door43fast.testing.conformance import StoreConformance
+
+
+class TestMemoryOverLmdb(StoreConformance):
+    def make_store(self, **options):
+        return d43.open(self.folder / self.fresh_name(), **options)
+
+    def open_backup(self, path):
+        return d43.open(path)
+
+
+class TestMemoryOverMemory(StoreConformance):
+    def make_store(self, **options):
+        clock = {"clock": options["clock"]} if "clock" in options else {}
+        return d43.cascade(d43.MemoryStore(**clock), d43.MemoryStore(**options))

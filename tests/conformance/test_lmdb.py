@@ -1,0 +1,12 @@
+"""The LMDB store conforms."""
+
+import door43fast as d43
+from door43fast.testing.conformance import StoreConformance
+
+
+class TestLmdb(StoreConformance):
+    def make_store(self, **options):
+        return d43.LmdbStore(self.folder / self.fresh_name(), durability="none", **options)
+
+    def open_backup(self, path):
+        return d43.LmdbStore(path)
