@@ -16,6 +16,7 @@ from door43fast.native.writes cimport Write, Writes
 from door43fast.native.wheel cimport LONG, NEVER, TICK_BITS
 
 from door43fast import contracts
+from door43fast.errors import ClosedError
 
 cdef enum:
     REAP = 16           # entries that one write may reap or move in the wheel
@@ -90,6 +91,8 @@ cdef class Singles(Writes):
         return self.peek(key) is not MISSING
 
     def __len__(self):
+        if self.closed:
+            raise ClosedError(f"{type(self).__name__} is closed: open it again before use")
         return self.count
 
     def delete(self, key):

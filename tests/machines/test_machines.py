@@ -1,0 +1,84 @@
+"""Every engine beside the reference, under random steps; the steps are counted, since what is asked is a number."""
+
+import os
+import shutil
+import tempfile
+
+import pytest
+from hypothesis import HealthCheck, settings
+from hypothesis.stateful import run_state_machine_as_test
+
+import door43fast as d43
+from door43fast import reference
+from door43fast.testing import machine
+
+SCALE = float(os.environ.get("DOOR43FAST_MACHINE_SCALE", "1"))
+WANTED = 100_000    # steps, over all machines
+
+
+class Memory(machine.StoreMachine):
+    def make_store(self, **options):
+        return d43.MemoryStore(**options)
+
+
+class Reference(machine.StoreMachine):
+    """The reference against a second one in other layers: it proves the cascade of the reference."""
+
+    def make_store(self, **options):
+        return reference.Cascade(reference.MemoryStore(max_entries=3, clock=options["clock"]),
+                                 reference.MemoryStore(**options))
+
+
+class OnDisk(machine.StoreMachine):
+    """Stores of one example after another share a directory: opening one costs more than an example does."""
+
+    pinned = False
+
+    def make_store(self, **options):
+        self.folder = tempfile.mkdtemp()
+        return self.open(self.folder, **options)
+
+    def finish(self):
+        self.store.close()
+        shutil.rmtree(self.folder)
+
+
+class Lmdb(OnDisk):
+    def open(self, path, **options):
+        return d43.LmdbStore(path, durability="none", **options)
+
+
+class MemoryOverLmdb(OnDisk):
+    def open(self, path, **options):
+        return d43.open(path, durability="none", memory="64KB", **options)
+
+
+class MemoryOverMemory(machine.StoreMachine):
+    def make_store(self, **options):
+        return d43.cascade(d43.MemoryStore(max_entries=4, clock=options["clock"]), d43.MemoryStore(**options))
+
+
+class Evicting(machine.EvictingMachine):
+    def make_store(self, **options):
+        return d43.MemoryStore(**options)
+
+
+def profile(examples):
+    return settings(max_examples=max(int(examples * SCALE), 1), stateful_step_count=50, deadline=None, database=None,
+                    derandomize=SCALE == 1, suppress_health_check=list(HealthCheck))
+
+
+@pytest.mark.parametrize(("kind", "examples"), [
+    (Memory, 500), (Evicting, 400), (Reference, 100), (Lmdb, 250), (MemoryOverLmdb, 250), (MemoryOverMemory, 300)],
+    ids=lambda one: one.__name__ if isinstance(one, type) else str(one))
+def test_machine(kind, examples):
+    run_state_machine_as_test(kind, settings=profile(examples))
+
+
+def test_the_steps_were_enough(capsys):
+    """REQUIRES: the machines ran before this, in the order of the file."""
+    if machine.Count.steps == 0:
+        pytest.skip("the machines did not run")
+    with capsys.disabled():
+        print(f"\n{machine.Count.steps:,} steps of state machines")
+    assert machine.Count.steps >= WANTED * min(SCALE, 1)
