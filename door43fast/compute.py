@@ -20,15 +20,17 @@ from concurrent.futures import Future
 from contextlib import contextmanager
 from typing import Any
 
+from door43fast.arguments import span
 from door43fast.contracts import MISSING, Seconds
 from door43fast.errors import DeadlockError
-from door43fast.reference.clock import span
-from door43fast.reference.table import Flight as PlainFlight
 
 try:
     from door43fast.native.core import Flight
-except ImportError:     # no native wheel here
-    Flight = PlainFlight    # type: ignore[misc,assignment]
+except ImportError:     # no native wheel here, and no native engine that would ask for its own kind
+    class Flight:   # type: ignore[no-redef]
+        """One computation of one key under way. ``voided`` by any write of that key."""
+
+        voided = False
 
 FRESH, STALE = 1, 2     # states of ``_lookup``
 LONGEST_KEY = 400       # characters; a longer key of a memoized call is replaced by its digest

@@ -5,11 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
+from door43fast.arguments import pairs, span, tag_names
 from door43fast.contracts import MISSING, Items, Seconds
 from door43fast.errors import ClosedError, UnsupportedError
-from door43fast.reference.clock import span
-from door43fast.reference.engine import pairs
-from door43fast.reference.table import tag_names
 
 NOT_HERE = ("touch", "ttl", "expire", "invalidate", "clear", "get_packed", "set_packed", "scan_packed", "subscribe",
             "get_or_compute", "memoize", "flush", "backup", "verify", "stats", "aio")

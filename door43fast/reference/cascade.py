@@ -12,9 +12,9 @@ from collections.abc import Iterable, Iterator
 from datetime import date, datetime
 from typing import Any
 
+from door43fast.arguments import pairs
 from door43fast.contracts import MISSING, Capabilities, Items, Seconds
 from door43fast.errors import BudgetError
-from door43fast.reference.engine import pairs
 
 # What no caller can change under another; anything else is read from the slow store, afresh, every time.
 IMMUTABLE = (bytes, str, int, float, complex, bool, type(None), date, datetime)

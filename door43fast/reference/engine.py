@@ -6,9 +6,10 @@ import difflib
 from collections.abc import Callable, Iterable
 from typing import Any
 
+from door43fast.arguments import pairs, span
 from door43fast.contracts import MISSING, Capabilities, Items, Seconds
 from door43fast.errors import ConfigError, UnsupportedError
-from door43fast.reference.clock import MonotonicClock, span
+from door43fast.reference.clock import MonotonicClock
 from door43fast.reference.entries import Probe
 from door43fast.reference.packing import pack, unpack
 from door43fast.reference.ranges import Ranges
@@ -310,18 +311,3 @@ class ReferenceEngine(Ranges):
             self._store(probes, found, [write], dropped)
             return True
         return self._at_once([key], step)
-
-
-def pairs(items: Items) -> list[tuple[Any, Any]]:
-    """The pairs of a mapping or an iterable, taken whole."""
-    if hasattr(items, "keys"):
-        return [(key, items[key]) for key in items.keys()]   # type: ignore[index]
-    taken = []
-    for pair in items:
-        try:
-            key, value = pair
-        except (TypeError, ValueError):
-            raise TypeError(f"set_many takes a mapping or pairs (key, value), not {pair!r}") from None
-        taken.append((key, value))
-    return taken
-

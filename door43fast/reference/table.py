@@ -14,9 +14,9 @@ from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
+from door43fast.arguments import span, tag_names
 from door43fast.contracts import Seconds
 from door43fast.errors import BudgetError, ClosedError
-from door43fast.reference.clock import span
 from door43fast.reference.entries import Entry, Probe, weigh
 from door43fast.reference.events import EventQueue
 from door43fast.reference.section import Section
@@ -42,28 +42,6 @@ class Write(NamedTuple):
     tags: tuple[str, ...] = ()
     pin: bool = False
     stale: float = 0.0
-
-
-class Flight:
-    """One computation of one key under way, where there is no native core. ``voided`` by any write of that key."""
-
-    voided = False
-    owner = 0
-    done: Any = None
-    result: Any = None
-    error: Any = None
-    waiting_for: Any = None
-
-
-def tag_names(tags: Iterable[str]) -> tuple[str, ...]:
-    """The tags of a call, each once; a bare str is refused, since it would be taken letter by letter."""
-    if isinstance(tags, str):
-        raise TypeError(f"tags={tags!r} is one str: give a list or tuple of tags, such as tags=({tags!r},)")
-    names = tuple(dict.fromkeys(tags))
-    for tag in names:
-        if not isinstance(tag, str):
-            raise TypeError(f"a tag is a str, not {type(tag).__name__}: {tag!r}")
-    return names
 
 
 Step = Callable[[list[Probe], list[Entry | None], list[Any]], Any]

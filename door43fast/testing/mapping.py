@@ -13,7 +13,8 @@ from door43fast.contracts import Store
 from door43fast.testing.basis import Basis
 
 VALUES = [
-    None, True, False, 0, -1, 2**62, -(2**62), 1.5, -0.0, math.inf, "", "text", "наро́д \x00 \U0001f4d6", b"", b"\x00\xff" * 9,
+    None, True, False, 0, -1, 2**62, -(2**62), 1.5, -0.0, math.inf, "", "text", "наро́д \x00 \U0001f4d6",
+    b"", b"\x00\xff" * 9,
     [], [1, "a", None, [2.5]], {}, {"a": {"b": [1, 2]}, "c": None}, datetime(2026, 7, 1, 12, 30, tzinfo=UTC),
 ]
 KEYS = ["a", "A", "\x00", "a\x00b", "\uffff", "\U0001f4d6", "ключ", "k" * 300, " ", "a/b@1:2#x", "_"]
