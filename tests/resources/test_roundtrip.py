@@ -15,7 +15,7 @@ from door43fast.resources.sources import Container, Entry
 
 from .conftest import REAL, SAMPLE, archives, folders, truth
 
-QUICK = {"el-x-koine_ugnt_v0.34.zip", "hi_tw_v8.1.tar.xz"}
+QUICK = {"en_ult_v83.zip", "en_tn_v84.zip", "el-x-koine_ugnt_v0.34.zip", "hi_tw_v8.1.tar.xz"}
 
 
 def assert_same(store, source, out):
