@@ -9,7 +9,9 @@ from setuptools import Extension, setup
 
 # pkg-config name: (oldest version that is known to work, Debian package, linked or header only)
 LIBRARIES = {
+    "lmdb_values": ("lmdb", "libzstd", "libxxhash"),
     "lmdb_records": ("lmdb", "libzstd", "libxxhash"),
+    "lmdb_changes": ("lmdb", "libzstd", "libxxhash"),
     "lmdb_batches": ("lmdb", "libzstd", "libxxhash"),
     "lmdb_ranges": ("lmdb", "libzstd", "libxxhash"),
     "lmdb": ("0.9.22", "liblmdb-dev", True),
@@ -39,8 +41,12 @@ EXTENSIONS = {
     "libraries": ("lmdb", "libzstd", "libxxhash"),
     "audit": ("lmdb", "libxxhash"),
     "directory": ("libxxhash",),
+    "status": ("lmdb",),
+    "tables": ("lmdb", "libxxhash"),
     "environment": ("lmdb", "libxxhash"),
+    "lmdb_values": ("lmdb", "libzstd", "libxxhash"),
     "lmdb_records": ("lmdb", "libzstd", "libxxhash"),
+    "lmdb_changes": ("lmdb", "libzstd", "libxxhash"),
     "lmdb_batches": ("lmdb", "libzstd", "libxxhash"),
     "lmdb_ranges": ("lmdb", "libzstd", "libxxhash"),
     "lmdb_care": ("lmdb", "libzstd", "libxxhash"),

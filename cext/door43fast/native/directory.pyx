@@ -11,7 +11,7 @@ from door43fast.errors import ConfigError, CorruptError, FormatError
 
 from clib.xxhash cimport XXH3_64bits
 
-cdef unsigned int MAGIC = 0xBEEFC0DE
+cdef bytes MAGIC = 0xBEEFC0DE.to_bytes(4, "little")
 cdef unsigned int DATA_VERSION = 1      # of LMDB 0.9; 1.0 writes another
 cdef str MARKER = "unsynced-"
 
@@ -25,16 +25,18 @@ cdef object inspect(str path):
         with open(file, "rb") as f:
             head = f.read(65536 + 256)
             size = os.fstat(f.fileno()).st_size
-    except FileNotFoundError:
-        return None
+    except (FileNotFoundError, NotADirectoryError):
+        return None             # prepare says why, if the directory cannot be made either
     except PermissionError:
         raise ConfigError(f"{file} may not be read by this user; change its owner or permissions") from None
     if not size:
         return None
-    if len(head) < 152 or not _is_meta(head, 0):
+    # The magic number and the version behind it stand after a page's header: 16 bytes in LMDB 0.9, 24 in 1.0.
+    at = next((at for at in (16, 24) if head[at:at + 4] == MAGIC), 0)
+    if len(head) < 152 or not at:
         raise FormatError(f"{file} is not an LMDB file; it was left untouched: give another directory")
-    version, = struct.unpack_from("<I", head, 20)
-    if version != DATA_VERSION:
+    version, = struct.unpack_from("<I", head, at + 4)
+    if version != DATA_VERSION or not _is_meta(head, 0):
         raise FormatError(f"{file} was written by LMDB 1.0 or newer (data format {version}); door43fast reads the "
                           "format of LMDB 0.9. It was left untouched: copy it with `mdb_dump` of that LMDB, or give "
                           "another directory")
@@ -48,7 +50,7 @@ cdef object inspect(str path):
 cdef bint _is_meta(bytes head, size_t at):
     """LMDB's head page: the flag P_META in the page's header, the magic number behind it."""
     return len(head) >= at + 152 and struct.unpack_from("<H", head, at + 10)[0] & 8 and \
-        struct.unpack_from("<I", head, at + 16)[0] == MAGIC
+        head[at + 16:at + 20] == MAGIC
 
 
 cdef int prepare(str path) except -1:

@@ -70,13 +70,10 @@ cdef class Environment:
     cdef int _open(self, bint create) except -1
     cdef int _open_handle(self) except -1
     cdef int _open_tables(self, bint create) except -1
-    cdef int _create_tables(self) except -1
-    cdef int _check_tables(self, MDB_txn* txn) except -1
     cdef int _map_metas(self) except -1
     cdef int _shut(self) except -1
     cdef void _drop_handle(self) noexcept
     cdef int _remap(self, size_t size) except -1
 
 
-cdef int lmdb_raise(int rc, str what, object subject) except -1
 cdef Environment acquire(object path, dict options, bint create)

@@ -13,17 +13,18 @@ import os
 import threading
 import weakref
 
-from libc.errno cimport EACCES, EAGAIN, EINVAL, EIO, ENOMEM, ENOSPC, EROFS
-from libc.string cimport memset, strlen
-from libc.stdint cimport int64_t, uint32_t, uint64_t
+from libc.errno cimport ENOMEM
+from libc.stdint cimport int64_t, uint64_t
+from libc.string cimport memset
 
 from clib.lmdb cimport *
 from door43fast.native.audit cimport audit_all
 from door43fast.native.directory cimport (inspect, place_marker, prepare, remove_marker, stale_markers,
                                           sync_directory)
+from door43fast.native.status cimport MAX_READERS, lmdb_raise
+from door43fast.native.tables cimport MAX_TABLES, Tables, check_tables, create_tables, probe
 
-from door43fast.errors import (BackendUnavailableError, ClosedError, ConfigError, CorruptError, Error, FormatError,
-                               MapFullError, ReadOnlyError)
+from door43fast.errors import ClosedError, ConfigError, CorruptError, FormatError
 
 cdef extern from "d43_fork.h" nogil:
     const uint64_t d43_forks
@@ -54,13 +55,11 @@ cdef extern from "<sys/mman.h>" nogil:
     void* mmap(void*, size_t, int, int, int, long)
     int munmap(void*, size_t)
     void* MAP_FAILED
-    int PROT_READ, MAP_SHARED
+    int PROT_NONE, PROT_READ, MAP_ANONYMOUS, MAP_NORESERVE, MAP_PRIVATE, MAP_SHARED
 
 cdef enum:
-    FORMAT = 1              # of our tables; a change that an older door43fast cannot read raises it
-    MAX_TABLES = 16
-    MAX_READERS = 1024
-    TXN_ID_AT = 144         # of the transaction id in a head page of LMDB 0.9 on 64-bit systems
+    MAP_SIZE_AT = 32        # of the size of the map in a head page of LMDB 0.9 on 64-bit systems
+    TXN_ID_AT = 144         # of the transaction id
 
 cdef size_t RESERVE = <size_t>1 << 40
 cdef size_t LEAST_MAP = 1 << 18
@@ -78,34 +77,6 @@ def _after_fork():
 os.register_at_fork(after_in_child=_after_fork)
 if d43_fork_watch():
     raise MemoryError("door43fast cannot watch for forks: pthread_atfork failed")
-
-
-cdef int lmdb_raise(int rc, str what, object subject) except -1:
-    """The one door from a status to an exception: ``what`` was tried, with ``subject`` (a path or a key)."""
-    cdef str tried = f"{what} {subject!r}" if subject is not None else what
-    if rc == MDB_MAP_FULL:
-        raise MapFullError(f"{tried} failed: the map is full and cannot grow within the address space that this "
-                           "process may use (ulimit -v); raise that limit, or open with a smaller map_size=")
-    if rc == ENOSPC:
-        raise MapFullError(f"{tried} failed: the disk is full; nothing of it was written. Free some space and repeat")
-    if rc == ENOMEM:
-        raise MapFullError(f"{tried} failed: no memory or address space is left; raise the limit (ulimit -v), or open "
-                           "with a smaller map_size=")
-    if rc == EACCES or rc == EROFS:
-        raise ReadOnlyError(f"{tried} failed: the files may not be written by this user or file system; open with "
-                            "readonly=True, or change the permissions")
-    if rc == MDB_READERS_FULL:
-        raise BackendUnavailableError(f"{tried} failed: all {MAX_READERS} places for readers are taken; let "
-                                      "transactions and processes that read this store end")
-    if rc == MDB_VERSION_MISMATCH or rc == MDB_INVALID:
-        raise FormatError(f"{tried} failed: the files are not of LMDB 0.9 ({mdb_strerror(rc).decode()}); they were "
-                          "left untouched")
-    if rc == MDB_CORRUPTED or rc == MDB_PAGE_NOTFOUND or rc == MDB_PANIC or rc == MDB_BAD_TXN or rc == EIO:
-        raise CorruptError(f"{tried} failed: {mdb_strerror(rc).decode()}; run verify(), and restore a backup")
-    if rc == EAGAIN:
-        raise BackendUnavailableError(f"{tried} failed: the lock file is held by a process of another kind; "
-                                      "close it and repeat")
-    raise Error(f"{tried} failed: {mdb_strerror(rc).decode()} (status {rc})")
 
 
 cdef int _sync_job(void* fd) noexcept nogil:
@@ -197,7 +168,7 @@ cdef class Environment:
             # beyond the end would kill the process; zeroes are read as what they are: no page, or a bad checksum.
             os.truncate(os.path.join(self.path, "data.mdb"), found[1])
         if found is not None and not os.path.exists(os.path.join(self.path, "lock.mdb")):
-            self._probe()
+            probe(self.path, self.options["keys"])
         self._open_handle()
         try:
             self._open_tables(found is None or not self.readonly)
@@ -208,28 +179,9 @@ cdef class Environment:
             raise
         return 0
 
-    def _probe(self):
-        """Refuse a foreign file before LMDB puts its lock file beside it. No lock file: nobody else is writing."""
-        cdef MDB_txn* txn = NULL
-        cdef int rc = mdb_env_create(&self.env)
-        if rc == 0:
-            rc = mdb_env_set_maxdbs(self.env, MAX_TABLES)
-        if rc == 0:
-            rc = mdb_env_open(self.env, os.fsencode(self.path), MDB_RDONLY | MDB_NOLOCK | MDB_NOTLS, 0o644)
-        if rc == 0:
-            rc = mdb_txn_begin(self.env, NULL, MDB_RDONLY, &txn)
-        try:
-            if rc:
-                lmdb_raise(rc, "opening", self.path)
-            self._check_tables(txn)
-        finally:
-            if txn != NULL:
-                mdb_txn_abort(txn)
-            mdb_env_close(self.env)
-            self.env = NULL
-
     cdef int _open_handle(self) except -1:
         """Open the files with as much of the address space as may be had."""
+        cdef MDB_envinfo info
         cdef size_t size = self.map_bytes
         cdef unsigned int flags = MDB_NOTLS
         cdef bytes path = os.fsencode(self.path)
@@ -259,7 +211,8 @@ cdef class Environment:
             if rc != ENOMEM or size <= LEAST_MAP:
                 lmdb_raise(rc, "opening", self.path)
             size >>= 1
-        self.map_bytes = size
+        mdb_env_info(self.env, &info)
+        self.map_bytes = info.me_mapsize
         self.generation = d43_forks
         mdb_env_get_fd(self.env, &self.fd)
         mdb_reader_check(self.env, &dead)
@@ -273,106 +226,36 @@ cdef class Environment:
 
     cdef int _open_tables(self, bint create) except -1:
         """Check that the store is ours, and open its tables; a new file gets them if ``create``."""
+        cdef MDB_envinfo info
         cdef MDB_txn* txn = NULL
+        cdef Tables tables
         cdef int rc
         while True:
             rc = mdb_txn_begin(self.env, NULL, MDB_RDONLY, &txn)
-            if rc == MDB_MAP_RESIZED:
-                self._remap(0)
-                continue
+            if rc == MDB_MAP_RESIZED:           # grown by another process just now; nobody uses this handle yet
+                rc = mdb_env_set_mapsize(self.env, 0)
+                if rc == 0:
+                    mdb_env_info(self.env, &info)
+                    self.map_bytes = info.me_mapsize
+                    continue
             if rc:
                 lmdb_raise(rc, "reading", self.path)
             try:
-                if self._check_tables(txn):
+                found = check_tables(txn, &tables, self.path, self.options["keys"])
+                if found is not None:
                     rc = mdb_txn_commit(txn)    # only a commit makes the table handles last
                     txn = NULL
                     if rc:
                         lmdb_raise(rc, "reading", self.path)
+                    self.store_id = found
+                    self.meta, self.data, self.expiry, self.tags = tables.meta, tables.data, tables.expiry, tables.tags
                     return 0
             finally:
                 if txn != NULL:
                     mdb_txn_abort(txn)
             if not create:
                 raise FormatError(f"{self.path} holds an empty LMDB file, and readonly=True writes none; check the path")
-            self._create_tables()
-
-    cdef int _check_tables(self, MDB_txn* txn) except -1:
-        """1 with the tables open, 0 if the file is empty; raises if it is not ours, or ours but not for us."""
-        cdef MDB_dbi main
-        cdef MDB_stat stat
-        cdef MDB_val key, value
-        cdef int rc = mdb_dbi_open(txn, NULL, 0, &main)
-        if rc == 0:
-            rc = mdb_stat(txn, main, &stat)
-        if rc:
-            lmdb_raise(rc, "reading", self.path)
-        if stat.ms_entries == 0:
-            return 0
-        rc = mdb_dbi_open(txn, b"meta", 0, &self.meta)
-        if rc == 0:
-            key.mv_data = <char*>b"door43fast"
-            key.mv_size = 10
-            rc = mdb_get(txn, self.meta, &key, &value)
-        if rc == MDB_NOTFOUND or rc == MDB_INCOMPATIBLE:
-            raise FormatError(f"{self.path} holds an LMDB file that door43fast did not write; it was left untouched: "
-                              "give another directory")
-        if rc:
-            lmdb_raise(rc, "reading", self.path)
-        version = int.from_bytes((<char*>value.mv_data)[:value.mv_size], "little")
-        if version != FORMAT:
-            raise FormatError(f"{self.path} is of format {version}, written by a newer door43fast; this one reads "
-                              f"format {FORMAT}. It was left untouched: upgrade door43fast")
-        keys = _meta_value(self, txn, b"keys").decode()
-        if keys != self.options["keys"]:
-            raise ConfigError(f'{self.path} was created with keys="{keys}" and cannot be opened with '
-                              f'keys="{self.options["keys"]}"; open it with keys="{keys}"')
-        self.store_id = _meta_value(self, txn, b"store")
-        rc = mdb_dbi_open(txn, b"data", 0, &self.data)
-        if rc == 0:
-            rc = mdb_dbi_open(txn, b"expiry", 0, &self.expiry)
-        if rc == 0:
-            rc = mdb_dbi_open(txn, b"tags", 0, &self.tags)
-        if rc:
-            lmdb_raise(MDB_CORRUPTED if rc == MDB_NOTFOUND else rc, "reading", self.path)
-        return 1
-
-    cdef int _create_tables(self) except -1:
-        """Make the tables of a new store, in one synced transaction."""
-        cdef MDB_txn* txn = NULL
-        cdef MDB_dbi main, made
-        cdef MDB_stat stat
-        cdef MDB_val key, value
-        cdef int rc = mdb_txn_begin(self.env, NULL, 0, &txn)
-        if rc:
-            lmdb_raise(rc, "writing", self.path)
-        try:
-            rc = mdb_dbi_open(txn, NULL, 0, &main)
-            if rc == 0:
-                rc = mdb_stat(txn, main, &stat)
-            if rc == 0 and stat.ms_entries:     # another process was faster
-                return 0
-            for name in (b"data", b"expiry", b"tags", b"meta"):
-                if rc == 0:
-                    rc = mdb_dbi_open(txn, name, MDB_CREATE, &made)
-            for name, content in ((b"door43fast", int(FORMAT).to_bytes(4, "little")),
-                                  (b"keys", (<str>self.options["keys"]).encode()), (b"store", os.urandom(16))):
-                key.mv_data = <char*>name
-                key.mv_size = len(name)
-                value.mv_data = <char*>content
-                value.mv_size = len(content)
-                if rc == 0:
-                    rc = mdb_put(txn, made, &key, &value, 0)
-            if rc == 0:
-                rc = mdb_txn_commit(txn)
-                txn = NULL
-            if rc == 0:
-                rc = mdb_env_sync(self.env, 1)
-            if rc:
-                lmdb_raise(rc, "creating the store", self.path)
-        finally:
-            if txn != NULL:
-                mdb_txn_abort(txn)
-        return sync_directory(self.path)
+            create_tables(self.env, self.path, self.options["keys"])
 
     cdef int _map_metas(self) except -1:
         """Map the two head pages by themselves: a look at the last transaction id then needs no gate."""
@@ -500,29 +383,41 @@ cdef class Environment:
         return 0
 
     cdef int _remap(self, size_t size) except -1:
-        """Grow the map to ``size``; 0 for the size that another process has given it."""
+        """Grow the map to ``size``; 0 for the size that another process has given it.
+
+        LMDB gives the old map back before it asks for the new one, and is left without any if it is refused. So the
+        difference is asked for here first; should the new map be refused all the same, the files are opened anew.
+        """
         cdef MDB_envinfo info
-        cdef int rc = 0, back = 0
+        cdef void* room
+        cdef int rc = 0
         with nogil:
             d43_gate_close(&self.gate)
         try:
             if self.env == NULL:
                 raise ClosedError(f"the store {self.path} was closed; open it again")
-            if size and size <= self.map_bytes:
+            if size == 0:
+                size = max((<const size_t*>(self.metas + MAP_SIZE_AT))[0],
+                           (<const size_t*>(self.metas + self.page_size + MAP_SIZE_AT))[0])
+            if size <= self.map_bytes:
                 return 0                    # another thread has grown it meanwhile
+            room = mmap(NULL, size - self.map_bytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0)
+            if room == MAP_FAILED:
+                lmdb_raise(MDB_MAP_FULL, "growing the map of", self.path)
+            munmap(room, size - self.map_bytes)
             rc = mdb_env_set_mapsize(self.env, size)
-            if rc:
-                back = mdb_env_set_mapsize(self.env, self.map_bytes)
-                if back:                    # LMDB is left without a map: nothing may be done with the handle
-                    self.env = NULL
             if rc == 0:
                 mdb_env_info(self.env, &info)
                 self.map_bytes = info.me_mapsize
+                return 0
+            for snapshot in list(self.snapshots):
+                snapshot.detach()
+            self._drop_handle()
+            self._open_handle()
+            self._open_tables(False)
         finally:
             d43_gate_open(&self.gate)
-        if rc:
-            lmdb_raise(MDB_MAP_FULL if rc == ENOMEM else rc, "growing the map of", self.path)
-        return 0
+        return lmdb_raise(MDB_MAP_FULL, "growing the map of", self.path)
 
     cdef int announce(self) except -1:
         cdef int rc
@@ -591,17 +486,6 @@ cdef class Environment:
         d43_worker_stop(&self.worker)
         mdb_env_close(self.env)
         self.env = NULL
-
-
-cdef bytes _meta_value(Environment e, MDB_txn* txn, bytes name):
-    cdef MDB_val key, value
-    cdef int rc
-    key.mv_data = <char*>name
-    key.mv_size = len(name)
-    rc = mdb_get(txn, e.meta, &key, &value)
-    if rc:
-        lmdb_raise(MDB_CORRUPTED if rc == MDB_NOTFOUND else rc, "reading", e.path)
-    return (<char*>value.mv_data)[:value.mv_size]
 
 
 cdef size_t _reserve():

@@ -11,7 +11,8 @@ from clib.lmdb cimport *
 from clib.zstd cimport *
 from door43fast.native.clock cimport Clock, span_ns
 from door43fast.native.core cimport BY_EXPIRY, BY_USER, EventQueue, Flight, OP_DELETE, OP_SET
-from door43fast.native.environment cimport acquire, lmdb_raise
+from door43fast.native.environment cimport acquire
+from door43fast.native.status cimport lmdb_raise
 from door43fast.native.frame cimport *
 from door43fast.native.keys cimport KeyCodec
 from door43fast.native.lmdb_records cimport *

@@ -4,7 +4,8 @@ from libc.stdint cimport int64_t, uint64_t
 
 from door43fast.native.core cimport EventQueue
 from door43fast.native.frame cimport Draft, Slice
-from door43fast.native.lmdb_records cimport Found, RecordEngine
+from door43fast.native.lmdb_changes cimport ChangeEngine
+from door43fast.native.lmdb_records cimport Found
 
 cdef struct Place:
     Slice key
@@ -26,7 +27,7 @@ cdef class Batch:
     cdef int arrange(self) except -1
 
 
-cdef class BatchEngine(RecordEngine):
+cdef class BatchEngine(ChangeEngine):
     cdef Batch batch_of(self, object keys)
     cdef object key_at(self, Batch batch, Py_ssize_t i)
     # The values of ``keys`` in order, ``default`` where there is none; at one instant. ``found`` may be NULL, or an

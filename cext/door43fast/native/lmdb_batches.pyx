@@ -6,7 +6,7 @@ from libc.string cimport memcmp
 
 from clib.lmdb cimport MDB_NOTFOUND, MDB_txn, mdb_txn_abort
 from door43fast.native.core cimport BY_EXPIRY, BY_USER, OP_DELETE, OP_SET, Op, Reason
-from door43fast.native.environment cimport lmdb_raise
+from door43fast.native.status cimport lmdb_raise
 from door43fast.native.frame cimport (FRAME_CORRUPT, FRAME_NEWER, FRESH, GONE, HAS_TAGS, Frame, REFUSED)
 from door43fast.native.keys cimport KEYS_INT, put_int64
 from door43fast.native.lmdb_records cimport MAX_KEY
@@ -68,7 +68,7 @@ cdef class Batch:
         return 0
 
 
-cdef class BatchEngine(RecordEngine):
+cdef class BatchEngine(ChangeEngine):
     """What a store on disk does to many records."""
 
     cdef Batch batch_of(self, object keys):

@@ -10,7 +10,7 @@ from clib.lmdb cimport *
 from door43fast.native.audit cimport audit_data, audit_expiry
 from door43fast.native.core cimport BY_EXPIRY, OP_DELETE
 from door43fast.native.directory cimport prepare, sync_directory
-from door43fast.native.environment cimport lmdb_raise
+from door43fast.native.status cimport lmdb_raise
 from door43fast.native.frame cimport TAG_HASH
 from door43fast.native.lmdb_records cimport HEAP, MAX_KEY
 

@@ -11,7 +11,7 @@ from door43fast.native.core cimport BY_EXPIRY, BY_USER
 from door43fast.native.frame cimport (FRAME_CORRUPT, FRESH, HAS_DEADLINE, HAS_TAGS, NO_MEMORY, Slice, ZSTD, frame_read)
 from door43fast.native.lmdb_batches cimport Batch
 from door43fast.native.lmdb_ranges cimport Bounds, seek, slice_of, step, within
-from door43fast.native.lmdb_records cimport LARGEST_PACKED
+from door43fast.native.lmdb_values cimport LARGEST_PACKED
 from door43fast.native.packed cimport Packed
 
 cdef enum:

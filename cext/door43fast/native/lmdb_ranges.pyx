@@ -10,7 +10,7 @@ from libc.string cimport memcpy
 
 from clib.lmdb cimport *
 from door43fast.native.core cimport BY_USER, EventQueue, OP_CLEAR
-from door43fast.native.environment cimport lmdb_raise
+from door43fast.native.status cimport lmdb_raise
 from door43fast.native.frame cimport FRAME_CORRUPT, FRESH, Frame, HAS_DEADLINE, HAS_TAGS, Slice, frame_read
 from door43fast.native.lmdb_records cimport TOKEN, frame_token
 

@@ -1,23 +1,17 @@
-"""Single records of a store on disk: keys and values to bytes and back, and one change at a time."""
+"""Single records of a store on disk: how they are found, written, erased and reaped inside a transaction."""
 
 from libc.stdint cimport int64_t, uint8_t, uint16_t, uint64_t
 from libc.string cimport memcpy
 
 from clib.lmdb cimport MDB_txn
 from clib.xxhash cimport XXH128_canonicalFromHash, XXH128_canonical_t, XXH3_128bits
-from clib.zstd cimport ZSTD_CCtx, ZSTD_DCtx
-from door43fast.native.clock cimport Clock, ClockKind
-from door43fast.native.core cimport Core, EventQueue, Flight, Op, Reason
-from door43fast.native.environment cimport Environment
+from door43fast.native.core cimport EventQueue
 from door43fast.native.frame cimport Draft, Frame, Slice
-from door43fast.native.keys cimport KeyCodec, KeyMode
+from door43fast.native.lmdb_values cimport MAX_KEY, ValueEngine
 
 cdef enum:
-    MAX_KEY = 511           # of LMDB as Debian builds it
     TOKEN = 16
     FEW = 4                 # due records that a write reaps by the way
-    # The longest value that is compressed, and that is taken at its word about its size when it is decompressed.
-    LARGEST_PACKED = 1 << 30
     HEAP = 256              # due records that one transaction of expire() reaps
 
 cdef enum Verb:
@@ -65,25 +59,7 @@ cdef struct Found:
     uint8_t flags
 
 
-cdef class RecordEngine(Core):
-    cdef Environment home
-    cdef readonly dict plan
-    cdef KeyCodec key_codec
-    cdef KeyMode mode
-    cdef object codec
-    cdef object absent              # what fetch and fetch_many give for a key without a value
-    cdef bint native_values         # bytes and str need no codec
-    cdef bint compress
-    cdef bint readonly
-    cdef int64_t default_ttl        # nanoseconds, -1 for none
-    cdef Clock clock
-    cdef ZSTD_CCtx* packer          # both used with the GIL held only
-    cdef ZSTD_DCtx* unpacker
-    cdef uint64_t hits
-    cdef uint64_t misses
-    cdef uint64_t sets
-    cdef uint64_t deletes
-    cdef uint64_t expirations
+cdef class RecordEngine(ValueEngine):
     # Changes by others. ``known`` is the last transaction that is accounted for; all three are atomic.
     cdef uint64_t known
     cdef uint64_t epoch
@@ -96,25 +72,7 @@ cdef class RecordEngine(Core):
     # The value of ``key``, or ``self.absent``; counts neither hit nor miss. ``found`` may be NULL. A value within
     # its stale window is returned with state STALE only if ``stale`` is set.
     cdef object fetch(self, object key, Found* found, bint stale)
-    # Set ``key`` with the meanings of set(): the ways in for layers above. deadline in ns of the store's clock, 0 for
-    # none; tags is NULL or bytes of 16 for each tag (see ``tag_hashes``).
-    cdef bint store(self, object key, object value, Verb verb, int64_t deadline, int64_t stale, bytes tags, bint pin,
-                    bint durable, bytes token, Flight flight) except -1
-    cdef bint remove(self, object key, Reason reason) except -1
 
-    cdef int begin(self, bint writing) except -1
-    cdef object slice_key(self, object key, Slice* out)
-    cdef object draft_value(self, object value, Draft* draft)
-    cdef object lift(self, const Frame* frame)
-    cdef object settle(self, uint8_t mark, object lifted)
-    cdef object key_of(self, const char* data, size_t size)
-    cdef int64_t deadline_of(self, object ttl) except -2
-    cdef bytes tag_hashes(self, object tags)
-    cdef int fault(self, int rc, object key) except -1
-    cdef int told(self, Job* job, object key, object value, Op op, Reason reason) except -1
-    cdef bint perform(self, Job* job, object key, object value, Op op, Reason reason) except -1
-
-    cdef int64_t now(self) noexcept nogil
     cdef int find(self, MDB_txn* txn, Slice key, Frame* frame, int64_t now) noexcept nogil
     cdef int judge(self, MDB_txn* txn, Frame* frame, int64_t now) noexcept nogil
     cdef int put(self, MDB_txn* txn, Slice key, const Draft* draft) noexcept nogil

@@ -1,33 +1,16 @@
-"""Single records of a store on disk: keys and values to bytes and back, and one change at a time.
+"""Single records of a store on disk: how they are found, written, erased and reaped inside a transaction.
 
-A read keeps the GIL (it takes less than a microsecond) and stays inside the gate while it looks at the map. A write
-is described by a Job, which is applied without the GIL in one transaction: nothing that can run Python code happens
-between the begin and the end of a transaction. What a change does to Python (events, flights, decoding) comes after.
+A read keeps the GIL (it takes less than a microsecond) and stays inside the gate while it looks at the map. All that
+writes needs no GIL: nothing that can run Python code happens between the begin and the end of a transaction.
 """
 
-from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
-from cpython.object cimport PyObject
-from cpython.unicode cimport PyUnicode_AsUTF8AndSize, PyUnicode_DecodeUTF8
 from libc.errno cimport ENOMEM
 from libc.stdlib cimport free, malloc
-from libc.string cimport memcmp, memcpy, memset
+from libc.string cimport memcmp, memcpy
 
 from clib.lmdb cimport *
-from clib.zstd cimport *
-from door43fast.native.clock cimport MANUAL, MONOTONIC, WALL, d43_monotonic_ns, d43_wall_ns, span_ns
-from door43fast.native.core cimport BY_EXPIRY, BY_USER, OP_DELETE, OP_SET
-from door43fast.native.environment cimport lmdb_raise
 from door43fast.native.expiry cimport EXPIRY_KEY, expiry_key, expiry_time
 from door43fast.native.frame cimport *
-from door43fast.native.keys cimport KEYS_STR
-
-from door43fast.contracts import RAW, STR
-from door43fast.errors import ClosedError, CorruptError, FormatError, KeyTooLongError, ReadOnlyError
-
-cdef extern from "Python.h":
-    bint PyUnicode_CheckExact(object)
-    bint PyUnicode_Check(object)
-    bint PyBytes_CheckExact(object)
 
 cdef extern from "d43_atomic.h" nogil:
     uint64_t d43_load(uint64_t*)
@@ -35,162 +18,9 @@ cdef extern from "d43_atomic.h" nogil:
     uint64_t d43_add(uint64_t*, uint64_t)
     bint d43_raise_to(uint64_t*, uint64_t)
 
-cdef extern from "<unistd.h>" nogil:
-    int usleep(unsigned int)
 
-cdef enum:
-    MARK_RAW = 0
-    MARK_STR = 1
-    LEVEL = 3               # of zstd
-    LEAST_PACKED = 64       # bytes below which compression never pays for its size field
-
-assert (RAW, STR) == (MARK_RAW, MARK_STR)
-
-
-cdef class RecordEngine(Core):
+cdef class RecordEngine(ValueEngine):
     """What a store on disk does to one record."""
-
-    def __dealloc__(self):
-        ZSTD_freeCCtx(self.packer)
-        ZSTD_freeDCtx(self.unpacker)
-
-    # Keys and values
-
-    cdef object slice_key(self, object key, Slice* out):
-        """Point ``out`` to the bytes of ``key``; they live as long as the object that is returned."""
-        cdef Py_ssize_t size
-        cdef object owner = key
-        if self.mode == KEYS_STR and PyUnicode_CheckExact(key):
-            try:
-                out.data = PyUnicode_AsUTF8AndSize(key, &size)
-            except UnicodeEncodeError:
-                raise ValueError(f"a key {key!r} holds a lone surrogate, which UTF-8 cannot hold") from None
-        else:
-            owner = self.key_codec.encode(key)
-            out.data = PyBytes_AS_STRING(owner)
-            size = PyBytes_GET_SIZE(owner)
-        if size == 0:
-            raise ValueError(f"the key {key!r} is empty; a key needs at least one character or byte")
-        if size > MAX_KEY:
-            raise KeyTooLongError(f"the key {str(repr(key))[:60]}... is {size} bytes long; this store holds keys of up "
-                                  f"to {MAX_KEY} bytes: shorten it, for example by a hash of its tail")
-        out.size = size
-        return owner
-
-    cdef object key_of(self, const char* data, size_t size):
-        if self.mode == KEYS_STR:
-            return PyUnicode_DecodeUTF8(data, size, NULL)
-        return self.key_codec.decode(PyBytes_FromStringAndSize(data, size))
-
-    cdef object draft_value(self, object value, Draft* draft):
-        """Fill payload, mark and compression of ``draft``; they live as long as the object that is returned."""
-        cdef Py_ssize_t size = 0
-        cdef object owner = value, packed
-        cdef size_t bound, made
-        if self.native_values and PyBytes_CheckExact(value):
-            draft.mark = MARK_RAW
-        elif self.native_values and PyUnicode_CheckExact(value):
-            draft.mark = MARK_STR
-            try:
-                draft.payload.data = PyUnicode_AsUTF8AndSize(value, &size)
-            except UnicodeEncodeError:
-                owner = (<str>value).encode("utf-8", "surrogatepass")
-        else:
-            mark, owner = self.codec.encode(value)
-            draft.mark = mark
-        if PyBytes_CheckExact(owner):
-            draft.payload.data = PyBytes_AS_STRING(owner)
-            size = PyBytes_GET_SIZE(owner)
-        draft.payload.size = size
-        if self.compress and LEAST_PACKED <= <uint64_t>size <= LARGEST_PACKED:
-            bound = ZSTD_compressBound(size)
-            packed = PyBytes_FromStringAndSize(NULL, bound)
-            made = ZSTD_compressCCtx(self.packer, PyBytes_AS_STRING(packed), bound, draft.payload.data, size, LEVEL)
-            if not ZSTD_isError(made) and made + 8 < <size_t>size:
-                draft.original = size
-                draft.flags |= ZSTD
-                draft.payload.data = PyBytes_AS_STRING(packed)
-                draft.payload.size = made
-                return packed
-        return owner
-
-    cdef object lift(self, const Frame* frame):
-        """The payload as bytes or str, out of the map: no Python code runs here. REQUIRES: entered, or a copy."""
-        cdef object plain
-        cdef size_t made
-        if frame.flags & ZSTD:
-            if frame.original > LARGEST_PACKED or ZSTD_getFrameContentSize(
-                    frame.payload.data, frame.payload.size) != frame.original:
-                raise CorruptError("a compressed value does not say the size that its frame says; run verify()")
-            plain = PyBytes_FromStringAndSize(NULL, frame.original)
-            made = ZSTD_decompressDCtx(self.unpacker, PyBytes_AS_STRING(plain), frame.original, frame.payload.data,
-                                       frame.payload.size)
-            if ZSTD_isError(made) or made != frame.original:
-                raise CorruptError("a compressed value cannot be decompressed; run verify()")
-            if frame.mark == MARK_STR and self.native_values:
-                return PyUnicode_DecodeUTF8(PyBytes_AS_STRING(plain), made, "surrogatepass")
-            return plain
-        if frame.mark == MARK_STR and self.native_values:
-            return PyUnicode_DecodeUTF8(frame.payload.data, frame.payload.size, "surrogatepass")
-        return PyBytes_FromStringAndSize(frame.payload.data, frame.payload.size)
-
-    cdef object settle(self, uint8_t mark, object lifted):
-        """What was lifted as the value it stands for. May run Python code: no transaction may be open."""
-        if self.native_values and mark <= MARK_STR:
-            return lifted
-        return self.codec.decode(mark, lifted)
-
-    cdef int64_t deadline_of(self, object ttl) except -2:
-        """Nanoseconds of the store's clock; 0 for no expiry, -1 for expired at once."""
-        cdef int64_t span
-        if ttl is None:
-            if self.default_ttl < 0:
-                return 0
-            span = self.default_ttl
-        else:
-            span = span_ns(ttl, "ttl")
-        return self.now() + span if span else -1
-
-    cdef bytes tag_hashes(self, object tags):
-        """16 bytes for each tag, or None for none."""
-        cdef bytes text
-        cdef XXH128_canonical_t hash
-        cdef list hashes
-        if tags is None or (type(tags) is tuple and not tags):
-            return None
-        if isinstance(tags, (str, bytes)):
-            raise TypeError(f"tags={tags!r} is one text; give a tuple or list of tags: tags=({tags!r},)")
-        hashes = []
-        for tag in tags:
-            if not isinstance(tag, str):
-                raise TypeError(f"a tag is a str, not {type(tag).__name__}: {tag!r}")
-            text = (<str>tag).encode("utf-8", "surrogatepass")
-            XXH128_canonicalFromHash(&hash, XXH3_128bits(<const char*>text, len(text)))
-            hashes.append(PyBytes_FromStringAndSize(<char*>hash.digest, TAG_HASH))
-        if len(hashes) > 255:
-            raise ValueError(f"a record carries at most 255 tags, not {len(hashes)}")
-        return b"".join(hashes) or None
-
-    cdef int fault(self, int rc, object key) except -1:
-        """The exception for a status of a read."""
-        if rc == FRAME_CORRUPT:
-            raise CorruptError(f"the record {key!r} in {self.home.path} does not match its checksum; its bytes were not "
-                               "returned. Run verify() to see what else is damaged, and restore or set it anew")
-        if rc == FRAME_NEWER:
-            raise FormatError(f"the record {key!r} in {self.home.path} was written by a newer door43fast; upgrade it")
-        return lmdb_raise(rc, "reading the key", key)
-
-    cdef int64_t now(self) noexcept nogil:
-        if self.clock.kind == WALL:
-            return d43_wall_ns()
-        return self.clock.cell if self.clock.kind == MANUAL else d43_monotonic_ns()
-
-    cdef int begin(self, bint writing) except -1:
-        if self.closed:
-            raise ClosedError(f"the store {self.plan['path']} is closed; open it again")
-        if writing and self.readonly:
-            raise ReadOnlyError(f"the store {self.plan['path']} was opened with readonly=True; open it without, to write")
-        return 0
 
     # Reading
 
@@ -422,9 +252,9 @@ cdef class RecordEngine(Core):
         if rc == 0 and job.verb != PUT:
             found = self.find(txn, job.key, &old, now)
             job.existed = found == 0 and old.state == FRESH
-            if found == FRAME_CORRUPT and job.verb == ERASE:
+            if found == FRAME_CORRUPT and job.verb == ERASE and not job.take:
                 old.flags = 0               # a damaged record can be deleted
-                job.existed = not job.take
+                job.existed = True
             elif found and found != MDB_NOTFOUND:
                 rc = found
         if rc == 0:
@@ -478,115 +308,6 @@ cdef class RecordEngine(Core):
         job.events = job.reaped.count + (changed and (job.verb != ERASE or job.existed) and job.verb != TOUCH)
         found = self.close_write(txn, queue, job.events, &job.seq)
         return found if found else rc
-
-    # Writing: before and after the transaction
-
-    cdef int told(self, Job* job, object key, object value, Op op, Reason reason) except -1:
-        """Fill the places that the job has reserved for its events."""
-        cdef int i
-        cdef EventQueue queue = self.events
-        if job.seq == 0:
-            return 0
-        for i in range(job.reaped.count):
-            queue.fill(job.seq + i, OP_DELETE, BY_EXPIRY,
-                       self.key_of(job.reaped.keys + i * MAX_KEY, job.reaped.sizes[i]), None)
-        if job.events > <uint64_t>job.reaped.count:
-            queue.fill(job.seq + job.reaped.count, op, reason, key, value)
-        return 0
-
-    cdef bint perform(self, Job* job, object key, object value, Op op, Reason reason) except -1:
-        """Apply a job, with every remedy there is, and tell of it. False if its condition was unmet."""
-        cdef EventQueue queue
-        cdef char keys[FEW * MAX_KEY]
-        cdef uint16_t sizes[FEW]
-        cdef int rc, synced = 0
-        job.reaped.keys = keys
-        job.reaped.sizes = sizes
-        job.reaped.limit = FEW
-        job.taken.data = NULL
-        while True:
-            queue = self.events
-            job.seq = 0
-            self.home.enter()
-            try:
-                self.home.announce()
-                with nogil:
-                    rc = self.apply(job, queue)
-                    if rc == 0:
-                        synced = self.home.committed(job.durable)
-            finally:
-                self.home.leave()
-            if rc == 0 or rc == REFUSED:
-                break
-            if job.seq:
-                queue.cancel(job.seq, job.events)
-                queue.drain()
-            free(<void*>job.taken.data)
-            job.taken.data = NULL
-            if rc == FRAME_CORRUPT or rc == FRAME_NEWER:
-                self.fault(rc, key)
-            self.home.recover(rc, job.draft.payload.size + MAX_KEY, "writing the key", key)
-        if rc == 0 or job.reaped.count:
-            self.expirations += job.reaped.count
-            if rc == 0:
-                self.void_flight(key)
-            d43_add(&self.unvoided, <uint64_t>-1)
-            self.told(job, key, value, op, reason)
-            if queue is not None:
-                queue.drain()
-        if synced:
-            lmdb_raise(synced, "syncing the key", key)
-        return rc == 0
-
-    cdef bint store(self, object key, object value, Verb verb, int64_t deadline, int64_t stale, bytes tags, bint pin,
-                    bint durable, bytes token, Flight flight) except -1:
-        cdef Job job
-        cdef object name, owner
-        self.begin(True)
-        memset(&job, 0, sizeof(Job))
-        name = self.slice_key(key, &job.key)
-        if deadline < 0:
-            return self.remove(key, BY_EXPIRY)
-        owner = self.draft_value(value, &job.draft)
-        job.verb = verb
-        job.draft.deadline = deadline
-        job.draft.stale = stale if deadline else 0
-        job.draft.flags |= PINNED if pin else 0
-        job.durable = durable
-        if tags is not None:
-            job.draft.tags = PyBytes_AS_STRING(tags)
-            job.draft.settled = verb == PUT_SAME
-            job.draft.tag_count = <uint8_t>(PyBytes_GET_SIZE(tags) // (TAG_SIZE if verb == PUT_SAME else TAG_HASH))
-        if token is not None and PyBytes_GET_SIZE(token):
-            job.token = PyBytes_AS_STRING(token)
-        if flight is not None:
-            job.voided = &flight.voided
-            job.guarded = token is not None
-        while not self.perform(&job, key, value, OP_SET, BY_USER):
-            if not job.busy or flight.voided:
-                return False
-            with nogil:         # a change of ours is committed, and its thread is about to void what it must
-                usleep(50)
-            job.busy = False
-        self.sets += 1
-        return True
-
-    cdef bint remove(self, object key, Reason reason) except -1:
-        cdef Job job
-        cdef object name
-        self.begin(True)
-        memset(&job, 0, sizeof(Job))
-        name = self.slice_key(key, &job.key)
-        job.verb = ERASE
-        self.perform(&job, key, None, OP_DELETE, reason)
-        if job.existed:
-            if reason == BY_EXPIRY:
-                self.expirations += 1
-            else:
-                self.deletes += 1
-        else:
-            self.void_flight(key)
-        return job.existed
 
 
 cdef int _keep(const Frame* frame, Slice* out) noexcept nogil:

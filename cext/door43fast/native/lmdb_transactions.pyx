@@ -12,7 +12,7 @@ from libc.string cimport memcmp, memcpy
 
 from clib.lmdb cimport *
 from door43fast.native.core cimport BY_EXPIRY, BY_USER, OP_DELETE, OP_SET
-from door43fast.native.environment cimport lmdb_raise
+from door43fast.native.status cimport lmdb_raise
 from door43fast.native.frame cimport (FRAME_CORRUPT, FRESH, Frame, HAS_DEADLINE, HAS_TAGS, PINNED, REFUSED, TAG_HASH,
                                       frame_read)
 from door43fast.native.lmdb_ranges cimport Bounds, seek, slice_of, step, within

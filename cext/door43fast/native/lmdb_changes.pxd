@@ -1,0 +1,19 @@
+"""One change of one record: applied with every remedy there is, and told of."""
+
+from libc.stdint cimport int64_t, uint16_t, uint64_t
+
+from door43fast.native.core cimport Flight, Op, Reason
+from door43fast.native.lmdb_records cimport Job, RecordEngine, Verb
+
+
+cdef class ChangeEngine(RecordEngine):
+    # Set ``key`` with the meanings of set(): the ways in for layers above. deadline in ns of the store's clock, 0 for
+    # none; tags is None or bytes of 16 for each tag (see ``tag_hashes``). True if it was set.
+    cdef bint store(self, object key, object value, Verb verb, int64_t deadline, int64_t stale, bytes tags, bint pin,
+                    bint durable, bytes token, Flight flight) except -1
+    # Delete ``key``; True if it had a value.
+    cdef bint remove(self, object key, Reason reason) except -1
+
+    # Apply a job, with every remedy there is, and tell of it. False if its condition was unmet.
+    cdef bint perform(self, Job* job, object key, object value, Op op, Reason reason) except -1
+    cdef int told(self, Job* job, object key, object value, Op op, Reason reason) except -1

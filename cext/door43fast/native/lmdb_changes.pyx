@@ -1,0 +1,131 @@
+"""One change of one record: applied with every remedy there is, and told of.
+
+A change is described by a Job, which is applied without the GIL in one transaction. What it does to Python (events,
+flights, the release of objects) comes after.
+"""
+
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
+from libc.stdint cimport uint8_t
+from libc.stdlib cimport free
+from libc.string cimport memset
+
+from door43fast.native.core cimport BY_EXPIRY, BY_USER, EventQueue, OP_DELETE, OP_SET
+from door43fast.native.frame cimport FRAME_CORRUPT, FRAME_NEWER, PINNED, REFUSED, TAG_HASH, TAG_SIZE
+from door43fast.native.lmdb_records cimport ERASE, FEW, PUT_SAME
+from door43fast.native.lmdb_values cimport MAX_KEY
+from door43fast.native.status cimport lmdb_raise
+
+cdef extern from "d43_atomic.h" nogil:
+    uint64_t d43_add(uint64_t*, uint64_t)
+
+cdef extern from "<unistd.h>" nogil:
+    int usleep(unsigned int)
+
+
+cdef class ChangeEngine(RecordEngine):
+    """What a store on disk does to one record, as Python sees it."""
+
+    cdef int told(self, Job* job, object key, object value, Op op, Reason reason) except -1:
+        """Fill the places that the job has reserved for its events."""
+        cdef int i
+        cdef EventQueue queue = self.events
+        if job.seq == 0:
+            return 0
+        for i in range(job.reaped.count):
+            queue.fill(job.seq + i, OP_DELETE, BY_EXPIRY,
+                       self.key_of(job.reaped.keys + i * MAX_KEY, job.reaped.sizes[i]), None)
+        if job.events > <uint64_t>job.reaped.count:
+            queue.fill(job.seq + job.reaped.count, op, reason, key, value)
+        return 0
+
+    cdef bint perform(self, Job* job, object key, object value, Op op, Reason reason) except -1:
+        """Apply a job, with every remedy there is, and tell of it. False if its condition was unmet."""
+        cdef EventQueue queue
+        cdef char keys[FEW * MAX_KEY]
+        cdef uint16_t sizes[FEW]
+        cdef int rc, synced = 0
+        job.reaped.keys = keys
+        job.reaped.sizes = sizes
+        job.reaped.limit = FEW
+        job.taken.data = NULL
+        while True:
+            queue = self.events
+            job.seq = 0
+            self.home.enter()
+            try:
+                self.home.announce()
+                with nogil:
+                    rc = self.apply(job, queue)
+                    if rc == 0:
+                        synced = self.home.committed(job.durable)
+            finally:
+                self.home.leave()
+            if rc == 0 or rc == REFUSED:
+                break
+            if job.seq:
+                queue.cancel(job.seq, job.events)
+                queue.drain()
+            free(<void*>job.taken.data)
+            job.taken.data = NULL
+            if rc == FRAME_CORRUPT or rc == FRAME_NEWER:
+                self.fault(rc, key)
+            self.home.recover(rc, job.draft.payload.size + MAX_KEY, "writing the key", key)
+        if rc == 0 or job.verb == ERASE:        # a delete of what is not there counts too
+            self.void_flight(key)
+        if rc == 0 or job.reaped.count:
+            self.expirations += job.reaped.count
+            d43_add(&self.unvoided, <uint64_t>-1)
+            self.told(job, key, value, op, reason)
+            if queue is not None:
+                queue.drain()
+        if synced:
+            lmdb_raise(synced, "syncing the key", key)
+        return rc == 0
+
+    cdef bint store(self, object key, object value, Verb verb, int64_t deadline, int64_t stale, bytes tags, bint pin,
+                    bint durable, bytes token, Flight flight) except -1:
+        cdef Job job
+        cdef object name, owner
+        self.begin(True)
+        memset(&job, 0, sizeof(Job))
+        name = self.slice_key(key, &job.key)
+        if deadline < 0:
+            return self.remove(key, BY_EXPIRY)
+        owner = self.draft_value(value, &job.draft)
+        job.verb = verb
+        job.draft.deadline = deadline
+        job.draft.stale = stale if deadline else 0
+        job.draft.flags |= PINNED if pin else 0
+        job.durable = durable
+        if tags is not None:
+            job.draft.tags = PyBytes_AS_STRING(tags)
+            job.draft.settled = verb == PUT_SAME
+            job.draft.tag_count = <uint8_t>(PyBytes_GET_SIZE(tags) // (TAG_SIZE if verb == PUT_SAME else TAG_HASH))
+        if token is not None and PyBytes_GET_SIZE(token):
+            job.token = PyBytes_AS_STRING(token)
+        if flight is not None:
+            job.voided = &flight.voided
+            job.guarded = token is not None
+        while not self.perform(&job, key, value, OP_SET, BY_USER):
+            if not job.busy or flight.voided:
+                return False
+            with nogil:         # a change of ours is committed, and its thread is about to void what it must
+                usleep(50)
+            job.busy = False
+        self.sets += 1
+        return True
+
+    cdef bint remove(self, object key, Reason reason) except -1:
+        cdef Job job
+        cdef object name
+        self.begin(True)
+        memset(&job, 0, sizeof(Job))
+        name = self.slice_key(key, &job.key)
+        job.verb = ERASE
+        self.perform(&job, key, None, OP_DELETE, reason)
+        if job.existed:
+            if reason == BY_EXPIRY:
+                self.expirations += 1
+            else:
+                self.deletes += 1
+        return job.existed

@@ -1,0 +1,172 @@
+"""Keys and values of a store on disk: to bytes and back. Nothing here touches a file."""
+
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
+from cpython.unicode cimport PyUnicode_AsUTF8AndSize, PyUnicode_DecodeUTF8
+
+from clib.xxhash cimport XXH128_canonicalFromHash, XXH128_canonical_t, XXH3_128bits
+from clib.zstd cimport *
+from door43fast.native.clock cimport MANUAL, WALL, d43_monotonic_ns, d43_wall_ns, span_ns
+from door43fast.native.frame cimport FRAME_CORRUPT, FRAME_NEWER, TAG_HASH, ZSTD
+from door43fast.native.keys cimport KEYS_STR
+from door43fast.native.status cimport lmdb_raise
+
+from door43fast.contracts import RAW, STR
+from door43fast.errors import ClosedError, CorruptError, FormatError, KeyTooLongError, ReadOnlyError
+
+cdef extern from "Python.h":
+    bint PyUnicode_CheckExact(object)
+    bint PyBytes_CheckExact(object)
+
+cdef enum:
+    MARK_RAW = 0
+    MARK_STR = 1
+    LEVEL = 3               # of zstd
+    LEAST_PACKED = 64       # bytes below which compression never pays for its size field
+
+assert (RAW, STR) == (MARK_RAW, MARK_STR)
+
+
+cdef class ValueEngine(Core):
+    """What a store on disk knows of keys, values, tags and time."""
+
+    def __dealloc__(self):
+        ZSTD_freeCCtx(self.packer)
+        ZSTD_freeDCtx(self.unpacker)
+
+    # Keys and values
+
+    cdef object slice_key(self, object key, Slice* out):
+        """Point ``out`` to the bytes of ``key``; they live as long as the object that is returned."""
+        cdef Py_ssize_t size
+        cdef object owner = key
+        if self.mode == KEYS_STR and PyUnicode_CheckExact(key):
+            try:
+                out.data = PyUnicode_AsUTF8AndSize(key, &size)
+            except UnicodeEncodeError:
+                raise ValueError(f"a key {key!r} holds a lone surrogate, which UTF-8 cannot hold") from None
+        else:
+            owner = self.key_codec.encode(key)
+            out.data = PyBytes_AS_STRING(owner)
+            size = PyBytes_GET_SIZE(owner)
+        if size == 0:
+            raise ValueError(f"the key {key!r} is empty; a key needs at least one character or byte")
+        if size > MAX_KEY:
+            raise KeyTooLongError(f"the key {str(repr(key))[:60]}... is {size} bytes long; this store holds keys of up "
+                                  f"to {MAX_KEY} bytes: shorten it, for example by a hash of its tail")
+        out.size = size
+        return owner
+
+    cdef object key_of(self, const char* data, size_t size):
+        if self.mode == KEYS_STR:
+            return PyUnicode_DecodeUTF8(data, size, NULL)
+        return self.key_codec.decode(PyBytes_FromStringAndSize(data, size))
+
+    cdef object draft_value(self, object value, Draft* draft):
+        """Fill payload, mark and compression of ``draft``; they live as long as the object that is returned."""
+        cdef Py_ssize_t size = 0
+        cdef object owner = value, packed
+        cdef size_t bound, made
+        if self.native_values and PyBytes_CheckExact(value):
+            draft.mark = MARK_RAW
+        elif self.native_values and PyUnicode_CheckExact(value):
+            draft.mark = MARK_STR
+            try:
+                draft.payload.data = PyUnicode_AsUTF8AndSize(value, &size)
+            except UnicodeEncodeError:
+                owner = (<str>value).encode("utf-8", "surrogatepass")
+        else:
+            mark, owner = self.codec.encode(value)
+            draft.mark = mark
+        if PyBytes_CheckExact(owner):
+            draft.payload.data = PyBytes_AS_STRING(owner)
+            size = PyBytes_GET_SIZE(owner)
+        draft.payload.size = size
+        if self.compress and LEAST_PACKED <= <uint64_t>size <= LARGEST_PACKED:
+            bound = ZSTD_compressBound(size)
+            packed = PyBytes_FromStringAndSize(NULL, bound)
+            made = ZSTD_compressCCtx(self.packer, PyBytes_AS_STRING(packed), bound, draft.payload.data, size, LEVEL)
+            if not ZSTD_isError(made) and made + 8 < <size_t>size:
+                draft.original = size
+                draft.flags |= ZSTD
+                draft.payload.data = PyBytes_AS_STRING(packed)
+                draft.payload.size = made
+                return packed
+        return owner
+
+    cdef object lift(self, const Frame* frame):
+        """The payload as bytes or str, out of the map: no Python code runs here. REQUIRES: entered, or a copy."""
+        cdef object plain
+        cdef size_t made
+        if frame.flags & ZSTD:
+            if frame.original > LARGEST_PACKED or ZSTD_getFrameContentSize(
+                    frame.payload.data, frame.payload.size) != frame.original:
+                raise CorruptError("a compressed value does not say the size that its frame says; run verify()")
+            plain = PyBytes_FromStringAndSize(NULL, frame.original)
+            made = ZSTD_decompressDCtx(self.unpacker, PyBytes_AS_STRING(plain), frame.original, frame.payload.data,
+                                       frame.payload.size)
+            if ZSTD_isError(made) or made != frame.original:
+                raise CorruptError("a compressed value cannot be decompressed; run verify()")
+            if frame.mark == MARK_STR and self.native_values:
+                return PyUnicode_DecodeUTF8(PyBytes_AS_STRING(plain), made, "surrogatepass")
+            return plain
+        if frame.mark == MARK_STR and self.native_values:
+            return PyUnicode_DecodeUTF8(frame.payload.data, frame.payload.size, "surrogatepass")
+        return PyBytes_FromStringAndSize(frame.payload.data, frame.payload.size)
+
+    cdef object settle(self, uint8_t mark, object lifted):
+        """What was lifted as the value it stands for. May run Python code: no transaction may be open."""
+        if self.native_values and mark <= MARK_STR:
+            return lifted
+        return self.codec.decode(mark, lifted)
+
+    cdef int64_t deadline_of(self, object ttl) except -2:
+        """Nanoseconds of the store's clock; 0 for no expiry, -1 for expired at once."""
+        cdef int64_t span
+        if ttl is None:
+            if self.default_ttl < 0:
+                return 0
+            span = self.default_ttl
+        else:
+            span = span_ns(ttl, "ttl")
+        return self.now() + span if span else -1
+
+    cdef bytes tag_hashes(self, object tags):
+        """16 bytes for each tag, or None for none."""
+        cdef bytes text
+        cdef XXH128_canonical_t hash
+        cdef list hashes
+        if tags is None or (type(tags) is tuple and not tags):
+            return None
+        if isinstance(tags, (str, bytes)):
+            raise TypeError(f"tags={tags!r} is one text; give a tuple or list of tags: tags=({tags!r},)")
+        hashes = []
+        for tag in tags:
+            if not isinstance(tag, str):
+                raise TypeError(f"a tag is a str, not {type(tag).__name__}: {tag!r}")
+            text = (<str>tag).encode("utf-8", "surrogatepass")
+            XXH128_canonicalFromHash(&hash, XXH3_128bits(<const char*>text, len(text)))
+            hashes.append(PyBytes_FromStringAndSize(<char*>hash.digest, TAG_HASH))
+        if len(hashes) > 255:
+            raise ValueError(f"a record carries at most 255 tags, not {len(hashes)}")
+        return b"".join(hashes) or None
+
+    cdef int fault(self, int rc, object key) except -1:
+        """The exception for a status of a read."""
+        if rc == FRAME_CORRUPT:
+            raise CorruptError(f"the record {key!r} in {self.home.path} does not match its checksum; its bytes were not "
+                               "returned. Run verify() to see what else is damaged, and restore or set it anew")
+        if rc == FRAME_NEWER:
+            raise FormatError(f"the record {key!r} in {self.home.path} was written by a newer door43fast; upgrade it")
+        return lmdb_raise(rc, "reading the key", key)
+
+    cdef int64_t now(self) noexcept nogil:
+        if self.clock.kind == WALL:
+            return d43_wall_ns()
+        return self.clock.cell if self.clock.kind == MANUAL else d43_monotonic_ns()
+
+    cdef int begin(self, bint writing) except -1:
+        if self.closed:
+            raise ClosedError(f"the store {self.plan['path']} is closed; open it again")
+        if writing and self.readonly:
+            raise ReadOnlyError(f"the store {self.plan['path']} was opened with readonly=True; open it without, to write")
+        return 0

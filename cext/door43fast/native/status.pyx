@@ -1,0 +1,41 @@
+"""From the status of a C call to the exception: the one door."""
+
+from libc.errno cimport EACCES, EAGAIN, EDQUOT, EFBIG, EIO, ENOMEM, ENOSPC, EROFS
+
+from clib.lmdb cimport *
+
+from door43fast.errors import (BackendUnavailableError, CorruptError, Error, FormatError, MapFullError, ReadOnlyError)
+
+
+cdef int lmdb_raise(int rc, str what, object subject) except -1:
+    """The one door from a status to an exception: ``what`` was tried, with ``subject`` (a path or a key)."""
+    cdef str tried = f"{what} {subject!r}" if subject is not None else what
+    if rc == MDB_MAP_FULL:
+        raise MapFullError(f"{tried} failed: the map is full and cannot grow within the address space that this "
+                           "process may use (ulimit -v); raise that limit, or open with a smaller map_size=")
+    if rc == ENOSPC or rc == EDQUOT:
+        raise MapFullError(f"{tried} failed: the disk is full; nothing of it was written. Free some space and repeat")
+    if rc == EIO:           # LMDB's word for a write that came back short, too
+        raise MapFullError(f"{tried} failed: the disk is full, the file may not grow (ulimit -f), or the disk fails; "
+                           "nothing of it was written. See to the disk and repeat")
+    if rc == EFBIG:
+        raise MapFullError(f"{tried} failed: the file may not grow; nothing of it was written. Raise the limit of file "
+                           "sizes (ulimit -f), or move the store to a file system that holds larger files")
+    if rc == ENOMEM:
+        raise MapFullError(f"{tried} failed: no memory or address space is left; raise the limit (ulimit -v), or open "
+                           "with a smaller map_size=")
+    if rc == EACCES or rc == EROFS:
+        raise ReadOnlyError(f"{tried} failed: the files may not be written by this user or file system; open with "
+                            "readonly=True, or change the permissions")
+    if rc == MDB_READERS_FULL:
+        raise BackendUnavailableError(f"{tried} failed: all {MAX_READERS} places for readers are taken; let "
+                                      "transactions and processes that read this store end")
+    if rc == MDB_VERSION_MISMATCH or rc == MDB_INVALID:
+        raise FormatError(f"{tried} failed: the files are not of LMDB 0.9 ({mdb_strerror(rc).decode()}); they were "
+                          "left untouched")
+    if rc == MDB_CORRUPTED or rc == MDB_PAGE_NOTFOUND or rc == MDB_PANIC or rc == MDB_BAD_TXN:
+        raise CorruptError(f"{tried} failed: {mdb_strerror(rc).decode()}; run verify(), and restore a backup")
+    if rc == EAGAIN:
+        raise BackendUnavailableError(f"{tried} failed: the lock file is held by a process of another kind; "
+                                      "close it and repeat")
+    raise Error(f"{tried} failed: {mdb_strerror(rc).decode()} (status {rc})")

@@ -1,0 +1,20 @@
+"""The tables of a store: opened if they are ours, created in an empty file."""
+
+from clib.lmdb cimport MDB_dbi, MDB_env, MDB_txn
+
+cdef enum:
+    FORMAT = 1              # of our tables; a change that an older door43fast cannot read raises it
+    MAX_TABLES = 16
+
+
+cdef struct Tables:
+    MDB_dbi meta
+    MDB_dbi data
+    MDB_dbi expiry
+    MDB_dbi tags
+
+
+# The id of the store, with ``tables`` open; None if the file is empty. Raises if it is not ours, or not for us.
+cdef bytes check_tables(MDB_txn* txn, Tables* tables, str path, str keys)
+cdef int create_tables(MDB_env* env, str path, str keys) except -1
+cdef int probe(str path, str keys) except -1
