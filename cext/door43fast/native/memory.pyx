@@ -120,7 +120,8 @@ cdef class MemoryEngine(Ordered):
                 prefetch_block(&self.index, &self.slab, wanted, i)
             if i >= PyList_GET_SIZE(wanted):
                 raise RuntimeError("the list of keys became shorter while get_many was reading it")
-            held = self.hit(<object>PyList_GET_ITEM(wanted, i))
+            key = <object>PyList_GET_ITEM(wanted, i)    # owned: hashing it may take it out of the list
+            held = self.hit(key)
             value = default if held == NULL else <object>held
             Py_INCREF(value)
             PyList_SET_ITEM(found, i, value)

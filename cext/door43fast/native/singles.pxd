@@ -32,6 +32,7 @@ cdef class Singles(Writes):
 
     cdef object peek(self, object key)      # MISSING for a miss; leaves no trace
     cdef int write(self, object key, object value, Write* w) except -1
+    cdef int write_out(self, object key, object value, Write* w) except -1
     cdef bint discard(self, object key) except -1
     cdef int keep(self, uint32_t ref, Write* w) except -1
     cdef int void_flight_of(self, object key) except -1

@@ -43,23 +43,32 @@ cdef class Singles(Writes):
 
     cdef int write(self, object key, object value, Write* w) except -1:
         """Carry out a prepared write."""
-        cdef uint32_t hash, ref
+        if w.extra == NULL:
+            return self.write_out(key, value, w)
         try:
-            self.refuse(key)
-            ref = self.find(key, &hash)
-            if self.wheel != NULL and self.reap(REAP):
-                ref = self.find(key, &hash)
+            return self.write_out(key, value, w)
         except BaseException:
             self.abandon(w)
             raise
+
+    cdef int write_out(self, object key, object value, Write* w) except -1:
+        cdef uint32_t hash
+        cdef uint32_t ref = self.find(key, &hash)
+        if ref == 0:
+            self.refuse(key)
+        if self.wheel != NULL and self.reap(REAP):
+            ref = self.find(key, &hash)
         if w.gone:
             self.abandon(w)
             if ref:
                 self.remove(ref, BY_EXPIRY, True)
         else:
-            self.put(key, hash, ref, value, w)
-        self.void_flight_of(key)
-        return self.settle()
+            self.place(key, hash, ref, value, w)
+        if self.flights:
+            self.void_flight(key)
+        if self.doomed_count or self.events is not None:
+            self.settle()
+        return 0
 
     cdef int void_flight_of(self, object key) except -1:
         if self.flights:

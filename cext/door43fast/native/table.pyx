@@ -55,8 +55,15 @@ cdef class Table(Core):
     cdef uint32_t find_hashed(self, object key, uint32_t* hash) except? 0xFFFFFFFE:
         """``find`` for keys that do not carry their hash."""
         cdef Py_hash_t h
+        cdef uint32_t ref
         if self.closed:
             raise ClosedError(f"{type(self).__name__} is closed: open it again before use")
+        if PyUnicode_CheckExact(<PyObject*>key):
+            hash[0] = mix(PyObject_Hash(key))
+            ref = self.seek(&self.index.now, <PyObject*>key, hash[0])
+            if ref == 0 and self.index.old.slot != NULL:
+                ref = self.seek(&self.index.old, <PyObject*>key, hash[0])
+            return ref if ref != ASK else self.find_any(key, hash[0])
         try:
             h = PyObject_Hash(key)
         except TypeError as error:

@@ -23,4 +23,7 @@ cdef class Writes(Table):
                            int64_t deadline_ns) except -1
     cdef void abandon(self, Write* w) noexcept
     cdef int put(self, object key, uint32_t hash, uint32_t ref, object value, Write* w) except -1
+    cdef int place(self, object key, uint32_t hash, uint32_t ref, object value, Write* w) except -1
+    cdef int columns_for(self, Write* w) except -1
+    cdef int wheel_on(self) except -1
     cdef int expire_at(self, uint32_t ref, uint64_t deadline) except -1

@@ -82,10 +82,21 @@ cdef class Writes(Table):
             w.extra = NULL
 
     cdef int put(self, object key, uint32_t hash, uint32_t ref, object value, Write* w) except -1:
+        """``place``, and ``w`` is abandoned if it raises."""
+        if w.extra == NULL:
+            return self.place(key, hash, ref, value, w)
+        try:
+            return self.place(key, hash, ref, value, w)
+        except BaseException:
+            self.abandon(w)
+            raise
+
+    # hot
+    cdef int place(self, object key, uint32_t hash, uint32_t ref, object value, Write* w) except -1:
         """Store ``value`` in entry ``ref``, or in a new one where it is 0, as ``find`` has just said.
 
-        Takes ``w.extra``, also when it raises. Raises before anything has changed, or not at all. Runs no Python
-        code; the caller settles afterwards.
+        Takes ``w.extra``. Raises before anything has changed, or not at all. Runs no Python code; the caller settles
+        afterwards.
         """
         cdef Slab* s = &self.slab
         cdef Entry* e
@@ -93,34 +104,22 @@ cdef class Writes(Table):
         cdef bint was_pinned = False
         cdef bint pin = (w.flags & PINNED) != 0
         cdef bint fresh = ref == 0
-        try:
-            if w.flags and not slab_turn_on(s, FLAGS):
-                raise MemoryError()
-            if w.extra != NULL and not slab_turn_on(s, EXTRAS):
-                raise MemoryError()
-            if w.deadline != NEVER:
-                if not slab_turn_on(s, LINKS):
-                    raise MemoryError()
-                if self.wheel == NULL:
-                    self.wheel = wheel_open(self.tick())
-                    if self.wheel == NULL:
-                        raise MemoryError()
-            if not fresh:
-                was_pinned = self.special and (slab_flags(s, ref)[0] & PINNED) != 0
-                if self.max_bytes:
-                    old_weight = slab_weight(s, ref)[0]
+        if w.flags or w.extra != NULL or w.deadline != NEVER:
+            self.columns_for(w)
+        if not fresh:
+            was_pinned = self.special and (slab_flags(s, ref)[0] & PINNED) != 0
+            if self.max_bytes:
+                old_weight = slab_weight(s, ref)[0]
+        if self.max_bytes or self.max_entries and self.count >= self.max_entries:
             self.afford(key, w.weight, old_weight, was_pinned, fresh)
-            if fresh:
-                if not index_room(&self.index):
-                    raise MemoryError()
-                if self.max_entries and self.count >= self.max_entries:
-                    self.remove(recency_oldest(s), BY_EVICTION, True)
-                ref = slab_take(s)
-                if ref == 0:
-                    raise MemoryError()
-        except BaseException:
-            self.abandon(w)
-            raise
+        if fresh:
+            if not index_room(&self.index):
+                raise MemoryError()
+            if self.max_entries and self.count >= self.max_entries:
+                self.remove(recency_oldest(s), BY_EVICTION, True)
+            ref = slab_take(s)
+            if ref == 0:
+                raise MemoryError()
         self.special = self.special or w.flags != 0
         self.version += 1
         self.sets += 1
@@ -168,6 +167,22 @@ cdef class Writes(Table):
             self.events.push(OP_SET, BY_USER, <PyObject*>key, <PyObject*>value)
         return 0
 
+    cdef int columns_for(self, Write* w) except -1:
+        """Make sure that the columns which a write needs are there."""
+        if (w.flags and not slab_turn_on(&self.slab, FLAGS)) or (
+                w.extra != NULL and not slab_turn_on(&self.slab, EXTRAS)):
+            raise MemoryError()
+        if w.deadline != NEVER:
+            self.wheel_on()
+        return 0
+
+    cdef int wheel_on(self) except -1:
+        if self.wheel == NULL:
+            self.wheel = wheel_open(self.tick())
+        if self.wheel == NULL or not slab_turn_on(&self.slab, LINKS):
+            raise MemoryError()
+        return 0
+
     cdef int afford(self, object key, uint64_t weight, uint64_t old_weight, bint was_pinned, bint fresh) except -1:
         """Raise if the budgets cannot hold the write, whatever is evicted for it."""
         cdef uint64_t fixed
@@ -191,12 +206,9 @@ cdef class Writes(Table):
         cdef Entry* e = slab_entry(s, ref)
         cdef Extra* x
         if deadline != NEVER:
-            if not slab_turn_on(s, LINKS) or (deadline >= LONG and not slab_turn_on(s, EXTRAS)):
+            self.wheel_on()
+            if deadline >= LONG and not slab_turn_on(s, EXTRAS):
                 raise MemoryError()
-            if self.wheel == NULL:
-                self.wheel = wheel_open(self.tick())
-                if self.wheel == NULL:
-                    raise MemoryError()
             if deadline >= LONG and slab_extra(s, ref)[0] == NULL:
                 slab_extra(s, ref)[0] = self.tags.claim(())
         if s.on[EXTRAS]:
