@@ -14,6 +14,8 @@ from door43fast.resources import keys
 from door43fast.resources.importing import Progress, Repository, repositories
 
 _ROW_DIGITS = 6
+# Through no link, not waiting for the reader of a pipe, and no line end changed; each where the system knows of it.
+_SAFELY = sum(getattr(os, flag, 0) for flag in ("O_NOFOLLOW", "O_NONBLOCK", "O_BINARY"))
 
 
 class Exported(msgspec.Struct, frozen=True):
@@ -97,7 +99,7 @@ class _Folder:
         self._make(path.rpartition(b"/")[0])
         whole = os.path.join(self._root, path)
         try:
-            descriptor = os.open(whole, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | getattr(os, "O_NOFOLLOW", 0), 0o666)
+            descriptor = os.open(whole, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | _SAFELY, 0o666)
         except OSError as error:
             raise SourceError(
                 f"{os.fsdecode(whole)} cannot be written: {error.strerror}; remove what is in the way, or "
@@ -143,22 +145,23 @@ def export_resources(
     total = sum(repository.bytes for repository in chosen)
     done = 0
     exported = []
+    writer = _Folder(os.fsencode(folder))
     for repository in chosen:
-        target = os.path.join(os.fsencode(folder), *(part.encode() for part in repository.name.split("/")))
         present = store.count(f"{repository.name}/")
         if present < repository.records and not partial:
             raise CorruptError(
                 f"{repository.name} has {present:,} of its {repository.records:,} records; import it again, "
                 "or pass partial (--partial) to export what is left"
             )
-        writer = _Folder(target)
+        below = repository.name.encode() + b"/"
         count = size = 0
         for path, data, _ in files(store, repository.name):
-            writer.write(path, data)
+            writer.write(below + path, data)
             count, size, done = count + 1, size + len(data), done + len(data)
             if progress is not None:
                 progress(done, total, repository.name)
-        exported.append(Exported(repository.name, os.fsdecode(target), count, size))
+        target = os.path.join(os.fsdecode(folder), *repository.name.split("/"))
+        exported.append(Exported(repository.name, target, count, size))
     return exported
 
 

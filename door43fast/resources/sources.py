@@ -86,7 +86,8 @@ def _walk(root: bytes, skip_links: bool) -> Iterable[Entry]:
 def _reader(path: bytes) -> Callable[[], bytes]:
     def read() -> bytes:
         # A link put here since the folder was read is not followed either.
-        descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0))
+        safely = sum(getattr(os, flag, 0) for flag in ("O_NOFOLLOW", "O_NONBLOCK", "O_BINARY"))
+        descriptor = os.open(path, os.O_RDONLY | safely)
         with open(descriptor, "rb") as file:
             if not stat.S_ISREG(os.fstat(descriptor).st_mode):
                 raise SourceError(f"{os.fsdecode(path)} is no longer a file; import again")

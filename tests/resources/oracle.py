@@ -2,6 +2,8 @@
 
 import os
 import re
+import tarfile
+import zipfile
 
 
 def _lines(data):
@@ -78,26 +80,40 @@ def tsv_pieces(data):
     return found
 
 
-def files_of(folder):
-    for parent, _, names in os.walk(folder):
-        for name in names:
-            path = os.path.join(parent, name)
-            with open(path, "rb") as file:
-                yield os.path.relpath(path, folder), file.read()
+def files_of(folders):
+    """Path and bytes of every file in some folders."""
+    for folder in folders:
+        for parent, _, names in os.walk(folder):
+            for name in names:
+                path = os.path.join(parent, name)
+                with open(path, "rb") as file:
+                    yield path, file.read()
+
+
+def archive_files(path):
+    """Path and bytes of every file in a zip or tar."""
+    if str(path).endswith(".zip"):
+        with zipfile.ZipFile(path) as archive:
+            return [(name, archive.read(name)) for name in archive.namelist() if not name.endswith("/")]
+    with tarfile.open(path) as archive:
+        return [(member.name, archive.extractfile(member).read()) for member in archive if member.isfile()]
 
 
 class Oracle:
-    """Every verse and row of a book in a set of folders; ``covering`` is one loop over all of them."""
+    """Every verse and row of a book in a set of files; ``covering`` is one loop over all of them."""
 
-    def __init__(self, folders, book):
+    def __init__(self, files, book):
         self.pieces = []
-        for folder in folders:
-            for path, data in files_of(folder):
-                name = os.path.basename(path)
-                if name.lower().endswith(".usfm") and re.search(rb"\\id +" + book.encode(), data[:40]):
-                    self.pieces += [([((c, a), (c, b))], text) for c, a, b, text in usfm_pieces(data)]
-                elif name.endswith(f"{book}.tsv"):
-                    self.pieces += tsv_pieces(data)
+        for path, data in files:
+            name = os.path.basename(path)
+            old = re.search(rf"/{book.lower()}/([0-9]+)/([0-9]+)\.md$", path)
+            if old:
+                at = (int(old.group(1)), int(old.group(2)))
+                self.pieces.append(([(at, at)], data))
+            elif name.lower().endswith(".usfm") and re.search(rb"\\id +" + book.encode(), data[:40]):
+                self.pieces += [([((c, a), (c, b))], text) for c, a, b, text in usfm_pieces(data)]
+            elif name.endswith(f"{book}.tsv"):
+                self.pieces += tsv_pieces(data)
 
     def covering(self, chapter, verse):
         """The bytes of everything that covers a verse, sorted."""

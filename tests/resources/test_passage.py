@@ -7,8 +7,8 @@ import pytest
 from door43fast.errors import PassageError
 from door43fast.resources import import_resources, passage
 
-from .conftest import REAL, SAMPLE, folders
-from .oracle import Oracle
+from .conftest import REAL, SAMPLE, archives, folders
+from .oracle import Oracle, archive_files, files_of
 
 BOOKS = (
     ["TIT", "RUT", "OBA", "JON", "HAB", "MAL", "EPH", "PHM", "1JN", "JUD", "MRK", "2SA", "LEV"]
@@ -28,7 +28,7 @@ def filled(tmp_path_factory):
 
 @pytest.mark.parametrize("book", BOOKS)
 def test_against_a_brute_force_reading(filled, book):
-    oracle = Oracle(folders("rc"), book)
+    oracle = Oracle(files_of(folders("rc")), book)
     verses = oracle.verses()
     assert verses
     if len(verses) > 150:
@@ -39,8 +39,22 @@ def test_against_a_brute_force_reading(filled, book):
         assert all(filled[one.key] == one.value for one in found)
 
 
+@pytest.mark.nightly
+@pytest.mark.skipif(not REAL.is_dir(), reason="the Door43 data lies beside the project only where it is developed")
+def test_whole_archives_against_a_brute_force_reading(store):
+    import_resources(store, archives())
+    files = [file for archive in archives() for file in archive_files(archive)]
+    for book in ("PSA", "GEN", "RUT", "1CH", "EST", "MAT", "TIT", "PHP", "REV"):
+        oracle = Oracle(files, book)
+        verses = oracle.verses()
+        lists = [at for spans, _ in oracle.pieces if len(spans) > 1 for span in spans for at in span]
+        for chapter, verse in random.Random(book).sample(verses, 60 if len(verses) > 60 else len(verses)) + lists:
+            found = passage(store, f"{book} {chapter}:{verse}")
+            assert sorted(one.value for one in found) == oracle.covering(chapter, verse), (book, chapter, verse)
+
+
 def test_ranges_against_the_oracle(filled):
-    oracle = Oracle(folders("rc"), "TIT")
+    oracle = Oracle(files_of(folders("rc")), "TIT")
     verses = oracle.verses()
     draw = random.Random(43)
     for _ in range(60):

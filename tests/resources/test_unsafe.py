@@ -202,6 +202,14 @@ def test_export_stays_in_its_folder(store, tmp_path):
     (tmp_path / "linked" / "door43fast" / "en_tq@2" / "sub").symlink_to(outside)
     with pytest.raises(SourceError, match="no folder"):
         export_resources(store, tmp_path / "linked")
+    (tmp_path / "piped" / "door43fast" / "en_tq@2").mkdir(parents=True)
+    os.mkfifo(tmp_path / "piped" / "door43fast" / "en_tq@2" / "tq_TIT.tsv")
+    with pytest.raises(SourceError, match="cannot be written"):
+        export_resources(store, tmp_path / "piped")
+    (tmp_path / "owner").mkdir()
+    (tmp_path / "owner" / "door43fast").symlink_to(outside)
+    with pytest.raises(SourceError, match="no folder"):
+        export_resources(store, tmp_path / "owner")
     assert list(outside.iterdir()) == []
 
 
