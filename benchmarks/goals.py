@@ -44,7 +44,7 @@ class Goal:
             return None
         took = f"{result.median(self.ours):,.0f} / {result.median(self.against):,.0f} {result.unit}"
         if self.kind == "time":
-            return f"{ratio:.2f}× ({took})", ratio <= self.goal
+            return f"{ratio:.3g}× ({took})", ratio <= self.goal
         return f"{1 / ratio:.1f}× ({took})", 1 / ratio >= self.goal
 
 
