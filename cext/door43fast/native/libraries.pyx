@@ -14,4 +14,8 @@ def versions():
     """Library to version: of LMDB and zstd as loaded now, of xxHash as compiled in."""
     cdef int major, minor, patch
     mdb_version(&major, &minor, &patch)
-    return {"lmdb": f"{major}.{minor}.{patch}", "zstd": dotted(ZSTD_versionNumber()), "xxhash": dotted(XXH_versionNumber())}
+    return {
+        "lmdb": f"{major}.{minor}.{patch}",
+        "zstd": dotted(ZSTD_versionNumber()),
+        "xxhash": dotted(XXH_versionNumber()),
+    }
