@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+from door43fast.cli import workload
 from door43fast.cli.workload import Workload
 
 OPERATIONS = ("get, one by one", "get_many, 1,000 keys", "scan, by prefix")
@@ -63,23 +64,24 @@ def of_mapping(mapping: Any) -> Reader:
     return Reader(single, batch, None)
 
 
-def _rate(run: Callable[[], int]) -> float:
+def _rate(run: Callable[[Workload], int], work: Workload) -> float:
+    work = workload.copied(work)
     started = time.perf_counter()
-    count = run()
+    count = run(work)
     return count / (time.perf_counter() - started)
 
 
 def rates(reader: Reader, work: Workload, rounds: int, operations: tuple[str, ...] = OPERATIONS) -> dict[str, float]:
-    """Records a second of each operation: the best of ``rounds``."""
+    """Records a second of each operation: the best of ``rounds``, each with keys of its own, equal but not the same."""
     single, batch, scan = OPERATIONS
-    runs: dict[str, Callable[[], int]] = {
-        single: lambda: reader.single(work.single),
-        batch: lambda: sum([reader.batch(keys) for keys in work.batches]),
+    runs: dict[str, Callable[[Workload], int]] = {
+        single: lambda work: reader.single(work.single),
+        batch: lambda work: sum([reader.batch(keys) for keys in work.batches]),
     }
     if reader.scan is not None:
         by_prefix = reader.scan
-        runs[scan] = lambda: sum([by_prefix(prefix) for prefix in work.prefixes])
-    return {name: max(_rate(runs[name]) for _ in range(rounds)) for name in operations if name in runs}
+        runs[scan] = lambda work: sum([by_prefix(prefix) for prefix in work.prefixes])
+    return {name: max(_rate(runs[name], work) for _ in range(rounds)) for name in operations if name in runs}
 
 
 def forget(folder: str) -> None:

@@ -25,15 +25,22 @@ def draw(
     batch: int = 1000,
     scanned: int = 100,
 ) -> Workload:
-    """A workload of seeded random keys; fewer where there are fewer. No key is the very object that a store holds."""
+    """A workload of seeded random keys; less of it where there are fewer keys or prefixes."""
     dice = random.Random(SEED)
-
-    def some(count: int) -> list[str]:
-        # A copy by way of bytes: a store that has seen the same object before would find it without comparing.
-        return [key.encode().decode() for key in dice.choices(keys, k=count)]
-
     return Workload(
-        some(single),
-        [some(batch) for _ in range(batches)],
+        dice.choices(keys, k=single),
+        [dice.choices(keys, k=batch) for _ in range(batches)],
         [dice.choice(prefixes) for _ in range(min(scanned, len(prefixes) * 4))],
     )
+
+
+def copied(work: Workload) -> Workload:
+    """The same with fresh key objects, as a program has them that gets its keys from outside.
+
+    A store that has seen the very object before would find it without comparing, and its hash is kept in it.
+    """
+
+    def fresh(keys: list[str]) -> list[str]:
+        return [key.encode().decode() for key in keys]
+
+    return Workload(fresh(work.single), [fresh(batch) for batch in work.batches], work.prefixes)
