@@ -92,6 +92,8 @@ static inline void d43_worker_stop(d43_worker *w) {
 static inline int d43_worker_error(d43_worker *w) { return __atomic_load_n(&w->error, __ATOMIC_ACQUIRE); }
 static inline void d43_worker_touch(d43_worker *w) { __atomic_store_n(&w->dirty, 1, __ATOMIC_RELEASE); }
 
+static inline int d43_worker_dirty(d43_worker *w) { return __atomic_load_n(&w->dirty, __ATOMIC_ACQUIRE); }
+
 static inline int d43_sync_file(int fd) {
 #if defined(__APPLE__)
     return fcntl(fd, F_FULLFSYNC) == -1 ? errno : 0;

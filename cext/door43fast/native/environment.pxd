@@ -63,6 +63,7 @@ cdef class Environment:
     cdef int announce(self) except -1
     # Called after each commit: leaves it to the background sync, or syncs now. Status.
     cdef int committed(self, bint durable) noexcept nogil
+    cdef bint unsynced(self) noexcept nogil
     cdef int sync(self) except -1
 
     cdef uint64_t last_txn(self) noexcept nogil     # id of the last committed transaction; needs no gate

@@ -45,6 +45,7 @@ cdef extern from "d43_worker.h" nogil:
     int d43_worker_now(d43_worker*)
     int d43_worker_error(d43_worker*)
     void d43_worker_touch(d43_worker*)
+    bint d43_worker_dirty(d43_worker*)
     int d43_sync_file(int)
 
 cdef extern from "d43_atomic.h" nogil:
@@ -435,6 +436,9 @@ cdef class Environment:
             return 0
         d43_worker_touch(&self.worker)
         return d43_worker_now(&self.worker) if durable else 0
+
+    cdef bint unsynced(self) noexcept nogil:
+        return d43_worker_dirty(&self.worker)
 
     cdef int sync(self) except -1:
         """Bring all that was committed to the disk."""

@@ -159,6 +159,7 @@ cdef class CareEngine(RangeEngine):
             "bytes": (info.me_last_pgno + 1) * self.home.page_size, "map_size": info.me_mapsize,
             "depth": stat.ms_depth, "leaf_pages": stat.ms_leaf_pages, "overflow_pages": stat.ms_overflow_pages,
             "readers": info.me_numreaders, "transactions": info.me_last_txnid,
+            "unsynced": self.home.unsynced(),
         }
 
     def flush(self):

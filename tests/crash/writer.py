@@ -1,0 +1,26 @@
+"""The process that is killed: takes the steps of a seed, and acknowledges each with one byte on its output.
+
+Arguments: directory, durability, seed.
+"""
+
+import os
+import sys
+
+from workload import steps
+
+from door43fast.lmdb import LmdbStore
+
+path, durability, seed = sys.argv[1], sys.argv[2], int(sys.argv[3])
+store = LmdbStore(path, durability=durability, map_size=1 << 20, sync_interval=0.005)
+out = sys.stdout.fileno()
+os.write(out, b"r")
+for number, step in enumerate(steps(seed)):
+    if len(step) > 1:
+        store.set_many(step, ttl=3600 if number % 3 == 0 else None)
+    else:
+        (key, value), = step.items()
+        if value is None:
+            store.delete(key)
+        else:
+            store.set(key, value, ttl=3600 if number % 3 == 0 else None, tags=("t",) if number % 5 == 0 else ())
+    os.write(out, b".")
