@@ -43,6 +43,8 @@ EXTENSIONS = {
     "directory": ("libxxhash",),
     "status": ("lmdb",),
     "tables": ("lmdb", "libxxhash"),
+    "saver": ("lmdb", "libxxhash"),
+    "handle": ("lmdb", "libxxhash"),
     "environment": ("lmdb", "libxxhash"),
     "lmdb_values": ("lmdb", "libzstd", "libxxhash"),
     "lmdb_records": ("lmdb", "libzstd", "libxxhash"),

@@ -2,6 +2,8 @@
  *
  * ``dirty`` is set by whoever made work; ``job`` runs with ``turn`` held, from the thread or from d43_worker_now, so
  * that two never run at once. A failed job leaves its error code for the next caller to see, and the work undone.
+ * ``inside`` tells the job whether its caller is inside the gate of the store. A job that cannot enter it says
+ * D43_LATER, which is no failure: the thread comes back.
  */
 #ifndef D43_WORKER_H
 #define D43_WORKER_H
@@ -13,6 +15,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#define D43_LATER (-11)
+
 typedef struct {
     pthread_t thread;
     pthread_mutex_t lock;   /* guards stop */
@@ -21,17 +25,18 @@ typedef struct {
     int64_t interval;       /* nanoseconds */
     int running, stop;
     int dirty, error;       /* atomic */
-    int (*job)(void *);
+    int (*job)(void *, int inside);
+    int (*due)(void *);     /* whether there is something to do though nobody said so */
     void *argument;
 } d43_worker;
 
-static inline int d43_worker_now(d43_worker *w) {
+static inline int d43_worker_now(d43_worker *w, int inside) {
     int rc = 0;
     pthread_mutex_lock(&w->turn);
     if (__atomic_exchange_n(&w->dirty, 0, __ATOMIC_ACQ_REL)) {
-        rc = w->job(w->argument);
+        rc = w->job(w->argument, inside);
         if (rc) __atomic_store_n(&w->dirty, 1, __ATOMIC_RELEASE);
-        __atomic_store_n(&w->error, rc, __ATOMIC_RELEASE);
+        __atomic_store_n(&w->error, rc == D43_LATER ? 0 : rc, __ATOMIC_RELEASE);
     }
     pthread_mutex_unlock(&w->turn);
     return rc;
@@ -49,19 +54,22 @@ static void *d43_worker_run(void *argument) {
         pthread_cond_timedwait(&w->wake, &w->lock, &due);
         if (w->stop) break;
         pthread_mutex_unlock(&w->lock);
-        d43_worker_now(w);
+        if (w->due(w->argument)) __atomic_store_n(&w->dirty, 1, __ATOMIC_RELEASE);
+        d43_worker_now(w, 0);
         pthread_mutex_lock(&w->lock);
     }
     pthread_mutex_unlock(&w->lock);
     return NULL;
 }
 
-static inline void d43_worker_init(d43_worker *w, int (*job)(void *), void *argument) {
+static inline void d43_worker_init(d43_worker *w, int (*job)(void *, int), int (*due)(void *),
+                                   void *argument) {
     pthread_mutex_init(&w->lock, NULL);
     pthread_mutex_init(&w->turn, NULL);
     pthread_cond_init(&w->wake, NULL);
     w->running = w->stop = w->dirty = w->error = 0;
     w->job = job;
+    w->due = due;
     w->argument = argument;
 }
 

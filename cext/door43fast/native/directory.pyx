@@ -3,6 +3,7 @@
 All of it happens at open and close, before LMDB is given the files: a file that is not ours is only read here.
 """
 
+import contextlib
 import fcntl
 import os
 import struct
@@ -10,6 +11,7 @@ import struct
 from door43fast.errors import ConfigError, CorruptError, FormatError
 
 from clib.xxhash cimport XXH3_64bits
+from door43fast.native.saver cimport MARKER_HEAD
 
 cdef bytes MAGIC = 0xBEEFC0DE.to_bytes(4, "little")
 cdef unsigned int DATA_VERSION = 1      # of LMDB 0.9; 1.0 writes another
@@ -104,7 +106,7 @@ cdef list stale_markers(str path):
             continue
         try:
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            found.append((file, os.read(fd, 256) != _sealed(_boot())))
+            found.append((file, os.read(fd, MARKER_HEAD).rstrip(b"\0") != _sealed(_boot())))
         except BlockingIOError:
             pass                # its process is alive, and will sync and remove it
         finally:
@@ -118,7 +120,7 @@ cdef object place_marker(str path):
     fd = os.open(file, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
     try:
         fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        os.write(fd, _sealed(_boot()))
+        os.write(fd, _sealed(_boot()).ljust(MARKER_HEAD, b"\0"))
         os.fsync(fd)
         sync_directory(path)
     except BaseException:
@@ -133,3 +135,46 @@ cdef int remove_marker(object marker, str path) except -1:
     os.unlink(file)
     os.close(fd)
     return sync_directory(path)
+
+
+@contextlib.contextmanager
+def _alone(path):
+    fd = os.open(path, os.O_RDONLY)
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(fd)
+
+
+cdef object alone(str path):
+    """A context in which no other process opens the store: looking after a power loss is for one."""
+    return _alone(path)
+
+
+cdef object claim(str path, str durability):
+    """Tell other processes of the durability of this one; raises if one has the store open with another that cannot
+    stand beside it. Returns the descriptor whose lock does so; locks go with their process. REQUIRES: alone.
+
+    After a power loss ``batch`` goes back to its last synced state, which would take acknowledged writes of a process
+    with ``commit`` along. So these two keep each other out: the one locks data.mdb, the other a file of its own.
+    """
+    cdef dict files = {"commit": "data.mdb", "batch": "batch.lock"}
+    cdef str other = {"commit": "batch", "batch": "commit"}.get(durability)
+    if other is None:
+        return None
+    try:
+        fd = os.open(os.path.join(path, files[other]), os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        fd = None
+    if fd is not None:
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise ConfigError(f"{path} is open in another process with durability={other!r}; it cannot be opened with "
+                              f"durability={durability!r} at the same time: give the same, or close it there") from None
+        finally:
+            os.close(fd)
+    fd = os.open(os.path.join(path, files[durability]), os.O_RDONLY | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    fcntl.flock(fd, fcntl.LOCK_SH)
+    return fd

@@ -1,0 +1,58 @@
+"""The open files of one LMDB environment: map, gate, pool of readers, growth and fork."""
+
+from libc.stdint cimport uint64_t
+
+from clib.lmdb cimport MDB_dbi, MDB_env, MDB_txn
+
+cdef extern from "d43_gate.h" nogil:
+    ctypedef struct d43_gate:
+        pass
+    void d43_gate_close(d43_gate*)
+    void d43_gate_open(d43_gate*)
+
+cdef enum:
+    POOL = 16               # idle readers kept per environment; each holds a slot of LMDB's reader table
+
+
+cdef class Handle:
+    cdef object __weakref__
+    cdef readonly str path              # absolute
+    cdef readonly dict options          # durability, sync_interval, readonly, map_size, keys
+    cdef readonly bytes store_id
+    cdef MDB_env* env                   # NULL when closed; changes only with the gate closed
+    cdef MDB_dbi meta
+    cdef MDB_dbi data
+    cdef MDB_dbi expiry
+    cdef MDB_dbi tags
+    cdef unsigned int extra_flags       # of mdb_env_open, beside MDB_NOTLS
+    cdef object snapshots               # WeakSet of what holds a reader of its own
+    cdef d43_gate gate
+    cdef uint64_t generation            # number of the fork in which the handle was opened
+    cdef void* pool[POOL]               # idle readers, MDB_txn*; each place is taken and filled atomically
+    cdef const char* metas              # the two head pages, mapped apart so that a remap never moves them
+    cdef size_t page_size
+    cdef size_t map_bytes
+    cdef int fd
+
+    # With the GIL; waits without it. After it the handle is open, of this process, and stays mapped until leave.
+    cdef int enter(self) except -1
+    cdef void leave(self) noexcept nogil
+
+    # A live reader out of the pool, or a status. REQUIRES: entered.
+    cdef int take(self, MDB_txn** txn) noexcept nogil
+    cdef void give(self, MDB_txn* txn) noexcept nogil
+    # enter and take, with every remedy that there is. The caller gives and leaves.
+    cdef MDB_txn* reader(self) except NULL
+    # What can be done about a failed write (grow, adopt a larger map), or the exception. REQUIRES: not entered.
+    cdef int recover(self, int rc, size_t need, str what, object subject) except -1
+    # Id of the last committed transaction, whoever committed it. Needs no gate.
+    cdef uint64_t last_txn(self) noexcept nogil
+    cdef bint own(self) noexcept nogil
+
+    cdef int open_handle(self) except -1
+    cdef int open_tables(self, bint create) except -1
+    cdef int map_metas(self) except -1
+    cdef int remap(self, size_t size) except -1
+    cdef void drop_handle(self) noexcept
+    cdef int handle_opened(self) except -1
+    cdef void handle_closing(self) noexcept

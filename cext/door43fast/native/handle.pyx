@@ -1,0 +1,307 @@
+"""The open files of one LMDB environment: map, gate, pool of readers, growth and fork.
+
+Invariants
+----------
+* ``env`` and the map change only while the gate is closed; whoever is inside the gate may use both.
+* Nobody who is inside the gate waits for it again, and nobody waits for it while holding the GIL.
+* After a fork the child opens a handle of its own at its first call. The parent's is left as it is, never closed:
+  closing it would reach into the lock file that the parent uses.
+* Readers are of the kind that is bound to no thread (MDB_NOTLS); idle ones wait in the pool, reset.
+"""
+
+import os
+import weakref
+
+from libc.errno cimport ENOMEM
+from libc.string cimport memset
+
+from clib.lmdb cimport *
+from door43fast.native.saver cimport TXN_ID_AT
+from door43fast.native.status cimport MAX_READERS, lmdb_raise
+from door43fast.native.tables cimport MAX_TABLES, Tables, check_tables, create_tables
+
+from door43fast.errors import ClosedError, FormatError
+
+cdef extern from "d43_fork.h" nogil:
+    const uint64_t d43_forks
+    int d43_fork_watch()
+
+cdef extern from "d43_gate.h" nogil:
+    void d43_gate_init(d43_gate*)
+    bint d43_gate_try(d43_gate*)
+    void d43_gate_enter(d43_gate*)
+    void d43_gate_leave(d43_gate*)
+    void d43_gate_close(d43_gate*)
+    void d43_gate_open(d43_gate*)
+
+cdef extern from "d43_atomic.h" nogil:
+    void* d43_swap(void**, void*)
+    bint d43_put_if_null(void**, void*)
+
+cdef extern from "<sys/mman.h>" nogil:
+    void* mmap(void*, size_t, int, int, int, long)
+    int munmap(void*, size_t)
+    void* MAP_FAILED
+    int PROT_NONE, PROT_READ, MAP_ANONYMOUS, MAP_NORESERVE, MAP_PRIVATE, MAP_SHARED
+
+cdef enum:
+    MAP_SIZE_AT = 32        # of the size of the map in a head page of LMDB 0.9 on 64-bit systems
+
+cdef size_t RESERVE = <size_t>1 << 40
+cdef size_t LEAST_MAP = 1 << 18
+
+if d43_fork_watch():
+    raise MemoryError("door43fast cannot watch for forks: pthread_atfork failed")
+
+
+cdef class Handle:
+    """The open files of one directory, and who is inside them."""
+
+    def __cinit__(self):
+        d43_gate_init(&self.gate)
+        self.snapshots = weakref.WeakSet()
+        self.fd = -1
+
+    def __dealloc__(self):
+        if self.metas != NULL:      # only here: last_txn may be under way in another thread until the last reference
+            munmap(<void*>self.metas, 2 * self.page_size)
+
+    cdef int open_handle(self) except -1:
+        """Open the files with as much of the address space as may be had."""
+        cdef MDB_envinfo info
+        cdef size_t size = self.map_bytes
+        cdef unsigned int flags = MDB_NOTLS
+        cdef bytes path = os.fsencode(self.path)
+        cdef int rc
+        if size == 0:
+            size = self.options["map_size"] or _reserve()
+        flags |= self.extra_flags
+        while True:
+            rc = mdb_env_create(&self.env)
+            if rc:
+                self.env = NULL
+                lmdb_raise(rc, "opening", self.path)
+            rc = mdb_env_set_maxdbs(self.env, MAX_TABLES)
+            if rc == 0:
+                rc = mdb_env_set_maxreaders(self.env, MAX_READERS)
+            if rc == 0:
+                rc = mdb_env_set_mapsize(self.env, size)
+            if rc == 0:
+                rc = mdb_env_open(self.env, path, flags, 0o644)
+            if rc == 0:
+                break
+            mdb_env_close(self.env)
+            self.env = NULL
+            if rc != ENOMEM or size <= LEAST_MAP:
+                lmdb_raise(rc, "opening", self.path)
+            size >>= 1
+        mdb_env_info(self.env, &info)
+        self.map_bytes = info.me_mapsize
+        self.generation = d43_forks
+        mdb_env_get_fd(self.env, &self.fd)
+        return 0
+
+    cdef int open_tables(self, bint create) except -1:
+        """Check that the store is ours, and open its tables; a new file gets them if ``create``."""
+        cdef MDB_envinfo info
+        cdef MDB_txn* txn = NULL
+        cdef Tables tables
+        cdef int rc
+        while True:
+            rc = mdb_txn_begin(self.env, NULL, MDB_RDONLY, &txn)
+            if rc == MDB_MAP_RESIZED:           # grown by another process just now; nobody uses this handle yet
+                rc = mdb_env_set_mapsize(self.env, 0)
+                if rc == 0:
+                    mdb_env_info(self.env, &info)
+                    self.map_bytes = info.me_mapsize
+                    continue
+            if rc:
+                lmdb_raise(rc, "reading", self.path)
+            try:
+                found = check_tables(txn, &tables, self.path, self.options["keys"])
+                if found is not None:
+                    rc = mdb_txn_commit(txn)    # only a commit makes the table handles last
+                    txn = NULL
+                    if rc:
+                        lmdb_raise(rc, "reading", self.path)
+                    self.store_id = found
+                    self.meta, self.data, self.expiry, self.tags = tables.meta, tables.data, tables.expiry, tables.tags
+                    return 0
+            finally:
+                if txn != NULL:
+                    mdb_txn_abort(txn)
+            if not create:
+                raise FormatError(f"{self.path} holds an empty LMDB file, and readonly=True writes none; check the path")
+            create_tables(self.env, self.path, self.options["keys"])
+
+    cdef int map_metas(self) except -1:
+        """Map the two head pages by themselves: a look at the last transaction id then needs no gate."""
+        cdef MDB_stat stat
+        cdef void* at
+        mdb_env_stat(self.env, &stat)
+        self.page_size = stat.ms_psize
+        at = mmap(NULL, 2 * self.page_size, PROT_READ, MAP_SHARED, self.fd, 0)
+        if at == MAP_FAILED:
+            lmdb_raise(ENOMEM, "opening", self.path)
+        self.metas = <const char*>at
+        return 0
+
+    cdef uint64_t last_txn(self) noexcept nogil:
+        cdef uint64_t a, b
+        if self.metas == NULL:
+            return 0
+        a = (<const volatile uint64_t*>(self.metas + TXN_ID_AT))[0]
+        b = (<const volatile uint64_t*>(self.metas + self.page_size + TXN_ID_AT))[0]
+        return a if a > b else b
+
+    cdef int enter(self) except -1:
+        if self.generation != d43_forks:
+            self.reopen()
+        if not d43_gate_try(&self.gate):
+            with nogil:
+                d43_gate_enter(&self.gate)
+        if self.env == NULL:
+            d43_gate_leave(&self.gate)
+            raise ClosedError(f"the store {self.path} is closed; open it again")
+        return 0
+
+    cdef void leave(self) noexcept nogil:
+        d43_gate_leave(&self.gate)
+
+    def reopen(self):
+        """In a forked child: a handle of its own. What the parent's threads held at the fork is started afresh."""
+        memset(self.pool, 0, sizeof(self.pool))
+        d43_gate_init(&self.gate)
+        self.snapshots = weakref.WeakSet()
+        self.metas = NULL       # the child's copy of the parent's mapping stays; it is two pages
+        if self.env == NULL:    # it was closed before the fork
+            self.generation = d43_forks
+            return
+        self.env = NULL
+        self.open_handle()
+        try:
+            self.open_tables(False)
+            self.map_metas()
+            self.handle_opened()
+        except BaseException:
+            self.drop_handle()
+            raise
+
+    cdef int take(self, MDB_txn** txn) noexcept nogil:
+        cdef int i, rc
+        cdef void* idle
+        for i in range(POOL):
+            if self.pool[i] != NULL:
+                idle = d43_swap(&self.pool[i], NULL)
+                if idle != NULL:
+                    rc = mdb_txn_renew(<MDB_txn*>idle)
+                    if rc:
+                        mdb_txn_abort(<MDB_txn*>idle)
+                        return rc
+                    txn[0] = <MDB_txn*>idle
+                    return 0
+        return mdb_txn_begin(self.env, NULL, MDB_RDONLY, txn)
+
+    cdef void give(self, MDB_txn* txn) noexcept nogil:
+        cdef int i
+        mdb_txn_reset(txn)
+        for i in range(POOL):
+            if self.pool[i] == NULL and d43_put_if_null(&self.pool[i], txn):
+                return
+        mdb_txn_abort(txn)
+
+    cdef MDB_txn* reader(self) except NULL:
+        cdef MDB_txn* txn = NULL
+        cdef int rc, dead
+        cdef bint checked = False
+        while True:
+            self.enter()
+            rc = self.take(&txn)
+            if rc == 0:
+                return txn
+            if rc == MDB_READERS_FULL and not checked:
+                checked = True
+                rc = mdb_reader_check(self.env, &dead)
+                self.leave()
+                if rc:
+                    lmdb_raise(rc, "reading", self.path)
+            else:
+                self.leave()
+                self.recover(rc, 0, "reading", self.path)
+
+    cdef int recover(self, int rc, size_t need, str what, object subject) except -1:
+        if rc == MDB_MAP_RESIZED:
+            self.remap(0)
+        elif rc == MDB_MAP_FULL:
+            self.remap(max(2 * self.map_bytes, self.map_bytes + 2 * need))
+        else:
+            lmdb_raise(rc, what, subject)
+        return 0
+
+    cdef int remap(self, size_t size) except -1:
+        """Grow the map to ``size``; 0 for the size that another process has given it.
+
+        LMDB gives the old map back before it asks for the new one, and is left without any if it is refused. So the
+        difference is asked for here first; should the new map be refused all the same, the files are opened anew.
+        """
+        cdef MDB_envinfo info
+        cdef void* room
+        cdef int rc = 0
+        with nogil:
+            d43_gate_close(&self.gate)
+        try:
+            if self.env == NULL:
+                raise ClosedError(f"the store {self.path} was closed; open it again")
+            if size == 0:
+                size = max((<const size_t*>(self.metas + MAP_SIZE_AT))[0],
+                           (<const size_t*>(self.metas + self.page_size + MAP_SIZE_AT))[0])
+            if size <= self.map_bytes:
+                return 0                    # another thread has grown it meanwhile
+            room = mmap(NULL, size - self.map_bytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0)
+            if room == MAP_FAILED:
+                lmdb_raise(MDB_MAP_FULL, "growing the map of", self.path)
+            munmap(room, size - self.map_bytes)
+            rc = mdb_env_set_mapsize(self.env, size)
+            if rc == 0:
+                mdb_env_info(self.env, &info)
+                self.map_bytes = info.me_mapsize
+                return 0
+            for snapshot in list(self.snapshots):
+                snapshot.detach()
+            self.drop_handle()
+            self.open_handle()
+            self.open_tables(False)
+            self.handle_opened()
+        finally:
+            d43_gate_open(&self.gate)
+        return lmdb_raise(MDB_MAP_FULL, "growing the map of", self.path)
+
+    cdef void drop_handle(self) noexcept:
+        cdef int i
+        self.handle_closing()
+        for i in range(POOL):
+            if self.pool[i] != NULL:
+                mdb_txn_abort(<MDB_txn*>self.pool[i])
+                self.pool[i] = NULL
+        mdb_env_close(self.env)
+        self.env = NULL
+
+    cdef bint own(self) noexcept nogil:
+        """Whether the handle was opened by this process, and not by the one that it was forked from."""
+        return self.generation == d43_forks
+
+    cdef int handle_opened(self) except -1:
+        """For the heir: the handle is open, and nobody uses it yet."""
+        return 0
+
+    cdef void handle_closing(self) noexcept:
+        """For the heir: the handle is about to be closed, and nobody uses it any more."""
+
+
+cdef size_t _reserve():
+    """Address space to reserve for a map: 1 TiB, or a quarter of what the process is limited to."""
+    import resource
+    limit = resource.getrlimit(resource.RLIMIT_AS)[0]
+    if limit == resource.RLIM_INFINITY:
+        return RESERVE
+    return max(min(RESERVE, limit // 4) & ~<size_t>0xFFFF, LEAST_MAP)
