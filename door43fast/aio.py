@@ -167,8 +167,8 @@ class AsyncSurface(Caller):
             return value
         check_spans(fn, ttl, stale)
         while True:
-            mine = Computation(key, asyncio.get_running_loop())
-            flight = self._store._flights.setdefault(key, mine)
+            mine = Computation(self._store, key, asyncio.get_running_loop())
+            flight = self._store._flights.setdefault(mine.name, mine)
             if flight is mine:
                 mine.task = mine.loop.create_task(self._fly(mine, fn, ttl, stale))
             elif flight.pid != mine.pid:    # of the process that this one was forked off from

@@ -45,8 +45,9 @@ class Computation(Flight):  # type: ignore[misc,valid-type]
     that there was no outcome to share: the thread was interrupted, or the task cancelled.
     """
 
-    def __init__(self, key: Any, loop: Any = None) -> None:
+    def __init__(self, store: Any, key: Any, loop: Any = None) -> None:
         self.key = key
+        self.name = flight_name(store, key)
         self.owner = threading.get_ident()
         self.pid = os.getpid()
         self.loop = loop
@@ -75,8 +76,17 @@ class Computation(Flight):  # type: ignore[misc,valid-type]
 
 def forget(store: Any, flight: Computation) -> None:
     """Take ``flight`` out of the table of flights, if it is still there."""
-    if store._flights.get(flight.key) is flight:
-        store._flights.pop(flight.key, None)
+    if store._flights.get(flight.name) is flight:
+        store._flights.pop(flight.name, None)
+
+
+def flight_name(store: Any, key: Any) -> Any:
+    """What ``key`` is called in the table of flights: itself, unless the engine at the bottom names it otherwise."""
+    while not hasattr(store, "_flight_name"):
+        if not hasattr(store, "slow"):
+            return key
+        store = store.slow
+    return store._flight_name(key)
 
 
 def check_spans(fn: Any, ttl: Seconds | None, stale: Seconds | None) -> None:
@@ -134,8 +144,8 @@ def compute(store: Any, key: Any, fn: Callable[[], Any], ttl: Seconds | None, st
     """What ``get_or_compute`` does when the value was not there."""
     check_spans(fn, ttl, stale)
     while True:
-        mine = Computation(key)
-        flight = store._flights.setdefault(key, mine)
+        mine = Computation(store, key)
+        flight = store._flights.setdefault(mine.name, mine)
         if flight is mine:
             return _lead(store, mine, fn, ttl, stale)
         if flight.pid != mine.pid:  # it was under way when this process was forked off: nobody will end it here

@@ -14,6 +14,7 @@ from typing import Any
 
 from door43fast.arguments import pairs
 from door43fast.contracts import MISSING, Capabilities, Items, Seconds
+from door43fast.compute import Computation, forget
 from door43fast.errors import BudgetError
 
 # What no caller can change under another; anything else is read from the slow store, afresh, every time.
@@ -208,12 +209,11 @@ class _Promotion:
     """Tickets for keys that the fast store missed; calling it promotes a value whose ticket still holds."""
 
     def __init__(self, cascade: CascadeEngine, keys: list[Any]) -> None:
-        from door43fast.compute import Computation
         self.fast, self.slow = cascade.fast, cascade.slow
         self.tickets: dict[Any, Any] = {}
         for key in keys:
-            ticket = Computation(key)
-            if self.fast._flights.setdefault(key, ticket) is ticket:
+            ticket = Computation(self.fast, key)
+            if self.fast._flights.setdefault(ticket.name, ticket) is ticket:
                 ticket.token = self.fast._read(key)[0]
                 self.tickets[key] = ticket
 
@@ -231,6 +231,5 @@ class _Promotion:
             return
 
     def __exit__(self, *_: object) -> None:
-        for key, ticket in self.tickets.items():
-            if self.fast._flights.get(key) is ticket:
-                del self.fast._flights[key]
+        for ticket in self.tickets.values():
+            forget(self.fast, ticket)

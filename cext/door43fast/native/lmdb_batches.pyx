@@ -1,6 +1,6 @@
 """Many records of a store on disk at once: one transaction a call, and the GIL let go for the walk."""
 
-from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 from libc.stdlib cimport calloc, free, malloc, qsort
 from libc.string cimport memcmp
 
@@ -293,7 +293,7 @@ cdef class BatchEngine(ChangeEngine):
                 self.home.recover(rc, need, "writing a batch to", self.home.path)
             if self.flights:
                 for i in range(batch.count):
-                    self.void_flight(self.key_at(batch, i))
+                    self.void_flight(PyBytes_FromStringAndSize(batch.places[i].key.data, batch.places[i].key.size))
             if rc == 0:
                 d43_add(&self.unvoided, <uint64_t>-1)
             if seq:

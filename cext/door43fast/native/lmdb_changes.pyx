@@ -4,7 +4,7 @@ A change is described by a Job, which is applied without the GIL in one transact
 flights, the release of objects) comes after.
 """
 
-from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 from libc.stdint cimport uint8_t
 from libc.stdlib cimport free
 from libc.string cimport memset
@@ -70,8 +70,9 @@ cdef class ChangeEngine(RecordEngine):
             if rc == FRAME_CORRUPT or rc == FRAME_NEWER:
                 self.fault(rc, key)
             self.home.recover(rc, job.draft.payload.size + MAX_KEY, "writing the key", key)
-        if rc == 0 or job.verb == ERASE:        # a delete of what is not there counts too
-            self.void_flight(key)
+        if self.flights and (rc == 0 or job.verb == ERASE):     # a delete of what is not there counts too
+            # By its bytes: the __hash__ of a caller's key could wait for a publication, which waits for this.
+            self.void_flight(PyBytes_FromStringAndSize(job.key.data, job.key.size))
         if rc == 0 or job.reaped.count:
             self.expirations += job.reaped.count
             d43_add(&self.unvoided, <uint64_t>-1)

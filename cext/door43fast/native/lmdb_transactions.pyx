@@ -356,8 +356,9 @@ cdef class TransactionEngine(PackedEngine):
             if rc > -100 and rc < 0:
                 self.fault(rc, "in a transaction")
             self.home.recover(rc, need, "committing a transaction to", self.home.path)
-        for key in writes:
-            self.void_flight(key)
+        for i in range(commit.writes.count if self.flights else 0):
+            self.void_flight(PyBytes_FromStringAndSize(commit.writes.places[i].key.data,
+                                                       commit.writes.places[i].key.size))
         if commit.conflict >= 0:
             d43_add(&self.unvoided, <uint64_t>-1)
         for i in range(commit.writes.count):
