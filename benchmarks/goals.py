@@ -71,5 +71,7 @@ GOALS = [
     Goal("two threads of LMDB `get_packed`", "lmdb_threads", "one thread", "time", 2 / 1.8, "two threads"),
     Goal("mix 95/5, one process", "mix_95", "stores on disk", "ahead"),
     Goal("mix 50/50, one process", "mix_50", "stores on disk", "ahead"),
+    Goal("mix 95/5, four processes", "mix_95_processes", "stores on disk", "ahead"),
+    Goal("mix 50/50, four processes", "mix_50_processes", "stores on disk", "ahead"),
     Goal("cascade, hit in memory", "cascade_hit", "MemoryStore", "time", 1.15),
 ]

@@ -71,6 +71,16 @@ STORES: dict[str, Callable[[Path], Pair]] = {
     CONTROL: _dict, OURS: _ours, "py-lmdb": _lmdb, "rocksdict": _rocksdict, "sqlite3": _sqlite, "diskcache": _diskcache}
 
 
+def share(pair: Pair, work: list[tuple[bool, str]], value: bytes) -> None:
+    """Do the operations in their order."""
+    get, put, _ = pair
+    for is_read, key in work:
+        if is_read:
+            get(key)
+        else:
+            put(key, value)
+
+
 def mix(reads: float) -> Callable[[bool], Result]:
     def case(quick: bool) -> Result:
         held = 2000 if quick else 20_000
@@ -79,14 +89,6 @@ def mix(reads: float) -> Callable[[bool], Result]:
         missing: list[str] = []
         contenders: list[Contender] = []
         closers: list[Callable[[], None]] = []
-
-        def run(pair: Pair) -> None:
-            get, put, _ = pair
-            for is_read, key in work:
-                if is_read:
-                    get(key)
-                else:
-                    put(key, value)
 
         with directory() as base:
             try:
@@ -99,7 +101,7 @@ def mix(reads: float) -> Callable[[bool], Result]:
                     closers.append(pair[2])
                     for key in keys(held):
                         pair[1](key, value)
-                    contenders.append(Contender(name, run, lambda pair=pair: pair))
+                    contenders.append(Contender(name, lambda pair: share(pair, work, value), lambda pair=pair: pair))
                 return interleave(f"mix of {reads:.0%} reads, one process", contenders, len(work), 5, missing)
             finally:
                 for close in closers:
