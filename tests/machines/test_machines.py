@@ -69,7 +69,7 @@ def profile(examples):
 
 
 @pytest.mark.parametrize(("kind", "examples"), [
-    (Memory, 500), (Evicting, 400), (Reference, 100), (Lmdb, 250), (MemoryOverLmdb, 250), (MemoryOverMemory, 300)],
+    (Memory, 700), (Evicting, 800), (Reference, 100), (Lmdb, 300), (MemoryOverLmdb, 250), (MemoryOverMemory, 350)],
     ids=lambda one: one.__name__ if isinstance(one, type) else str(one))
 def test_machine(kind, examples):
     run_state_machine_as_test(kind, settings=profile(examples))
