@@ -102,8 +102,7 @@ def extensions():
     from Cython.Build import cythonize
 
     return cythonize(
-        [extension(module, libraries) for module, libraries in EXTENSIONS.items()
-         if os.path.exists(f"{PATH_MODULES}/{module}.pyx")],
+        [extension(module, libraries) for module, libraries in EXTENSIONS.items()],
         include_path=["cext"],
         compiler_directives={"language_level": 3, "embedsignature": True, "embedsignature.format": "python"},
         annotate=bool(os.environ.get("DOOR43FAST_ANNOTATE")),
