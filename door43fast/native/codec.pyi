@@ -1,5 +1,8 @@
 from typing import Any
 
+from door43fast.contracts import JSON as JSON, MSGPACK as MSGPACK, NUMPY as NUMPY, PICKLE as PICKLE
+from door43fast.contracts import RAW as RAW, STR as STR
+
 class AutoCodec:
     """The default codec: bytes as they are, and what MessagePack and NumPy hold, each under a mark of its own."""
 

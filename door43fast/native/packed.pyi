@@ -1,3 +1,4 @@
+import sys
 from collections.abc import Iterator
 from typing import Any, overload
 
@@ -5,7 +6,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 class Block:
-    def __buffer__(self, flags: int, /) -> memoryview: ...
+    """C memory of a batch, as a buffer."""
+
+    if sys.version_info >= (3, 12):
+        def __buffer__(self, flags: int, /) -> memoryview: ...
 
 class Packed:
     """Values of a batch, one after another in one array: a sequence of ``bytes``."""

@@ -1,0 +1,1 @@
+# The audit of a map file is called from native code alone.

@@ -1,0 +1,1 @@
+# The weighing is called from native code alone.
