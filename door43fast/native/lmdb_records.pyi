@@ -1,10 +1,4 @@
-from typing import Any
+from door43fast.native.lmdb_values import ValueEngine
 
-from door43fast.contracts import RAW as RAW, STR as STR
-from door43fast.native.core import Core
-
-class RecordEngine(Core):
+class RecordEngine(ValueEngine):
     """One record of a store on disk; its methods are called from native code alone."""
-
-    @property
-    def plan(self) -> dict[str, Any]: ...

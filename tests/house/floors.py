@@ -11,11 +11,12 @@ FLOORS = {name: floor for floor, names in enumerate((
     "errors contracts clib",
     # 1: data structures: no I/O
     "native.clock native.core native.hashing native.index native.recency native.wheel native.slab native.encoded"
-    " native.table native.tags native.weigh native.arrow native.tuples native.gate native.tickets",
+    " native.table native.tags native.weigh native.arrow native.tuples native.gate native.tickets"
+    " native.libraries arguments",
     # 2: engines that hold data, value codecs, keys on disk, the packed batch, and what all stores share
     "codecs native.codec native.messagepack native.jsontext native.keys native.packed moments arrays"
     " native.memory native.batch native.writes native.singles native.ordered"
-    " native.lmdb native.frame native.expiry native.environment native.directory native.audit"
+    " native.lmdb native.frame native.expiry native.environment native.directory native.audit native.status native.tables"
     " reference surface compute transactions aio memory lmdb",
     # 3: tiers
     "native.stack native.tiers layers",

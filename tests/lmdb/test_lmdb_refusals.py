@@ -24,7 +24,8 @@ def refused(path, kind, words, **options):
         LmdbStore(path, **options)
 
 
-FOREIGN = "import lmdb, sys; e = lmdb.open(sys.argv[1]); t = e.begin(write=True); t.put(b'k', b'v'); t.commit(); e.close()"
+FOREIGN = ("import lmdb, sys; e = lmdb.open(sys.argv[1]); t = e.begin(write=True); "
+           "t.put(b'k', b'v'); t.commit(); e.close()")
 FOREIGN_META = """
 import lmdb, sys
 e = lmdb.open(sys.argv[1], max_dbs=4)

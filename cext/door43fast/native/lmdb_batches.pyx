@@ -335,7 +335,8 @@ cdef class BatchEngine(ChangeEngine):
             try:
                 key, value = pair
             except (TypeError, ValueError):
-                raise TypeError(f"set_many takes a mapping or pairs of key and value, not {pair!r} among them") from None
+                raise TypeError(f"set_many takes a mapping or pairs of key and value, not {pair!r} among "
+                                "them") from None
             names.append(key)
             values.append(value)
         batch = self.batch_of(names)

@@ -202,8 +202,8 @@ cdef class CareEngine(RangeEngine):
                     self.home.leave()
                 self.begin(False)
         if errors:
-            raise CorruptError(f"{self.home.path}: {len(errors)} of {count} records are damaged, the first: {errors[0]}; "
-                               "restore a backup, or delete and set them anew")
+            raise CorruptError(f"{self.home.path}: {len(errors)} of {count} records are damaged, the first: "
+                               f"{errors[0]}; restore a backup, or delete and set them anew")
         return {"checked": count, "errors": errors}
 
     def backup(self, path):

@@ -145,7 +145,7 @@ cdef class PackedEngine(CareEngine):
                 return
 
     def _chunk(self, Bounds bounds, bytes after, Py_ssize_t chunk, PackedBuilder names, PackedBuilder values):
-        """Append up to ``chunk`` live records that follow ``after``; returns the key to go on after, None at the end."""
+        """Append up to ``chunk`` live records that follow ``after``; returns the key to go on after, or None."""
         cdef MDB_cursor* cursor = NULL
         cdef ZSTD_DCtx* unpacker = NULL
         cdef MDB_val key, value

@@ -153,8 +153,8 @@ cdef class ValueEngine(Core):
     cdef int fault(self, int rc, object key) except -1:
         """The exception for a status of a read."""
         if rc == FRAME_CORRUPT:
-            raise CorruptError(f"the record {key!r} in {self.home.path} does not match its checksum; its bytes were not "
-                               "returned. Run verify() to see what else is damaged, and restore or set it anew")
+            raise CorruptError(f"the record {key!r} in {self.home.path} does not match its checksum; its bytes were "
+                               "not returned. Run verify() to see what else is damaged, and restore or set it anew")
         if rc == FRAME_NEWER:
             raise FormatError(f"the record {key!r} in {self.home.path} was written by a newer door43fast; upgrade it")
         return lmdb_raise(rc, "reading the key", key)
@@ -168,5 +168,6 @@ cdef class ValueEngine(Core):
         if self.closed:
             raise ClosedError(f"the store {self.plan['path']} is closed; open it again")
         if writing and self.readonly:
-            raise ReadOnlyError(f"the store {self.plan['path']} was opened with readonly=True; open it without, to write")
+            raise ReadOnlyError(f"the store {self.plan['path']} was opened with readonly=True; open it "
+                                "without, to write")
         return 0

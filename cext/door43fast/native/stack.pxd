@@ -18,6 +18,7 @@ cdef class CascadeEngine(Core):
     cdef object local(self, object key)
     cdef int renew(self) except -1
     cdef object read(self, object key)
+    cdef object below_only(self, object key)
     cdef object miss(self, object key, object local)
     cdef int promote(self, object local, object value, Fetched* fetched, Ticket* ticket) except -1
     cdef int publish(self, object local, object value, int64_t deadline, object tags, bint pin,

@@ -95,7 +95,7 @@ cdef class CascadeEngine(Core):
         if not self.str_keys or not PyUnicode_CheckExact(<PyObject*>key) or self.closed:
             local = self.local(key)
             if local is None:
-                return self.slow.get(key, MISSING)
+                return self.below_only(key)
         if self.tier.epoch() != self.seen:
             self.renew()
         held = self.fast.hit(local)
@@ -104,6 +104,9 @@ cdef class CascadeEngine(Core):
         if held.ob_type == <PyTypeObject*>Encoded:
             return self.tier.unwrap(<object>held)
         return <object>held
+
+    cdef object below_only(self, object key):
+        return self.slow.get(key, MISSING)
 
     cdef object miss(self, object key, object local):
         cdef Fetched fetched
