@@ -64,7 +64,7 @@ class ComputeTests(Basis):
             first = pool.submit(c.get_or_compute, "k", fn)
             assert started.wait(LIMIT)
             waiter = pool.submit(c.get_or_compute, "k", fn)
-            while not (next(iter(c._flights.values())).done._condition._waiters or waiter.done()):  # it has begun to wait
+            while not (next(iter(c._flights.values())).done._condition._waiters or waiter.done()):
                 pass
             go.set()
             for future in (first, waiter):

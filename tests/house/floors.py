@@ -16,7 +16,8 @@ FLOORS = {name: floor for floor, names in enumerate((
     # 2: engines that hold data, value codecs, keys on disk, the packed batch, and what all stores share
     "codecs native.codec native.messagepack native.jsontext native.keys native.packed moments arrays"
     " native.memory native.batch native.writes native.singles native.ordered"
-    " native.lmdb native.frame native.expiry native.environment native.directory native.audit native.status native.tables"
+    " native.lmdb native.frame native.expiry native.environment native.directory native.audit native.status"
+    " native.tables native.handle native.saver"
     " reference surface compute transactions aio memory lmdb",
     # 3: tiers
     "native.stack native.tiers layers",

@@ -8,7 +8,6 @@ CODE = ("*.py", "*.pyx", "*.pxd", "*.pyi", "*.h", "*.c")
 LONGEST = 400
 # Waiting to be split by noun: the length that each may not pass until then. Take the line away with the deed.
 OVER = {
-    "cext/door43fast/native/environment.pyx": 520,
     "cext/door43fast/native/memory.pyx": 450,
     "cext/door43fast/native/stack.pyx": 470,
 }

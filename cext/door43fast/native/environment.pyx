@@ -164,8 +164,8 @@ cdef class Environment(Handle):
                 except FormatError as error:
                     if not lost:
                         raise
-                    raise CorruptError(f"{self.path} was open when the system went down, and its tables cannot be read; "
-                                       "restore a backup") from error
+                    raise CorruptError(f"{self.path} was open when the system went down, and its tables cannot be "
+                                       "read; restore a backup") from error
                 self.map_metas()
                 if lost:
                     audit_all(self.env, self.data, self.expiry, self.path)

@@ -131,7 +131,8 @@ cdef class Handle:
                 if txn != NULL:
                     mdb_txn_abort(txn)
             if not create:
-                raise FormatError(f"{self.path} holds an empty LMDB file, and readonly=True writes none; check the path")
+                raise FormatError(f"{self.path} holds an empty LMDB file, and readonly=True writes none; "
+                                  "check the path")
             create_tables(self.env, self.path, self.options["keys"])
 
     cdef int map_metas(self) except -1:
