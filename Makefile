@@ -10,7 +10,7 @@ NATIVE_SOURCES := $(shell find cext -name '*.pyx' -o -name '*.pxd' -o -name '*.h
 ASAN := build/asan
 CC = gcc
 # Everything that drives the native core; what is left out reads sources or runs the command line.
-ASAN_TESTS = $(filter-out tests/house/ tests/cli/ tests/resources/ tests/parsers/ tests/__pycache__/,$(wildcard tests/*/))
+ASAN_TESTS = $(filter-out tests/house/ tests/cli/ tests/resources/ tests/parsers/ tests/report/ tests/__pycache__/,$(wildcard tests/*/))
 
 .PHONY: help demo test asan bench nightly wheel clean system
 
@@ -30,8 +30,9 @@ test: $(VENV)/.built
 	$(BIN)/python -m pytest $(PYTEST_OPTIONS)
 
 nightly: $(VENV)/.built
-	DOOR43FAST_KILL_CYCLES=$${DOOR43FAST_KILL_CYCLES:-10000} DOOR43FAST_STEPS=$${DOOR43FAST_STEPS:-1000000} \
-	DOOR43FAST_SEEDS=$${DOOR43FAST_SEEDS:-10000} \
+	DOOR43FAST_KILL_CYCLES=$${DOOR43FAST_KILL_CYCLES:-10000} DOOR43FAST_MACHINE_SCALE=$${DOOR43FAST_MACHINE_SCALE:-10} \
+	DOOR43FAST_SEEDS=$${DOOR43FAST_SEEDS:-10000} DOOR43FAST_IMAGES=$${DOOR43FAST_IMAGES:-2000} \
+	DOOR43FAST_THREAD_SECONDS=$${DOOR43FAST_THREAD_SECONDS:-60} \
 	$(BIN)/python -m pytest -m "nightly or not nightly" --timeout 14400 $(PYTEST_OPTIONS)
 
 bench: $(VENV)/.compare
@@ -42,6 +43,7 @@ asan: $(VENV)/.built
 	DOOR43FAST_SANITIZE=address,undefined $(BIN)/python setup.py --quiet build \
 	    --build-lib $(ASAN)/lib --build-temp $(ASAN)/temp
 	export PYTHONPATH=$(CURDIR)/$(ASAN)/lib PYTHONSAFEPATH=1 PYTHONMALLOC=malloc DOOR43FAST_SANITIZED=1 \
+	    DOOR43FAST_MACHINE_SCALE=0.1 DOOR43FAST_SEEDS=100 DOOR43FAST_KILL_CYCLES=5 DOOR43FAST_IMAGES=10 \
 	    ASAN_OPTIONS=detect_leaks=0:abort_on_error=1:allocator_may_return_null=1 \
 	    UBSAN_OPTIONS=print_stacktrace=1:halt_on_error=1 \
 	    LD_PRELOAD="$$($(CC) -print-file-name=libasan.so) $$($(CC) -print-file-name=libubsan.so)"; \
