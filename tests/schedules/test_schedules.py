@@ -1,7 +1,8 @@
 """Races, driven step by step from a seed; at the end the tiers are equal."""
 
 import os
-import signal
+import subprocess
+import sys
 
 import pytest
 from schedules.stepping import Naive, Schedule, Stepped
@@ -126,38 +127,8 @@ def test_close_against_read(tmp_path, kind):
 
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
 def test_fork_against_read(tmp_path, kind):
-    """A child forked while another thread reads and writes finds a whole store, and so does the parent."""
-    cascade = kind(tmp_path)
-    for seed in range(SEEDS):
-        cascade.set("k", "value")
-
-        def read(cascade=cascade):
-            assert cascade.get("k") == "value"
-            cascade.delete("k")
-            cascade.get("k")
-            cascade.set("k", "value")
-
-        def fork(cascade=cascade, seed=seed):
-            cascade.get("k")
-            child = os.fork()
-            if child == 0:
-                in_the_child(cascade)
-            _, status = os.waitpid(child, 0)
-            assert status == 0, f"the child of seed {seed} ended with {status}"
-        errors = Schedule(seed).run(read, fork)
-        assert errors == [None, None], f"seed {seed}: {errors}"
-        assert cascade.get("k") == "value" == below(cascade).get("k")
-    cascade.close()
-
-
-def in_the_child(cascade):
-    """Reads and writes, and ends the process: 0 if all was well, a signal if it hangs."""
-    status = 1
-    try:
-        signal.alarm(20)
-        cascade.slow.__dict__["_stepped"] = lambda call: call     # the other threads are not here to be stepped
-        if cascade.get("k") in ("value", None):
-            cascade.set("child", "x")
-            status = 0 if cascade.get("child") == "x" and cascade.delete("child") else 2
-    finally:
-        os._exit(status)
+    """In a process of its own: a fork costs by what its process holds, and the one of the tests holds much."""
+    done = subprocess.run([sys.executable, "-m", "schedules.forking", kind.__name__, tmp_path, str(SEEDS)],
+                          env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}, capture_output=True,
+                          text=True, timeout=300)
+    assert (done.returncode, done.stdout) == (0, f"{SEEDS} forks\n"), done.stderr
