@@ -276,7 +276,7 @@ cdef class BatchEngine(ChangeEngine):
                 seq = 0
                 self.home.enter()
                 try:
-                    self.home.announce()
+                    self.announce()
                     with nogil:
                         rc = self.apply_many(batch, erase, queue, alive, &seq, &existed)
                         if rc == 0:

@@ -56,7 +56,7 @@ cdef class CareEngine(RangeEngine):
                 reaped.count = 0
                 self.home.enter()
                 try:
-                    self.home.announce()
+                    self.announce()
                     with nogil:
                         rc = self.apply_reap(queue, &reaped, &seq)
                         if rc == 0 and reaped.count:
@@ -125,7 +125,7 @@ cdef class CareEngine(RangeEngine):
         while True:
             self.home.enter()
             try:
-                self.home.announce()
+                self.announce()
                 with nogil:
                     rc = self.apply_invalidate(name)
                     if rc == 0:

@@ -53,7 +53,7 @@ cdef class ChangeEngine(RecordEngine):
             job.seq = 0
             self.home.enter()
             try:
-                self.home.announce()
+                self.announce()
                 with nogil:
                     rc = self.apply(job, queue)
                     if rc == 0:

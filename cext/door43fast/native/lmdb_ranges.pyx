@@ -182,7 +182,7 @@ cdef class RangeEngine(BatchEngine):
             seq = 0
             self.home.enter()
             try:
-                self.home.announce()
+                self.announce()
                 rc = self._clear(bounds, queue, &seq)
                 if rc == 0:
                     with nogil:

@@ -65,6 +65,11 @@ cdef class RecordEngine(ValueEngine):
     cdef uint64_t epoch
     cdef uint64_t unvoided          # changes of ours that are committed, but whose flights are not voided yet
 
+    cdef uint64_t generation        # number of the fork in which ``unvoided`` was counted
+
+    # REQUIRES: the GIL, entered.
+    cdef int announce(self) except -1
+
     # A number that has changed if any other process, or other store of this process, has committed to the same
     # directory since it was last asked. Needs neither GIL nor gate; a few nanoseconds.
     cdef uint64_t foreign_epoch(self) noexcept nogil

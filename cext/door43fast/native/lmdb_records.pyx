@@ -211,6 +211,13 @@ cdef class RecordEngine(ValueEngine):
             return d43_add(&self.epoch, 1)
         return d43_load(&self.epoch)
 
+    cdef int announce(self) except -1:
+        """Before each write. What the parent's threads had under way at a fork is under way nowhere in the child."""
+        if self.generation != self.home.generation:
+            self.generation = self.home.generation
+            d43_store(&self.unvoided, 0)
+        return self.home.announce()
+
     cdef int open_write(self, MDB_txn** txn) noexcept nogil:
         """Begin, under the writer lock; what others have committed before is accounted for here."""
         cdef int rc = mdb_txn_begin(self.home.env, NULL, 0, txn)

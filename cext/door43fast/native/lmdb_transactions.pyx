@@ -339,7 +339,7 @@ cdef class TransactionEngine(PackedEngine):
             commit.conflict = 0
             self.home.enter()
             try:
-                self.home.announce()
+                self.announce()
                 with nogil:
                     rc = self.apply_commit(commit, queue, &seq, &events)
                     if rc == 0 and commit.conflict >= 0:
