@@ -171,7 +171,7 @@ class ReferenceEngine(Ranges):
             token, current = self._read(key)
             if current is not MISSING and (not isinstance(current, int) or isinstance(current, bool)):
                 raise TypeError(f"key {key!r} holds {type(current).__name__}, and incr works on int")
-            total = by if current is MISSING else current + by
+            total: int = by if current is MISSING else current + by     # type: ignore[operator]
             write = self._prepare(key, total, None)
 
             def step(probes: Any, found: Any, dropped: Any) -> bool:
@@ -296,10 +296,6 @@ class ReferenceEngine(Ranges):
                     return 2, entry.value
             return 0, None
         return self._at_once([key], step)
-
-    def _read(self, key: Any) -> tuple[int, Any]:
-        return self._at_once([key], lambda _, found, __: (
-            (found[0].version, found[0].value) if self._live(found[0]) else (0, MISSING)))
 
     def _publish(self, flight: Any, key: Any, value: Any, ttl: Seconds | None, stale: Seconds | None) -> bool:
         write = self._prepare(key, value, ttl, stale=stale)

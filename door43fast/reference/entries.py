@@ -21,6 +21,15 @@ class Entry:
 
     __slots__ = ("key", "hash", "value", "version", "deadline", "idle", "stale", "tags", "pinned", "weight", "gone")
 
+    value: Any
+    version: int
+    deadline: float | None
+    idle: bool
+    stale: float
+    tags: tuple[tuple[str, int], ...]
+    pinned: bool
+    weight: int
+
     def __init__(self, key: Any, hashed: int) -> None:
         self.key = key
         self.hash = hashed

@@ -39,6 +39,10 @@ class Ranges(Table):
         self._open()
         return len(self._index)
 
+    def _read(self, key: Any) -> tuple[int, Any]:
+        return self._at_once([key], lambda _, found, __: (
+            (found[0].version, found[0].value) if self._live(found[0]) else (0, MISSING)))
+
     def _alive(self) -> list[tuple[Any, int, Any]]:
         """Key, token and value of all that is there."""
         with self._section:

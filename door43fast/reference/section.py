@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import os
 import threading
 
 
@@ -26,3 +27,8 @@ class Section:
         if Section._collecting:
             gc.enable()
         self._lock.release()
+
+
+if hasattr(os, "register_at_fork"):     # the child finds the structures whole, and the lock free
+    os.register_at_fork(before=Section._lock.acquire, after_in_parent=Section._lock.release,
+                        after_in_child=Section._lock.release)

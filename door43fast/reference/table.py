@@ -44,7 +44,7 @@ class Write(NamedTuple):
     stale: float = 0.0
 
 
-Step = Callable[[list[Probe], list[Entry | None], list[Any]], Any]
+Step = Callable[[list[Probe], list[Any], list[Any]], Any]    # the second holds an Entry or None for each key
 
 
 class Table:

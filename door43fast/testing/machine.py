@@ -59,7 +59,7 @@ class StoreMachine(RuleBasedStateMachine):
     @initialize(ttl=st.sampled_from([None, None, 30.025]))
     def begin(self, ttl: float | None) -> None:
         self.clock = manual_clock()
-        options = {} if ttl is None else {"ttl": ttl}
+        options: dict[str, Any] = {} if ttl is None else {"ttl": ttl}
         self.store = self.make_store(clock=self.clock, **options)
         self.model = MemoryStore(clock=self.clock, **options)
         self.events: list[Any] = []

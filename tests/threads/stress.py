@@ -4,7 +4,9 @@ Every value says which key it was set under, so a value under a foreign key is s
 counted, so a lost one is seen at the end.
 """
 
+import os
 import random
+import signal
 import sys
 import tempfile
 import threading
@@ -166,6 +168,45 @@ def close_against_read(engine, folder, seconds):
     return calls
 
 
+def fork_against_all(engine, folder, seconds):
+    """Children forked in the middle of everything find a whole store; so does the parent afterwards."""
+    store = open_store(engine, folder)
+    stress = Stress(store, True)
+    threads = stress.run(0)
+    end = time.monotonic() + seconds
+    forks = 0
+    while time.monotonic() < end:
+        child = os.fork()
+        if child == 0:
+            in_the_child(store)
+        _, status = os.waitpid(child, 0)
+        assert status == 0, f"child {forks} ended with {status} ({signal.Signals(status).name if status < 65 else ''})"
+        forks += 1
+    stress.stop = True
+    for thread in threads:
+        thread.join()
+    assert not stress.errors, stress.errors
+    assert forks and store.verify()["errors"] == []
+    store.close()
+    return sum(stress.counts)
+
+
+def in_the_child(store):
+    """Ends the process: 0 if all was well, a signal if it hangs."""
+    status = 1
+    try:
+        signal.alarm(20)
+        name = f"child {os.getpid()}"
+        for value in store.get_many(KEYS):
+            assert value is None or isinstance(value, (str, list))
+        store[name] = "here"
+        assert store[name] == "here" and store.get_or_compute(f"{name}!", lambda: 5) == 5
+        assert store.delete(name) and store.delete(f"{name}!")
+        status = 0
+    finally:
+        os._exit(status)
+
+
 def until_closed(stress, me):
     rng = random.Random(me)
     try:
@@ -178,10 +219,13 @@ def until_closed(stress, me):
         stress.errors.append(f"{type(error).__name__}: {error}")
 
 
+MODES = {"mixed": mixed, "close": close_against_read, "fork": fork_against_all}
+
+
 def main(engine, mode, seconds):
     sys.setswitchinterval(1e-6)
     with tempfile.TemporaryDirectory() as folder:
-        calls = {"mixed": mixed, "close": close_against_read}[mode](engine, folder, float(seconds))
+        calls = MODES[mode](engine, folder, float(seconds))
     print(f"ok {calls}")
 
 

@@ -11,11 +11,11 @@ SECONDS = float(os.environ.get("DOOR43FAST_THREAD_SECONDS", "2"))
 STRESS = Path(__file__).with_name("stress.py")
 
 
-@pytest.mark.parametrize("mode", ["mixed", "close"])
+@pytest.mark.parametrize("mode", ["mixed", "close", "fork"])
 @pytest.mark.parametrize("engine", ["memory", "lmdb", "cascade", "reference"])
 def test_threads(engine, mode):
     done = subprocess.run([sys.executable, "-X", "faulthandler", STRESS, engine, mode, str(SECONDS)],
                           capture_output=True, text=True, timeout=SECONDS * 5 + 60)
     assert done.returncode == 0, (done.stdout + done.stderr)[-3000:]
     calls = int(done.stdout.split()[-1])
-    assert calls > 100 * SECONDS, f"only {calls} calls: the threads hardly ran"
+    assert calls > 20 * SECONDS, f"only {calls} calls: the threads hardly ran"

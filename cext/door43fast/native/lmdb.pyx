@@ -6,6 +6,8 @@ from libc.stdlib cimport free
 from libc.string cimport memset
 
 import difflib
+import os
+import weakref
 
 from clib.lmdb cimport *
 from clib.zstd cimport *
@@ -25,6 +27,19 @@ cdef dict DEFAULTS = {
     "readonly": False, "map_size": None, "ttl": None, "clock": None, "create": True,
 }
 cdef tuple LEVELS = ("commit", "batch", "none")
+cdef object STORES = weakref.WeakSet()
+
+
+def _after_fork():
+    """What other threads of the parent were in the middle of, nobody ends here: stop waiting for it."""
+    cdef LmdbEngine store
+    for store in STORES:
+        store.unvoided = 0
+        if store.events is not None:
+            store.events.drainer = 0
+
+
+os.register_at_fork(after_in_child=_after_fork)
 
 
 cdef class LmdbEngine(TransactionEngine):
@@ -58,6 +73,7 @@ cdef class LmdbEngine(TransactionEngine):
         self.known = self.home.last_txn()
         plan["path"] = self.home.path
         self.plan = plan
+        STORES.add(self)
 
     @property
     def path(self):
