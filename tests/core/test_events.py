@@ -24,3 +24,37 @@ def test_a_subscription_ends_with_its_block():
         assert subscription.pattern == "a*"
         assert subscription.values
     subscription.cancel()
+
+
+def test_a_child_forked_while_another_thread_delivers_still_hears():
+    import os
+    import threading
+
+    import door43fast as d43
+
+    store = d43.MemoryStore()
+    inside, leave = threading.Event(), threading.Event()
+    heard = []
+
+    def listen(event):
+        heard.append(event.key)
+        if event.key == "slow":
+            inside.set()
+            leave.wait(30)
+
+    store.subscribe("*", listen)
+    thread = threading.Thread(target=store.set, args=("slow", 1))
+    thread.start()
+    inside.wait(30)
+    child = os.fork()
+    if child == 0:
+        import signal
+
+        signal.alarm(20)
+        store["fast"] = 1
+        store.flush()
+        os._exit(0 if heard[-1] == "fast" else 1)
+    status = os.waitpid(child, 0)[1]
+    leave.set()
+    thread.join()
+    assert status == 0
