@@ -71,3 +71,36 @@ def test_a_child_does_not_wait_for_a_computation_of_its_parent(store, held):
             os._exit(status)
     _, status = os.waitpid(child, 0)
     assert status == 0
+
+
+def test_a_child_does_not_wait_for_a_listener_of_its_parent(store):
+    """Whoever delivered events when the process was forked is not there in the child."""
+    begun, go = threading.Event(), threading.Event()
+    heard = []
+
+    def listen(event):
+        heard.append(event.key)
+        if event.key == "slow":
+            begun.set()
+            go.wait(60)
+    store.subscribe("*", listen)
+    thread = threading.Thread(target=store.set, args=("slow", 1))
+    thread.start()
+    assert begun.wait(20)
+    store["due"] = 1
+    child = os.fork()
+    if child == 0:
+        status = 1
+        try:
+            signal.alarm(20)
+            store["child's"] = 1
+            store.flush()
+            status = 0 if heard == ["slow", "child's"] else 2
+        finally:
+            os._exit(status)
+    _, status = os.waitpid(child, 0)
+    go.set()
+    thread.join()
+    store.flush()
+    assert status == 0
+    assert heard == ["slow", "due"]

@@ -1,8 +1,10 @@
 """What every native store is: open or closed, with events to tell and computations under way."""
 
 import fnmatch
+import os
 import re
 import threading
+import weakref
 
 from cpython.object cimport PyObject
 from cpython.ref cimport Py_INCREF, Py_XDECREF, Py_XINCREF
@@ -236,6 +238,38 @@ def _report(subscription, event, error):
         object=subscription))
 
 
+cdef int _orphan(EventQueue queue) except -1:
+    """In a forked child: what was due is the parent's to deliver, and who was delivering it is not here."""
+    cdef Record* records = queue.records
+    cdef size_t capacity = queue.capacity
+    cdef size_t i
+    if queue.drainer == PyThread_get_thread_ident():    # the fork was made by a listener, which goes on here
+        return 0
+    queue.records = NULL
+    queue.capacity = queue.head = queue.held = 0
+    queue.base = queue.last + 1
+    queue.drainer = 0
+    queue.idle = threading.Condition()
+    for i in range(capacity):
+        Py_XDECREF(records[i].key)
+        Py_XDECREF(records[i].value)
+    free(records)
+    return 0
+
+
+cdef object WATCHED = weakref.WeakSet()     # stores with a queue of events
+
+
+def _after_fork():
+    cdef Core store
+    for store in list(WATCHED):
+        _orphan(store.events)
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)
+
+
 cdef class Core:
     """The base of every native store."""
 
@@ -255,6 +289,7 @@ cdef class Core:
     def _events(self):
         if self.events is None:
             self.events = EventQueue(f"{type(self).__name__}-{id(self):x}")
+            WATCHED.add(self)
         return self.events
 
     cdef int void_flight(self, object key) except -1:

@@ -35,8 +35,6 @@ def _after_fork():
     cdef LmdbEngine store
     for store in STORES:
         store.unvoided = 0
-        if store.events is not None:
-            store.events.drainer = 0
 
 
 os.register_at_fork(after_in_child=_after_fork)
