@@ -139,7 +139,8 @@ cdef class RecordEngine(ValueEngine):
             return rc
         at = frame_head(draft, <char*>value.mv_data)
         if draft.settled:
-            memcpy(at, draft.tags, <size_t>draft.tag_count * TAG_SIZE)
+            if draft.tag_count:     # memcpy takes no NULL, be it for no bytes
+                memcpy(at, draft.tags, <size_t>draft.tag_count * TAG_SIZE)
             at += <size_t>draft.tag_count * TAG_SIZE
         else:
             for i in range(draft.tag_count):
