@@ -46,14 +46,12 @@ cdef class EventQueue:
     cdef uint64_t last          # number of the last record that was reserved
     cdef unsigned long drainer  # thread that delivers now, 0 for none
     cdef object idle
-    cdef uint64_t generation    # number of the fork that the queue was last used in
 
     # Take n consecutive numbers. Needs no GIL, but the lock that orders the changes. Returns the first.
     cdef uint64_t reserve(self, uint64_t n) noexcept nogil
     cdef int fill(self, uint64_t seq, Op op, Reason reason, object key, object value) except -1
     cdef int cancel(self, uint64_t seq, uint64_t n) except -1
     cdef int push(self, Op op, Reason reason, PyObject* key, PyObject* value) except -1
-    cdef int enter(self) except -1
     cdef int _place(self, uint64_t seq) except -1
     cpdef drain(self)
 

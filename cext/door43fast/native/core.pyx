@@ -18,13 +18,6 @@ from door43fast.contracts import Event
 cdef extern from "Python.h":
     unsigned long PyThread_get_thread_ident() noexcept
 
-cdef extern from "d43_fork.h" nogil:
-    const uint64_t d43_forks
-    int d43_fork_watch()
-
-if d43_fork_watch():
-    raise MemoryError("no memory to watch for forks")
-
 cdef enum:
     FREE = 0
     FILLED = 1
@@ -75,7 +68,6 @@ cdef class EventQueue:
         self.origin = origin
         self.subscriptions = ()
         self.idle = threading.Condition()
-        self.generation = d43_forks
         self.base = 1
 
     def __dealloc__(self):
@@ -103,23 +95,6 @@ cdef class EventQueue:
         self.subscriptions = self.subscriptions + (s,)
         self.active = True
         return s
-
-    cdef int enter(self) except -1:
-        """In a child after a fork, let go of what threads that are not there any more had begun."""
-        cdef size_t i
-        cdef Record* r
-        if self.generation == d43_forks:
-            return 0
-        self.generation = d43_forks
-        self.idle = threading.Condition()
-        self.drainer = 0
-        if self.last >= self.base:
-            self._place(self.last)
-        for i in range(self.held):
-            r = &self.records[(self.head + i) & (self.capacity - 1)]
-            if r.state == FREE:
-                r.state = CANCELLED
-        return 0
 
     cdef uint64_t reserve(self, uint64_t n) noexcept nogil:
         cdef uint64_t first = self.last + 1
@@ -179,7 +154,6 @@ cdef class EventQueue:
         cdef object event, key, value
         cdef uint64_t seq
         cdef Subscription s
-        self.enter()
         if self.drainer:
             return
         self.drainer = PyThread_get_thread_ident()
@@ -216,7 +190,6 @@ cdef class EventQueue:
     def flush(self):
         """Return when every listener has had what happened before this call; inside a listener, at once."""
         cdef uint64_t upto = self.last
-        self.enter()
         if self.drainer == PyThread_get_thread_ident():
             return
         while self.base <= upto:
