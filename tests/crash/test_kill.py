@@ -25,7 +25,8 @@ WRITER = pathlib.Path(__file__).with_name("writer.py")
 
 def killed(path, durability, seed, delay):
     """Run the writer and kill it; how many steps it had acknowledged."""
-    where = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, [ROOT, os.environ.get("PYTHONPATH")]))}
+    paths = [ROOT, str(WRITER.parent), os.environ.get("PYTHONPATH")]
+    where = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, paths))}
     with subprocess.Popen([sys.executable, WRITER, path, durability, str(seed)], stdout=subprocess.PIPE,
                           env=where) as process:
         assert process.stdout.read(1) == b"r"
