@@ -71,7 +71,7 @@ class BatchTests(Basis):
 
     def test_packed_into_a_callers_array(self, store: Any) -> None:
         self.need(store, "packed")
-        numpy = pytest.importorskip("numpy")
+        import numpy
         store.set_many({"a": b"aaaa", "b": b"bbbb"})
         out = numpy.zeros((3, 4), numpy.uint8)
         packed = store.get_packed(["b", "x", "a"], out=out)
@@ -89,7 +89,7 @@ class BatchTests(Basis):
 
     def test_set_packed(self, store: Any) -> None:
         self.need(store, "packed")
-        numpy = pytest.importorskip("numpy")
+        import numpy
         store.set_packed(["a", "b", "c"], b"onetwo", numpy.array([0, 3, 3, 6]))
         assert store.get_many(["a", "b", "c"]) == [b"one", b"", b"two"]
         for keys, offsets in ((["x"], [0, 3, 6]), (["x", "y"], [0, 9, 9]), (["x", "y"], [3, 0, 6])):

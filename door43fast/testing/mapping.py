@@ -41,7 +41,7 @@ class MappingTests(Basis):
             assert math.copysign(1, got) == math.copysign(1, value)
 
     def test_an_array_comes_back_as_it_was_set(self, store: Any) -> None:
-        numpy = pytest.importorskip("numpy")
+        import numpy
         for array in (numpy.arange(12, dtype="<i4").reshape(3, 4), numpy.zeros((0, 2)), numpy.float64([1.5])):
             store["k"] = array
             got = store["k"]

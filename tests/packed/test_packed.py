@@ -145,7 +145,7 @@ def test_large_batches_grow():
 
 @given(VALUES, st.slices(20))
 def test_arrow(values, part):
-    pa = pytest.importorskip("pyarrow")
+    import pyarrow as pa
     for packed, expected in [(pack(values), values), (pack(values)[part], values[part])]:
         array = pa.array(packed)
         array.validate(full=True)
@@ -154,7 +154,7 @@ def test_arrow(values, part):
 
 
 def test_arrow_shares_the_memory_and_keeps_it():
-    pa = pytest.importorskip("pyarrow")
+    import pyarrow as pa
     packed = pack([b"abc", None, b"defgh"] * 1000)
     address = packed.data.ctypes.data
     array = pa.array(packed)
@@ -168,7 +168,7 @@ def test_arrow_shares_the_memory_and_keeps_it():
 
 
 def test_arrow_lets_go_of_the_memory():
-    pa = pytest.importorskip("pyarrow")
+    import pyarrow as pa
     data = np.zeros(10, np.uint8)
     before = sys.getrefcount(data)
     packed = Packed(data, [0, 10])
