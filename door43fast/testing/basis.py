@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 
-from door43fast.contracts import Store
 
 
 def manual_clock() -> Any:
