@@ -21,9 +21,25 @@ cdef inline void recency_add(Slab* s, uint32_t ref) noexcept nogil:
     head.next = ref
 
 cdef inline void recency_touch(Slab* s, uint32_t ref) noexcept nogil:
-    if slab_entry(s, 0).next != ref:
-        recency_remove(s, ref)
-        recency_add(s, ref)
+    """Make ``ref`` the most recent. Every place is looked up before any is written, so that none is looked up twice."""
+    cdef Entry* head = slab_entry(s, 0)
+    cdef uint32_t newest = head.next
+    cdef Entry* e
+    cdef Entry* before
+    cdef Entry* after
+    cdef Entry* second
+    if newest == ref:
+        return
+    e = slab_entry(s, ref)
+    before = slab_entry(s, e.prev)
+    after = slab_entry(s, e.next)
+    second = slab_entry(s, newest)
+    before.next = e.next
+    after.prev = e.prev
+    e.prev = 0
+    e.next = newest
+    second.prev = ref
+    head.next = ref
 
 cdef inline uint32_t recency_oldest(Slab* s) noexcept nogil:
     """The least recent, 0 if there is none."""

@@ -7,7 +7,7 @@ from door43fast.native.clock cimport Clock
 from door43fast.native.core cimport Core, Reason
 from door43fast.native.hashing cimport mix
 from door43fast.native.index cimport Index, Slots
-from door43fast.native.slab cimport FLAGS, Entry, Extra, Slab, slab_entry, slab_extra, slab_flags
+from door43fast.native.slab cimport FLAGS, Entry, Extra, Slab, d43_prefetch, slab_entry, slab_extra, slab_flags
 from door43fast.native.tags cimport TagTable
 from door43fast.native.wheel cimport LONG, NEVER, TICK_BITS, Wheel
 
@@ -99,11 +99,17 @@ cdef class Table(Core):
             if h != -1:
                 hash[0] = mix(h)
                 ref = self.seek(&self.index.now, <PyObject*>key, hash[0])
-                if ref == 0 and self.index.old.slot != NULL:
-                    ref = self.seek(&self.index.old, <PyObject*>key, hash[0])
-                if ref != ASK:
+                if ref != ASK and (ref or self.index.old.slot == NULL):
                     return ref
         return self.find_hashed(key, hash)
+
+    # The next to be evicted is known one eviction ahead: what its removal will touch is asked for now.
+    cdef inline void expect(self, uint32_t ref) noexcept nogil:
+        cdef Entry* e = slab_entry(&self.slab, ref)
+        d43_prefetch(&self.index.now.slot[e.hash >> self.index.now.shift])
+        d43_prefetch(e.key)
+        d43_prefetch(e.value)
+        d43_prefetch(slab_entry(&self.slab, e.prev))
 
     cdef uint32_t find_hashed(self, object key, uint32_t* hash) except? 0xFFFFFFFE
     cdef uint32_t find_any(self, object key, uint32_t hash) except? 0xFFFFFFFE

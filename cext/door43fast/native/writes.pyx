@@ -117,6 +117,7 @@ cdef class Writes(Table):
                 raise MemoryError()
             if self.max_entries and self.count >= self.max_entries:
                 self.remove(recency_oldest(s), BY_EVICTION, True)
+                self.expect(recency_oldest(s))
             ref = slab_take(s)
             if ref == 0:
                 raise MemoryError()
