@@ -92,6 +92,7 @@ system:
 	missing=""; \
 	command -v gcc >/dev/null || missing="$$missing gcc libc6-dev"; \
 	command -v pkg-config >/dev/null || missing="$$missing pkg-config"; \
+	case "$(MAKECMDGOALS)" in *test*|*nightly*|*asan*) command -v strace >/dev/null || missing="$$missing strace";; esac; \
 	pkg-config --exists lmdb 2>/dev/null || missing="$$missing liblmdb-dev"; \
 	pkg-config --exists libzstd 2>/dev/null || missing="$$missing libzstd-dev"; \
 	pkg-config --exists libxxhash 2>/dev/null || missing="$$missing libxxhash-dev"; \

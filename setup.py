@@ -9,11 +9,6 @@ from setuptools import Extension, setup
 
 # pkg-config name: (oldest version that is known to work, Debian package, linked or header only)
 LIBRARIES = {
-    "lmdb_values": ("lmdb", "libzstd", "libxxhash"),
-    "lmdb_records": ("lmdb", "libzstd", "libxxhash"),
-    "lmdb_changes": ("lmdb", "libzstd", "libxxhash"),
-    "lmdb_batches": ("lmdb", "libzstd", "libxxhash"),
-    "lmdb_ranges": ("lmdb", "libzstd", "libxxhash"),
     "lmdb": ("0.9.22", "liblmdb-dev", True),
     "libzstd": ("1.4.0", "libzstd-dev", True),
     "libxxhash": ("0.8.0", "libxxhash-dev", False),
@@ -30,6 +25,7 @@ EXTENSIONS = {
     "writes": (),
     "singles": (),
     "ordered": (),
+    "batches": (),
     "memory": (),
     "packed": (),
     "arrow": (),
@@ -55,6 +51,7 @@ EXTENSIONS = {
     "lmdb_packed": ("lmdb", "libzstd", "libxxhash"),
     "lmdb_transactions": ("lmdb", "libzstd", "libxxhash"),
     "lmdb": ("lmdb", "libzstd", "libxxhash"),
+    "below": (),
     "tiers": ("lmdb", "libzstd", "libxxhash"),
     "stack": ("lmdb", "libzstd", "libxxhash"),
 }

@@ -26,16 +26,21 @@ class Reader(NamedTuple):
 Opener = Callable[[], tuple[Reader, Callable[[], None]]]
 
 
-def of_store(store: Any) -> Reader:
-    """The reader of one of our stores."""
+def one_by_one(get: Callable[[str], Any]) -> Callable[[list[str]], int]:
+    """What reads keys singly with ``get``, and counts those that are there."""
 
     def single(keys: list[str]) -> int:
-        get = store.get
         count = 0
         for key in keys:
             if get(key) is not None:
                 count += 1
         return count
+
+    return single
+
+
+def of_store(store: Any) -> Reader:
+    """The reader of one of our stores."""
 
     def batch(keys: list[str]) -> int:
         return len(store.get_many(keys))
@@ -43,25 +48,17 @@ def of_store(store: Any) -> Reader:
     def scan(prefix: str) -> int:
         return sum(1 for _ in store.scan(prefix))
 
-    return Reader(single, batch, scan)
+    return Reader(one_by_one(store.get), batch, scan)
 
 
 def of_mapping(mapping: Any) -> Reader:
     """The reader of a dict or of something with its ``get``; it has no order, so no way to read a prefix."""
 
-    def single(keys: list[str]) -> int:
-        get = mapping.get
-        count = 0
-        for key in keys:
-            if get(key) is not None:
-                count += 1
-        return count
-
     def batch(keys: list[str]) -> int:
         get = mapping.get
         return len([get(key) for key in keys])
 
-    return Reader(single, batch, None)
+    return Reader(one_by_one(mapping.get), batch, None)
 
 
 def _rate(run: Callable[[Workload], int], work: Workload) -> float:

@@ -284,3 +284,70 @@ def test_nothing_stays_open_when_a_layer_fails(tmp_path):
                                                     {"type": "lmdb", "path": str(tmp_path / "s")}]})
     with d43.LmdbStore(tmp_path / "s", durability="none") as store:     # refused if it were still open as "commit"
         store["k"] = 1
+
+
+def test_a_batch_goes_up_as_it_goes_down(tmp_path):
+    with d43.open(tmp_path / "s") as store:
+        store.set_many({"a": "1", "b": b"2", "c": [3]}, ttl=60)
+        assert sorted(store.fast) == ["a", "b"]         # a list could be changed by its owner: it comes up when read
+        before = store.slow.stats()["hits"]
+        assert store.get_many(["a", "b"]) == ["1", b"2"] and store.slow.stats()["hits"] == before
+        assert 50 < store.fast.ttl("a") < 60.1        # rounded up to a tick
+        store.set_many([("a", "2"), ("a", "3")])
+        assert store["a"] == store.slow["a"] == "3"
+        store.set_many({"a": "4"}, ttl=0)
+        assert "a" not in store and "a" not in store.fast
+
+
+def test_a_batch_publishes_nothing_over_a_write_that_came_between(tmp_path):
+    """A write from a listener of the slow tier falls between the batch's own write and its publication."""
+    with d43.open(tmp_path / "s") as store:
+        seen = []
+
+        def between(event):
+            if not seen:
+                seen.append(event.key)
+                store["b"] = "later"
+
+        store.subscribe("a", between)
+        store.set_many({"a": "1", "b": "2"})
+        store.flush()
+        assert seen == ["a"]
+        assert store["b"] == store.slow["b"] == "later"
+
+
+def test_a_batch_that_fails_leaves_nothing_in_the_fast_tier(tmp_path):
+    with d43.open(tmp_path / "s") as store:
+        store.set_many({"a": "1", "b": "2"})
+        with pytest.raises(TypeError, match="b"):
+            store.set_many({"a": "3", "b": object()})
+        assert len(store.fast) == 0
+        assert store.get_many(["a", "b"]) == ["1", "2"]
+
+
+def test_packed_keys_may_come_from_an_iterator(store):
+    store.set_packed(iter(["a", "b"]), b"xyz", [0, 1, 3])
+    assert store.get_many(["a", "b"]) == [b"x", b"yz"]
+
+
+def test_a_value_past_its_time_is_served_while_it_is_renewed(tmp_path):
+    """The stale window stands on disk: it outlives the process that computed the value."""
+    clock = ManualClock()
+    with d43.LmdbStore(tmp_path / "s", clock=clock) as store:
+        assert store.get_or_compute("k", lambda: "old", ttl=10, stale=100) == "old"
+    clock.advance(50)
+    with d43.LmdbStore(tmp_path / "s", clock=clock) as store:
+        assert store._lookup("k") == (2, "old") and store.get("k") is None
+        meanwhile = []
+
+        def load():
+            other = threading.Thread(target=lambda: meanwhile.append(
+                store.get_or_compute("k", pytest.fail, ttl=10, stale=100)))
+            other.start()
+            other.join(30)
+            return "new"
+
+        assert store.get_or_compute("k", load, ttl=10, stale=100) == "new"
+        assert meanwhile == ["old"] and store._lookup("k") == (1, "new")
+        clock.advance(200)
+        assert store._lookup("k") == (0, None)

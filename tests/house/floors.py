@@ -15,12 +15,12 @@ FLOORS = {name: floor for floor, names in enumerate((
     " native.libraries arguments",
     # 2: engines that hold data, value codecs, keys on disk, the packed batch, and what all stores share
     "codecs native.codec native.messagepack native.jsontext native.keys native.packed moments arrays"
-    " native.memory native.batch native.writes native.singles native.ordered"
+    " native.memory native.batch native.writes native.singles native.ordered native.batches"
     " native.lmdb native.frame native.expiry native.environment native.directory native.audit native.status"
     " native.tables native.handle native.saver"
     " reference surface compute transactions aio memory lmdb",
     # 3: tiers
-    "native.stack native.tiers layers",
+    "native.stack native.below native.tiers layers",
     # 4: backends written in Python, configuration
     "plugins config host",
     # 5: bytes to tokens and back

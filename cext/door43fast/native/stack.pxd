@@ -2,14 +2,11 @@
 
 from libc.stdint cimport int64_t, uint64_t
 
-from door43fast.native.core cimport Core
-from door43fast.native.memory cimport MemoryEngine
+from door43fast.native.below cimport Below
 from door43fast.native.tickets cimport Ticket, Tickets
 from door43fast.native.tiers cimport Fetched, Tier
 
-cdef class CascadeEngine(Core):
-    cdef readonly MemoryEngine fast
-    cdef readonly object slow
+cdef class CascadeEngine(Below):
     cdef Tier tier
     cdef bint str_keys          # an exact str is its own key in the fast tier
     cdef Tickets* tickets
@@ -24,9 +21,8 @@ cdef class CascadeEngine(Core):
     cdef int publish(self, object local, object value, int64_t deadline, object tags, bint pin,
                      Ticket* ticket) except -1
     cdef bint fits(self, object local, object kept) except -1
-    cdef object below(self)
     cdef int end(self, object local, Ticket* ticket) except -1
     cdef int64_t deadline(self, object ttl) except -2
     cdef int forget(self, bint all) except -1
-    cdef list begin_many(self, list keys, Ticket** tickets)
-    cdef int end_many(self, list locals, Ticket* tickets) except -1
+    cdef int fill(self, list locals, list values, int64_t deadline, uint64_t epoch, uint64_t* held) except -1
+    cdef object batch(self, list keys, list values, int64_t deadline, object call)

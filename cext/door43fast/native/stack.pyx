@@ -10,12 +10,15 @@ from collections.abc import Mapping
 
 from cpython.object cimport PyObject, PyObject_Hash, PyTypeObject
 from libc.stdlib cimport calloc, free
+from libc.string cimport memset
 
 from door43fast.native.clock cimport span_ns
 from door43fast.native.hashing cimport mix
+from door43fast.native.memory cimport MemoryEngine
 from door43fast.native.singles cimport MISSING
 from door43fast.native.encoded cimport Encoded
-from door43fast.native.tickets cimport STRIPES, ticket_begin, ticket_end, ticket_good, ticket_take
+from door43fast.native.tickets cimport (
+    STRIPES, ticket_begin, ticket_end, ticket_good, ticket_take, tickets_begin, tickets_end)
 from door43fast.native.table cimport PyUnicode_CheckExact
 from door43fast.native.tiers cimport immutable, tier_over
 from door43fast.native.writes cimport Write
@@ -23,7 +26,7 @@ from door43fast.native.writes cimport Write
 from door43fast.errors import ClosedError, ConfigError
 
 
-cdef class CascadeEngine(Core):
+cdef class CascadeEngine(Below):
     """A memory store over a slower one, with the methods of a store."""
 
     def __cinit__(self, *_, **__):
@@ -44,19 +47,6 @@ cdef class CascadeEngine(Core):
         self.tier = tier_over(slow, share)
         self.str_keys = self.tier.canonical("a") == "a"
         self.seen = self.tier.epoch()
-
-    @property
-    def capabilities(self):
-        """What the slow tier can do; the fast one can do all of it."""
-        return self.slow.capabilities
-
-    @property
-    def _flights(self):
-        return self.slow._flights
-
-    @property
-    def _events(self):
-        return self.slow._events
 
     # -- reading ---------------------------------------------------------------------------------------------
 
@@ -138,6 +128,10 @@ cdef class CascadeEngine(Core):
         self.fast.abandon(&w)
         return (not self.fast.max_bytes or self.fast.pinned_bytes + w.weight <= self.fast.max_bytes) and (
             not self.fast.max_entries or self.fast.pinned < self.fast.max_entries)
+
+    def _lookup(self, key):
+        value = self.read(key)
+        return self.below()._lookup(key) if value is MISSING else (1, value)
 
     def __getitem__(self, key):
         value = self.read(key)
@@ -290,70 +284,76 @@ cdef class CascadeEngine(Core):
     def _publish(self, flight, key, value, ttl, stale):
         return self._through(key, lambda key: self.slow._publish(flight, key, value, ttl, stale))
 
-    cdef list begin_many(self, list keys, Ticket** tickets):
-        """Begin a write of many keys. The list holds their places in the fast tier; its tickets are freed at the end.
-
-        Where several of the keys share a stripe only the last ticket is good; such writes publish nothing anyway.
-        """
-        cdef list locals = [self.local(key) for key in keys]
+    cdef int fill(self, list locals, list values, int64_t deadline, uint64_t epoch, uint64_t* held) except -1:
+        """Publish what a batch has written, where its tickets still hold; take the other keys out."""
+        cdef Write w
         cdef Py_ssize_t i
-        tickets[0] = <Ticket*>calloc(len(keys) + 1, sizeof(Ticket))
-        if tickets[0] == NULL:
-            raise MemoryError()
-        for i in range(len(keys)):
-            if locals[i] is not None:
-                tickets[0][i] = ticket_begin(self.tickets, mix(PyObject_Hash(locals[i])) % STRIPES)
-        return locals
-
-    cdef int end_many(self, list locals, Ticket* tickets) except -1:
-        cdef Py_ssize_t i
+        cdef size_t place
         for i in range(len(locals)):
-            if locals[i] is not None:
-                self.end(locals[i], &tickets[i])
-        free(tickets)
+            local = locals[i]
+            if local is None or self.fast.closed:
+                continue
+            place = mix(PyObject_Hash(local)) % STRIPES
+            if held[place] and immutable(values[i]) and self.fits(local, values[i]):
+                self.fast.prepare_until(&w, local, values[i], (), False, deadline)
+                if (self.tickets.epoch == epoch and self.tickets.stripe[place] == held[place]
+                        and not 0 <= deadline <= self.fast.clock.now()):
+                    self.fast.write(local, values[i], &w)
+                    continue
+                self.fast.abandon(&w)
+            self.fast.discard(local)
         return 0
+
+    cdef object batch(self, list keys, list values, int64_t deadline, object call):
+        """Carry out a write of many keys; the fast tier gets ``values`` where they may go up, or loses the keys."""
+        cdef list locals = [self.local(key) for key in keys]
+        cdef uint64_t epoch = self.tickets.epoch
+        cdef uint64_t* held = <uint64_t*>calloc(STRIPES, sizeof(uint64_t))
+        cdef bint done = False
+        if held == NULL:
+            raise MemoryError()
+        try:
+            for local in locals:
+                if local is not None:
+                    tickets_begin(self.tickets, held, mix(PyObject_Hash(local)) % STRIPES)
+            try:
+                result = call()
+                done = True
+            finally:
+                tickets_end(self.tickets, held, done and values is not None and self.tier.publishes)
+                try:
+                    self.fill(locals, values, deadline, epoch, held)
+                except BaseException:       # of a weigher, for example: what it did not reach must not stay
+                    memset(held, 0, STRIPES * sizeof(uint64_t))
+                    self.fill(locals, values, deadline, epoch, held)
+                    raise
+            return result
+        finally:
+            free(held)
 
     def set_many(self, items, *, ttl=None):
         """Store every pair of a mapping or an iterable of pairs: all or nothing in the slow tier."""
-        cdef Ticket* tickets
         cdef list pairs = list(items.items()) if isinstance(items, Mapping) or hasattr(items, "items") else list(items)
-        cdef list locals
         for pair in pairs:
             if not isinstance(pair, (tuple, list)) or len(pair) != 2:
                 raise TypeError(f"set_many takes a mapping or pairs (key, value), not {pair!r}")
-        locals = self.begin_many([pair[0] for pair in pairs], &tickets)
-        try:
-            self.slow.set_many(pairs, ttl=ttl)
-        finally:
-            self.end_many(locals, tickets)
+        self.batch([pair[0] for pair in pairs], [pair[1] for pair in pairs], self.deadline(ttl),
+                   lambda: self.slow.set_many(pairs, ttl=ttl))
 
     def delete_many(self, keys):
         """Take ``keys`` out of both tiers. Returns how many were there."""
-        cdef Ticket* tickets
         cdef list wanted = list(keys)
-        cdef list locals = self.begin_many(wanted, &tickets)
-        try:
-            return self.slow.delete_many(wanted)
-        finally:
-            self.end_many(locals, tickets)
+        return self.batch(wanted, None, -1, lambda: self.slow.delete_many(wanted))
 
     def set_packed(self, keys, data, offsets):
         """Store the bytes ``data[offsets[i]:offsets[i+1]]`` under ``keys[i]``."""
-        cdef Ticket* tickets
         cdef list wanted = list(keys)
-        cdef list locals = self.begin_many(wanted, &tickets)
-        try:
-            self.slow.set_packed(keys if len(keys) == len(wanted) else wanted, data, offsets)
-        finally:
-            self.end_many(locals, tickets)
+        # An array of keys goes down as it is: the slow tier reads it without making objects.
+        self.batch(wanted, None, -1, lambda: self.slow.set_packed(
+            keys if hasattr(keys, "__len__") else wanted, data, offsets))
 
     def _commit(self, dict reads, dict writes, ranges=()):
-        cdef Ticket* tickets
-        cdef list locals = self.begin_many(list(writes), &tickets)
-        try:
-            self.slow._commit(reads, writes, ranges)
-        finally:
-            self.end_many(locals, tickets)
+        self.batch(list(writes), None, -1, lambda: self.slow._commit(reads, writes, ranges))
 
     def invalidate(self, tag):
         """Make every entry that carries ``tag`` missing, at once."""
@@ -379,82 +379,3 @@ cdef class CascadeEngine(Core):
         self.local("")
         self.fast.expire()
         return self.slow.expire()
-
-    # -- what the slow tier alone answers --------------------------------------------------------------------
-
-    def __len__(self):
-        return len(self.below())
-
-    def __iter__(self):
-        return iter(self.below())
-
-    cdef object below(self):
-        if self.closed or self.slow is None:
-            raise ClosedError(f"{type(self).__name__} is closed: open it again before use")
-        return self.slow
-
-    def ttl(self, key):
-        """Seconds that ``key`` has left, None if it does not expire; KeyError if it is not there."""
-        return self.below().ttl(key)
-
-    def get_packed(self, keys, *, out=None):
-        """The values under ``keys`` in one ``Packed``, from the slow tier."""
-        return self.below().get_packed(keys, out=out)
-
-    def scan(self, prefix="", *, start=None, stop=None, reverse=False, limit=None):
-        """Yield ``(key, value)`` in the order of keys, from the slow tier."""
-        return self.below().scan(prefix, start=start, stop=stop, reverse=reverse, limit=limit)
-
-    def scan_packed(self, prefix="", chunk=65536):
-        """Yield ``(keys, values)`` in order, as two ``Packed`` of up to ``chunk`` records."""
-        return self.below().scan_packed(prefix, chunk)
-
-    def keys(self, prefix=""):
-        """Yield the keys under ``prefix`` in order."""
-        return self.below().keys(prefix)
-
-    def count(self, prefix=""):
-        """How many keys there are under ``prefix``."""
-        return self.below().count(prefix)
-
-    def _lookup(self, key):
-        value = self.read(key)
-        return self.below()._lookup(key) if value is MISSING else (1, value)
-
-    def _read(self, key):
-        return self.below()._read(key)
-
-    def _snapshot(self):
-        return self.below()._snapshot()
-
-    # -- care ------------------------------------------------------------------------------------------------
-
-    def stats(self):
-        """Counts since the store was opened; ``layers`` holds those of each tier, the fast one first."""
-        cdef dict slow = self.below().stats()
-        cdef dict fast = self.fast.stats()
-        return {**slow, "hits": fast["hits"] + slow["hits"], "misses": fast["misses"] - slow["hits"],
-                "evictions": fast["evictions"], "bytes": fast["bytes"], "layers": [fast, slow]}
-
-    def flush(self):
-        """Sync the slow tier, and return when every listener has had what happened before this call."""
-        self.below().flush()
-
-    def verify(self):
-        """Check the slow tier, and that the fast one holds nothing else."""
-        cdef dict report = self.below().verify()
-        cdef dict fast = self.fast.verify()
-        return {**report, "errors": list(report["errors"]) + fast["errors"], "fast": fast["checked"]}
-
-    def backup(self, path):
-        """Copy the slow tier to ``path`` while it is in use."""
-        self.below().backup(path)
-
-    def close(self):
-        """Close both tiers, the slow one last. A second close does nothing."""
-        if self.closed:
-            return
-        self.closed = True
-        if self.fast is not None:
-            self.fast.close()
-            self.slow.close()

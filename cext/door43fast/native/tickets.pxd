@@ -42,3 +42,21 @@ cdef inline bint ticket_end(Tickets* t, Ticket* k) noexcept:
     cdef bint alone = ticket_good(t, k)
     t.stripe[k.place] += 1
     return alone
+
+# A write of many keys holds one ticket a stripe, in a row of STRIPES counts: 0 where it holds none. Between the
+# beginning and the end of a batch and its look at a stripe the same rule holds as for single writes.
+
+cdef inline void tickets_begin(Tickets* t, uint64_t* held, size_t place) noexcept:
+    if not held[place]:
+        t.stripe[place] += 1
+        held[place] = t.stripe[place]
+
+cdef inline void tickets_end(Tickets* t, uint64_t* held, bint may) noexcept:
+    """End a write of many keys. What is held afterwards says where it may still publish: nowhere if not ``may``."""
+    cdef size_t place
+    cdef bint alone
+    for place in range(STRIPES):
+        if held[place]:
+            alone = may and t.stripe[place] == held[place]
+            t.stripe[place] += 1
+            held[place] = t.stripe[place] if alone else 0

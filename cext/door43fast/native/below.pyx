@@ -1,0 +1,91 @@
+"""What a cascade answers from its slow tier alone, and its care: counts, checks, copies, the end."""
+
+from door43fast.errors import ClosedError
+
+
+cdef class Below(Core):
+    """Two tiers, of which the slow one knows everything."""
+
+    @property
+    def capabilities(self):
+        """What the slow tier can do; the fast one can do all of it."""
+        return self.slow.capabilities
+
+    @property
+    def _flights(self):
+        return self.slow._flights
+
+    @property
+    def _events(self):
+        return self.slow._events
+
+    def __len__(self):
+        return len(self.below())
+
+    def __iter__(self):
+        return iter(self.below())
+
+    cdef object below(self):
+        if self.closed or self.slow is None:
+            raise ClosedError(f"{type(self).__name__} is closed: open it again before use")
+        return self.slow
+
+    def ttl(self, key):
+        """Seconds that ``key`` has left, None if it does not expire; KeyError if it is not there."""
+        return self.below().ttl(key)
+
+    def get_packed(self, keys, *, out=None):
+        """The values under ``keys`` in one ``Packed``, from the slow tier."""
+        return self.below().get_packed(keys, out=out)
+
+    def scan(self, prefix="", *, start=None, stop=None, reverse=False, limit=None):
+        """Yield ``(key, value)`` in the order of keys, from the slow tier."""
+        return self.below().scan(prefix, start=start, stop=stop, reverse=reverse, limit=limit)
+
+    def scan_packed(self, prefix="", chunk=65536):
+        """Yield ``(keys, values)`` in order, as two ``Packed`` of up to ``chunk`` records."""
+        return self.below().scan_packed(prefix, chunk)
+
+    def keys(self, prefix=""):
+        """Yield the keys under ``prefix`` in order."""
+        return self.below().keys(prefix)
+
+    def count(self, prefix=""):
+        """How many keys there are under ``prefix``."""
+        return self.below().count(prefix)
+
+    def _read(self, key):
+        return self.below()._read(key)
+
+    def _snapshot(self):
+        return self.below()._snapshot()
+
+    def stats(self):
+        """Counts since the store was opened; ``layers`` holds those of each tier, the fast one first."""
+        cdef dict slow = self.below().stats()
+        cdef dict fast = self.fast.stats()
+        return {**slow, "hits": fast["hits"] + slow["hits"], "misses": fast["misses"] - slow["hits"],
+                "evictions": fast["evictions"], "bytes": fast["bytes"], "layers": [fast, slow]}
+
+    def flush(self):
+        """Sync the slow tier, and return when every listener has had what happened before this call."""
+        self.below().flush()
+
+    def verify(self):
+        """Check the slow tier, and that the fast one holds nothing else."""
+        cdef dict report = self.below().verify()
+        cdef dict fast = self.fast.verify()
+        return {**report, "errors": list(report["errors"]) + fast["errors"], "fast": fast["checked"]}
+
+    def backup(self, path):
+        """Copy the slow tier to ``path`` while it is in use."""
+        self.below().backup(path)
+
+    def close(self):
+        """Close both tiers, the slow one last. A second close does nothing."""
+        if self.closed:
+            return
+        self.closed = True
+        if self.fast is not None:
+            self.fast.close()
+            self.slow.close()
