@@ -11,7 +11,6 @@ static inline Py_hash_t d43_str_hash(PyObject *s) { return ((PyASCIIObject *)s)-
 /* Whether n bytes are the same: as memcmp, but short texts, which keys are, cost no call. */
 static inline int d43_same(const char *a, const char *b, size_t n) {
     uint64_t x, y, u, v;
-    uint32_t s, t;
     if (n > 32) return memcmp(a, b, n) == 0;
     if (n >= 8) {
         size_t i;

@@ -1,13 +1,12 @@
-"""Reading ahead for batches: the cache lines that many lookups will need are asked for before any of them waits.
+"""Reading ahead for batches: the cache lines that a block of lookups needs are asked for before any of them waits.
 
 A lookup in a large table costs a row of dependent misses: the key object, its slot, the entry, the stored key and
 the value. Done key by key, each waits for the one before; done in stages over a block of keys, those of a whole
-block overlap. These functions only ask for memory: they decide nothing, so what they guess may be out of date.
+block overlap. A ``Row`` holds what the stages found; it is good until the table's version changes.
 """
 
-from cpython.list cimport PyList_GET_ITEM, PyList_GET_SIZE
 from cpython.object cimport PyObject, PyObject_Hash
-from libc.stdint cimport uint32_t, uint64_t
+from libc.stdint cimport int64_t, uint32_t, uint64_t
 
 from door43fast.native.hashing cimport mix
 from door43fast.native.index cimport Index, Slots
@@ -16,68 +15,91 @@ from door43fast.native.slab cimport Entry, Slab, d43_prefetch, slab_entry
 cdef extern from "d43_str.h" nogil:
     Py_hash_t d43_str_hash(PyObject* s) noexcept
 
+cdef extern from "d43_int.h":
+    Py_hash_t d43_int64_hash(int64_t v) noexcept
+    bint d43_int64_is(PyObject* o, int64_t v) noexcept
+
 cdef extern from "Python.h":
     bint PyUnicode_CheckExact(PyObject* o) noexcept
     bint PyLong_CheckExact(PyObject* o) noexcept
+    Py_ssize_t PySequence_Fast_GET_SIZE(PyObject* o) noexcept
+    PyObject** PySequence_Fast_ITEMS(PyObject* o) noexcept
 
 cdef enum:
     BLOCK = 64
     LINE = 64
+    SMALL = 1024        # slots of a table that the nearest cache holds: reading ahead would only cost
 
-cdef inline void prefetch_keys(list keys, Py_ssize_t start, Py_ssize_t stop) noexcept:
-    cdef Py_ssize_t i
-    for i in range(start, min(stop, PyList_GET_SIZE(keys))):
-        d43_prefetch(PyList_GET_ITEM(keys, i))
+cdef extern from *:
+    """
+    #define D43_SINGLY 0xFFFFFFFFu
+    """
+    const uint32_t SINGLY "D43_SINGLY"  # as a reference in a row: the key must be looked up by itself
 
-cdef inline int prefetch_block(Index* index, Slab* slab, list keys, Py_ssize_t start) except -1:
-    """Ask for what looking up ``keys[start:start + BLOCK]`` needs. Runs no Python code."""
-    cdef uint32_t hash[BLOCK]
-    cdef uint32_t ref[BLOCK]
-    cdef Py_ssize_t n = min(<Py_ssize_t>BLOCK, PyList_GET_SIZE(keys) - start)
-    cdef Py_ssize_t i
-    cdef PyObject* key
-    cdef Py_hash_t h
-    cdef Slots* t = &index.now
-    cdef Entry* e
+cdef struct Row:
+    uint32_t hash[BLOCK]
+    uint32_t ref[BLOCK]     # of the first entry with the key's hash; 0: there is none; or SINGLY
+
+cdef inline uint32_t row_seek(Slots* t, uint32_t hash) noexcept nogil:
+    cdef uint32_t p = hash >> t.shift
     cdef uint64_t v
-    cdef uint32_t p
-    if n <= 1 or t.mask < 1024:     # a table that the nearest cache holds needs none of this
-        return 0
-    if start == 0:
-        prefetch_keys(keys, 0, n)
-    prefetch_keys(keys, start + BLOCK, start + 2 * BLOCK)
+    while True:
+        v = t.slot[p]
+        if v == 0 or <uint32_t>(v >> 32) == hash:
+            return <uint32_t>v
+        p = (p + 1) & t.mask
+
+cdef inline void row_find(Row* row, Index* index, Slab* slab, Py_ssize_t n) noexcept nogil:
+    """The second stage and the third: slots to entries, entries to keys and values."""
+    cdef Py_ssize_t i
+    cdef Entry* e
     for i in range(n):
-        key = <PyObject*>PyList_GET_ITEM(keys, start + i)
-        ref[i] = 0
-        if PyUnicode_CheckExact(key):
-            h = d43_str_hash(key)
-            if h == -1:
-                h = PyObject_Hash(<object>key)
-        elif PyLong_CheckExact(key):
-            h = PyObject_Hash(<object>key)
-        else:
-            continue
-        ref[i] = 1
-        hash[i] = mix(h)
-        d43_prefetch(&t.slot[hash[i] >> t.shift])
+        if row.ref[i] != SINGLY:
+            row.ref[i] = row_seek(&index.now, row.hash[i])
+            if row.ref[i] == 0 and index.old.slot != NULL:
+                row.ref[i] = row_seek(&index.old, row.hash[i])
+            if row.ref[i]:
+                d43_prefetch(slab_entry(slab, row.ref[i]))
+    if index.now.mask < SMALL:
+        return
     for i in range(n):
-        if not ref[i]:
-            continue
-        p = hash[i] >> t.shift
-        ref[i] = 0
-        while True:
-            v = t.slot[p]
-            if v == 0:
-                break
-            if <uint32_t>(v >> 32) == hash[i]:
-                ref[i] = <uint32_t>v
-                d43_prefetch(slab_entry(slab, ref[i]))
-                break
-            p = (p + 1) & t.mask
-    for i in range(n):
-        if ref[i]:
-            e = slab_entry(slab, ref[i])
+        if row.ref[i] != SINGLY and row.ref[i]:
+            e = slab_entry(slab, row.ref[i])
             d43_prefetch(e.key)
-            d43_prefetch(<char*>e.key + LINE)
+            d43_prefetch(<char*>e.key + LINE - 1)
             d43_prefetch(e.value)
+
+cdef inline int row_of_objects(Row* row, Index* index, PyObject* keys, Py_ssize_t start, Py_ssize_t n) except -1:
+    """The first stage for a list or tuple: hashes of exact str and int, and their slots. Runs no Python code."""
+    cdef PyObject** item = PySequence_Fast_ITEMS(keys) + start
+    cdef Py_ssize_t ahead = min(n + BLOCK, PySequence_Fast_GET_SIZE(keys) - start)
+    cdef Py_ssize_t i
+    cdef Py_hash_t h
+    if index.now.mask >= SMALL:
+        if start == 0:
+            for i in range(n):
+                d43_prefetch(item[i])
+        for i in range(n, ahead):
+            d43_prefetch(item[i])
+    for i in range(n):
+        if PyUnicode_CheckExact(item[i]):
+            h = d43_str_hash(item[i])
+            if h == -1:
+                h = PyObject_Hash(<object>item[i])
+        elif PyLong_CheckExact(item[i]):
+            h = PyObject_Hash(<object>item[i])
+        else:
+            row.ref[i] = SINGLY
+            continue
+        row.ref[i] = 0
+        row.hash[i] = mix(h)
+        d43_prefetch(&index.now.slot[row.hash[i] >> index.now.shift])
     return 0
+
+cdef inline void row_of_numbers(Row* row, Index* index, const char* numbers, Py_ssize_t stride, Py_ssize_t n) noexcept:
+    """The first stage for 64-bit integers in memory, ``stride`` bytes apart."""
+    cdef Py_ssize_t i
+    for i in range(n):
+        row.ref[i] = 0
+        row.hash[i] = mix(d43_int64_hash((<int64_t*>(numbers + i * stride))[0]))
+        d43_prefetch(&index.now.slot[row.hash[i] >> index.now.shift])

@@ -4,26 +4,66 @@ Meanings are those of the contract in ``door43fast.contracts.Store``. See ``tabl
 it survives re-entry.
 """
 
+import sys
 from collections.abc import Mapping
 from itertools import islice
 
-from cpython.list cimport PyList_GET_ITEM, PyList_GET_SIZE, PyList_New, PyList_SET_ITEM
-from cpython.object cimport PyObject
+from cpython.buffer cimport (
+    PyBUF_FORMAT, PyBUF_STRIDES, PyBuffer_Release, PyObject_CheckBuffer, PyObject_GetBuffer)
+from cpython.list cimport PyList_GET_SIZE, PyList_New, PyList_SET_ITEM
+from cpython.object cimport Py_EQ, PyObject, PyObject_RichCompareBool
 from cpython.ref cimport Py_INCREF
-from libc.stdint cimport uint32_t
+from libc.stdint cimport int64_t, uint32_t, uint64_t
 
-from door43fast.native.batch cimport BLOCK, prefetch_block
+from door43fast.native.batch cimport (
+    BLOCK, SINGLY, SMALL, PyLong_CheckExact, PySequence_Fast_GET_SIZE, PySequence_Fast_ITEMS, Row, d43_int64_is,
+    row_find, row_of_numbers, row_of_objects)
 from door43fast.native.clock cimport span_ns
 from door43fast.native.ordered cimport Ordered
 from door43fast.native.singles cimport MISSING
-from door43fast.native.table cimport PyUnicode_CheckExact
+from door43fast.native.slab cimport Entry, slab_entry
+from door43fast.native.table cimport PyUnicode_CheckExact, d43_str_equal, d43_str_fault
 from door43fast.native.writes cimport Write
 
 from door43fast.errors import ClosedError
 
 cdef extern from "Python.h":
+    PyObject* Py_True
+    PyObject* Py_False
     void PyObject_GC_Track(PyObject* o) noexcept
     void PyObject_GC_UnTrack(PyObject* o) noexcept
+
+
+cdef bint is_numbers(object keys, Py_buffer* view) except -1:
+    """Whether the keys are 64-bit integers in a row of memory; then ``view`` is to be released."""
+    if type(keys) is list or type(keys) is tuple or not PyObject_CheckBuffer(keys):
+        return False
+    try:
+        PyObject_GetBuffer(keys, view, PyBUF_STRIDES | PyBUF_FORMAT)
+    except (BufferError, ValueError):       # an array of dates, for example, hands out no memory
+        return False
+    if view.ndim == 1 and view.itemsize == 8 and view.format != NULL and view.format[0] in b"lq" and (
+            view.format[1] == 0) and (<size_t>view.buf | <size_t>view.strides[0]) % 8 == 0:
+        return True
+    PyBuffer_Release(view)
+    return False
+
+
+cdef object sequence_of(object keys):
+    """The keys as a list or tuple, which is taken as it is; those of an array as plain Python objects."""
+    if type(keys) is list or type(keys) is tuple:
+        return keys
+    numpy = sys.modules.get("numpy")        # an array can only be at hand where NumPy was imported
+    if numpy is not None and type(keys) is numpy.ndarray and keys.ndim == 1 and keys.dtype.kind in "iufbUS":
+        return keys.tolist()
+    return list(keys)
+
+
+cdef bint same_key(PyObject* stored, PyObject* key) noexcept:
+    """Whether two exact str or two exact int are equal; False for all others, which may be equal nevertheless."""
+    if PyUnicode_CheckExact(key):
+        return PyUnicode_CheckExact(stored) and d43_str_equal(stored, key)
+    return PyLong_CheckExact(stored) and PyObject_RichCompareBool(<object>stored, <object>key, Py_EQ) == 1
 
 
 cdef object packable(object key, object value):
@@ -34,48 +74,123 @@ cdef object packable(object key, object value):
 
 cdef class Batches(Ordered):
 
+    cdef list gather(self, object keys, object default, bint peek):
+        """For each key its value or ``default``, as ``get``; with ``peek`` whether it is there, as ``in``.
+
+        What the stages of a block have found is used by its last one, unless something has run in between that may
+        have changed the table or the list of keys: then the rest of the block is looked up key by key.
+        """
+        cdef Row row
+        cdef Py_buffer view
+        cdef bint numbers = is_numbers(keys, &view)
+        cdef object wanted = keys if numbers else sequence_of(keys)
+        cdef Py_ssize_t n = view.shape[0] if numbers else PySequence_Fast_GET_SIZE(<PyObject*>wanted)
+        cdef Py_ssize_t start, size, i, j
+        cdef uint64_t version
+        cdef uint32_t ref
+        cdef int64_t number = 0
+        cdef Entry* e
+        cdef PyObject* stored
+        cdef PyObject* held
+        cdef PyObject* key_pointer
+        cdef list found
+        try:
+            found = PyList_New(n)
+            PyObject_GC_UnTrack(<PyObject*>found)      # nobody may come upon it before it is full
+            start = 0
+            while start < n:
+                size = min(<Py_ssize_t>BLOCK, n - start)
+                version = self.version
+                if self.closed:
+                    raise ClosedError(f"{type(self).__name__} is closed: open it again before use")
+                if numbers:
+                    row_of_numbers(&row, &self.index, <char*>view.buf + start * view.strides[0], view.strides[0], size)
+                else:
+                    if PySequence_Fast_GET_SIZE(<PyObject*>wanted) < start + size:
+                        raise RuntimeError("the list of keys became shorter while it was being read")
+                    row_of_objects(&row, &self.index, <PyObject*>wanted, start, size)
+                row_find(&row, &self.index, &self.slab, size)
+                for i in range(size):
+                    ref = row.ref[i]
+                    held = NULL
+                    if numbers:
+                        number = (<int64_t*>(<char*>view.buf + (start + i) * view.strides[0]))[0]
+                        if ref != SINGLY and ref and not d43_int64_is(slab_entry(&self.slab, ref).key, number):
+                            ref = SINGLY
+                    elif ref != SINGLY:
+                        key_pointer = PySequence_Fast_ITEMS(<PyObject*>wanted)[start + i]
+                        if ref:
+                            stored = slab_entry(&self.slab, ref).key
+                            if stored != key_pointer and not same_key(stored, key_pointer):
+                                ref = SINGLY
+                        elif PyUnicode_CheckExact(key_pointer):
+                            if d43_str_fault(key_pointer):
+                                self.refuse(<object>key_pointer)
+                    if ref == SINGLY:
+                        if not numbers and PySequence_Fast_GET_SIZE(<PyObject*>wanted) <= start + i:
+                            raise RuntimeError("the list of keys became shorter while it was being read")
+                        key = number if numbers else <object>PySequence_Fast_ITEMS(<PyObject*>wanted)[start + i]
+                        if peek:
+                            value = self.peek(key) is not MISSING
+                        else:
+                            held = self.hit(key)
+                            value = default if held == NULL else <object>held
+                        Py_INCREF(value)
+                        PyList_SET_ITEM(found, start + i, value)
+                        if not numbers or self.version != version:
+                            for j in range(i + 1, size):
+                                row.ref[j] = SINGLY
+                        continue
+                    if ref and not peek:
+                        held = self.taken(ref)
+                    elif ref:
+                        e = slab_entry(&self.slab, ref)
+                        held = e.value if self.live(e, ref) else NULL
+                    elif not peek:
+                        self.misses += 1
+                    if peek:
+                        held = Py_False if held == NULL else Py_True
+                    elif held == NULL:
+                        held = <PyObject*>default
+                    Py_INCREF(<object>held)
+                    PyList_SET_ITEM(found, start + i, <object>held)
+                start += size
+            PyObject_GC_Track(<PyObject*>found)
+            return found
+        finally:
+            if numbers:
+                PyBuffer_Release(&view)
+
     def get_many(self, keys, default=None):
         """The values under ``keys``, in their order, with ``default`` where there is none."""
-        cdef list wanted = keys if type(keys) is list else list(keys)
-        cdef Py_ssize_t n = PyList_GET_SIZE(wanted)
-        cdef Py_ssize_t i
-        cdef PyObject* held
-        cdef list found = PyList_New(n)
-        PyObject_GC_UnTrack(<PyObject*>found)      # nobody may come upon it before it is full
-        for i in range(n):
-            if i % BLOCK == 0:
-                prefetch_block(&self.index, &self.slab, wanted, i)
-            if i >= PyList_GET_SIZE(wanted):
-                raise RuntimeError("the list of keys became shorter while get_many was reading it")
-            key = <object>PyList_GET_ITEM(wanted, i)    # owned: hashing it may take it out of the list
-            held = self.hit(key)
-            value = default if held == NULL else <object>held
-            Py_INCREF(value)
-            PyList_SET_ITEM(found, i, value)
-        PyObject_GC_Track(<PyObject*>found)
-        return found
+        return self.gather(keys, default, False)
 
     def contains_many(self, keys):
         """For each of ``keys`` whether it is there, as a list of bool."""
-        cdef list wanted = list(keys)
-        cdef Py_ssize_t i
-        cdef list found = []
-        for i in range(len(wanted)):
-            if i % BLOCK == 0:
-                prefetch_block(&self.index, &self.slab, wanted, i)
-            found.append(self.peek(wanted[i]) is not MISSING)
-        return found
+        return self.gather(keys, None, True)
 
     def delete_many(self, keys):
         """Take ``keys`` out. Returns how many were there."""
         cdef Py_ssize_t n = 0
-        cdef list wanted = list(keys)
+        cdef Py_ssize_t i
+        cdef list wanted = list(sequence_of(keys))
         for key in wanted:
             hash(key)
             self.refuse(key)
-        for key in wanted:
-            n += self.discard(key)
+        for i in range(len(wanted)):
+            if i % BLOCK == 0:
+                self.read_ahead(wanted, i)
+            n += self.discard(wanted[i])
         return n
+
+    cdef int read_ahead(self, list keys, Py_ssize_t start) except -1:
+        """Ask for what the next block of changes will touch. The list is our own. Runs no Python code."""
+        cdef Row row
+        cdef Py_ssize_t n = min(<Py_ssize_t>BLOCK, PyList_GET_SIZE(keys) - start)
+        if self.index.now.mask >= SMALL:
+            row_of_objects(&row, &self.index, <PyObject*>keys, start, n)
+            row_find(&row, &self.index, &self.slab, n)
+        return 0
 
     def set_many(self, items, *, ttl=None):
         """Store every pair of a mapping or an iterable of pairs. Checked as a whole before any is stored."""
@@ -97,6 +212,8 @@ cdef class Batches(Ordered):
                 values.append(value)
         self.check_all(keys, values, ttl)
         for i in range(len(keys)):
+            if i % BLOCK == 0:
+                self.read_ahead(keys, i)
             self.prepare(&w, keys[i], values[i], ttl, (), False, None)
             self.write(keys[i], values[i], &w)
 
@@ -125,7 +242,7 @@ cdef class Batches(Ordered):
     def get_packed(self, keys, *, out=None):
         """The values under ``keys``, which must be bytes, in one :class:`door43fast.native.packed.Packed`."""
         from door43fast.native.packed import PackedBuilder
-        cdef list wanted = list(keys)
+        cdef list wanted = list(sequence_of(keys))
         cdef list values = self.get_many(wanted, MISSING)
         builder = PackedBuilder(len(wanted), out)
         for key, value in zip(wanted, values):

@@ -1,0 +1,133 @@
+"""Batches of every form of keys give what single calls give, also where a key's own code changes store or keys."""
+
+import array
+import random
+
+import numpy as np
+import pytest
+
+import door43fast as d43
+
+NUMBERS = [0, 1, -1, -2, 7, 2**61 - 1, 1 - 2**61, 2**61, 2**63 - 1, -2**63, 70, -70]
+
+
+def mixed():
+    """A store with keys of many types, some of them equal to integers without being exact int."""
+    store = d43.MemoryStore()
+    store.set_many({i * 7: f"n{i}" for i in range(-3000, 3000)})
+    store.set_many({f"k{i}": i for i in range(3000)})
+    for key in (True, 1e6, np.int64(5), 2**61 - 1, -2**63, "é", "日本", (1, 2), b"bytes"):
+        store[key] = f"at {key!r}"
+    return store
+
+
+def agree(store, keys, plain):
+    assert store.get_many(keys, "none") == [store.get(key, "none") for key in plain]
+    assert store.contains_many(keys) == [key in store for key in plain]
+
+
+@pytest.mark.parametrize("n", [0, 1, 63, 64, 65, 1000])
+def test_arrays_of_integers_are_keys(n):
+    draw = random.Random(n)
+    plain = (NUMBERS + [10**6, 5] + [draw.randrange(-30_000, 30_000) for _ in range(n)])[:n]
+    store, keys = mixed(), np.array(plain, dtype=np.int64)
+    agree(store, keys, plain)
+    agree(store, keys[::-2], plain[::-2])
+    agree(store, array.array("q", plain), plain)
+    agree(store, memoryview(keys), plain)
+    agree(store, keys.astype(np.int32) if n and abs(keys).max() < 2**31 else keys, plain)
+    store.set_many(zip(plain, plain, strict=True))
+    agree(store, keys, plain)
+    assert store.delete_many(keys) == len(set(plain))
+    assert not any(store.contains_many(keys))
+
+
+def test_integers_are_found_in_the_middle_of_a_growth():
+    store = d43.MemoryStore()
+    keys = np.arange(20_000, dtype=np.int64)
+    for i in range(20_000):
+        store[i] = i
+        if i % 1237 == 0:
+            assert store.get_many(keys[:i + 2]) == [*range(i + 1), None]
+
+
+def test_arrays_of_text_and_other_forms_of_keys():
+    store = mixed()
+    plain = ["k1", "k2999", "k3000", "é", "日本"]
+    agree(store, np.array(plain), plain)
+    agree(store, np.array([b"bytes", b"none"]), [b"bytes", b"none"])
+    agree(store, np.array([7.0, 1e6, 0.5]), [7.0, 1e6, 0.5])
+    agree(store, np.array([(1, 2), "k1", None], dtype=object)[1:], ["k1", None])
+    agree(store, np.array(["2026-11-24"], dtype="datetime64[ns]"), [np.datetime64("2026-11-24", "ns")])
+    every = [*plain, 7, True, 1.0, (1, 2), b"bytes", None, 2.5]
+    for keys in (every, tuple(every), iter(every), dict.fromkeys(every), (key for key in every)):
+        if keys is every or type(keys) is tuple:
+            agree(store, keys, every)
+        else:
+            assert store.get_many(keys, "none") == [store.get(key, "none") for key in (
+                every if not isinstance(keys, dict) else list(dict.fromkeys(every)))]
+
+
+def test_recency_and_counts_are_those_of_single_calls():
+    draw = random.Random(1)
+    one, other = d43.MemoryStore(max_entries=300), d43.MemoryStore(max_entries=300)
+    for step in range(100):
+        keys = [draw.randrange(500) for _ in range(150)]
+        if step % 3 == 0:
+            one.set_many((key, step) for key in keys)
+            for key in keys:
+                other[key] = step
+        else:
+            form = (list, tuple, np.array)[step % 3]
+            assert one.get_many(form(keys)) == [other.get(key) for key in keys]
+        assert one.stats() == other.stats()
+    assert set(one) == set(other)
+
+
+def test_a_key_that_changes_the_store_in_the_middle_of_a_batch():
+    class Wild:
+        def __init__(self, act):
+            self.act = act
+
+        def __hash__(self):
+            self.act()
+            return 5
+
+    store = d43.MemoryStore()
+    store.set_many({f"k{i}": object() for i in range(5000)})
+    names = [f"k{i}" for i in range(40)]
+    assert store.get_many([*names, Wild(store.clear), *names], 0)[40:] == [0] * 41
+
+    store.set_many({name: name for name in names})
+    keys = [*names, Wild(lambda: keys.__setitem__(slice(41, None), ["k7"] * 40)), *names]
+    assert store.get_many(keys) == [*names, None, *["k7"] * 40]
+
+    store.close()
+    again = d43.MemoryStore()
+    again.set_many({name: name for name in names})
+    with pytest.raises(d43.ClosedError):
+        again.get_many([*names, Wild(again.close), *names])
+
+
+def test_a_stored_key_equal_to_an_integer_may_run_its_own_code():
+    class Number:
+        def __hash__(self):
+            return hash(9)
+
+        def __eq__(self, other):
+            store.clear()
+            return other == 9
+
+    store = d43.MemoryStore()
+    store.set_many({i: i for i in range(8)})
+    store[Number()] = "nine"
+    found = store.get_many(np.array([1, 9, 2], dtype=np.int64), "gone")
+    assert found == [1, "gone", "gone"]
+
+
+def test_wrong_keys_in_a_batch_are_refused_as_in_single_calls():
+    store = d43.MemoryStore()
+    store["k"] = 1
+    for wrong, error in (("", ValueError), ("\ud800", ValueError), ([], TypeError)):
+        with pytest.raises(error):
+            store.get_many(["k", wrong])
