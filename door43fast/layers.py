@@ -33,6 +33,7 @@ class Cascade(StoreSurface, CascadeEngine):
     """
 
     __slots__ = ("plan",)
+    plan: dict[str, Any] | None     # what it was opened from; unset where it was made of two open stores
 
     def __reduce__(self) -> tuple[Any, ...]:
         plan = getattr(self, "plan", None)
