@@ -12,12 +12,13 @@ class MemoryStore(StoreSurface, MemoryEngine):
     Parameters
     ----------
     max_entries : int, optional
-        The most entries that it holds; the least recently used one makes room for another.
+        The most entries that it holds; beyond it one makes room for another, by ``policy``.
     max_bytes : int, optional
         The most bytes that keys, values and bookkeeping may hold. Bytes, str, numbers and arrays are weighed by what
         they hold when they are set; other objects need ``weigher``.
-    policy : {"lru", "none"}
-        What makes room: the least recently used entry, or nothing, so that a full store raises ``BudgetError``.
+    policy : {"lru", "s3fifo", "wtinylfu", "sieve", "none"}
+        What makes room: the least recently used entry by default; see ``docs/policies.md`` for the others. With "none"
+        nothing does, and a full store raises ``BudgetError``.
     ttl : float or timedelta, optional
         Seconds after which an entry expires, unless ``set`` says otherwise.
     idle : float or timedelta, optional

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable, Iterable
+from functools import partial
 from typing import Any
 
 from door43fast.arguments import pairs, span
 from door43fast.contracts import MISSING, Capabilities, Items, Seconds
-from door43fast.errors import ConfigError, UnsupportedError
+from door43fast.errors import ConfigError, UnsupportedError, did_you_mean
 from door43fast.reference.clock import MonotonicClock
 from door43fast.reference.entries import Probe
 from door43fast.reference.packing import pack, unpack
+from door43fast.reference.policies import POLICIES
 from door43fast.reference.ranges import Ranges
 from door43fast.reference.table import Write
-
-POLICIES = ("lru", "none")
-
 
 def _bound(n: object, option: str) -> int | None:
     if n is None:
@@ -35,10 +33,8 @@ class ReferenceEngine(Ranges):
                  ttl: Seconds | None = None, *, idle: Seconds | None = None,
                  weigher: Callable[[Any, Any], int] | None = None, clock: Any = None) -> None:
         super().__init__()
-        if policy not in POLICIES:
-            near = difflib.get_close_matches(str(policy), POLICIES, 1)
-            raise ConfigError(f"policy={policy!r} is unknown: choose " + (
-                f"{near[0]!r}" if near else f"one of {', '.join(POLICIES)}"))
+        if policy != "none" and policy not in POLICIES:
+            raise ConfigError(f"policy={policy!r} is unknown: {did_you_mean(str(policy), [*POLICIES, 'none'])}")
         if weigher is not None and max_bytes is None:
             raise ConfigError("weigher= has no effect without max_bytes=: give both")
         if weigher is not None and not callable(weigher):
@@ -47,7 +43,10 @@ class ReferenceEngine(Ranges):
             raise ConfigError("ttl= and idle= exclude each other as defaults: give idle= here and ttl= to set()")
         self._max_entries = _bound(max_entries, "max_entries")
         self._max_bytes = _bound(max_bytes, "max_bytes")
-        self._evicts = policy == "lru"
+        self._evicts = policy != "none"
+        if self._evicts and (self._max_entries or self._max_bytes):
+            self._new_policy = partial(POLICIES[policy], self._max_entries or 0, self._max_bytes or 0)
+            self._policy = self._new_policy()
         self._weigher = weigher
         self._clock = MonotonicClock() if clock is None else clock
         try:

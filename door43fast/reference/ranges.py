@@ -118,6 +118,8 @@ class Ranges(Table):
             for entry in entries:
                 if not prefix or text(entry.key).startswith(prefix):
                     self._forget(entry, dropped)
+            if not prefix and self._new_policy is not None:
+                self._policy = self._new_policy()
             self._queue.push("clear", prefix, "user")
         entries.clear()
         dropped.clear()

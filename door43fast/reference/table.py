@@ -9,7 +9,6 @@ the section, and listeners are told last.
 from __future__ import annotations
 
 import heapq
-from collections import OrderedDict
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from typing import Any, NamedTuple
@@ -19,6 +18,7 @@ from door43fast.contracts import Seconds
 from door43fast.errors import BudgetError, ClosedError
 from door43fast.reference.entries import Entry, Probe, weigh
 from door43fast.reference.events import EventQueue
+from door43fast.reference.policies import Policy
 from door43fast.reference.section import Section
 
 
@@ -48,10 +48,12 @@ Step = Callable[[list[Probe], list[Any], list[Any]], Any]    # the second holds 
 
 
 class Table:
-    """Entries in the order of their use, the oldest first, under the budgets of the store."""
+    """Entries under the budgets of the store, and the policy that says which of them make room."""
 
     def __init__(self) -> None:
-        self._index: OrderedDict[Entry, Entry] = OrderedDict()
+        self._index: dict[Entry, Entry] = {}
+        self._new_policy: Callable[[], Policy] | None = None
+        self._policy: Policy | None = None      # knows all entries but the pinned ones
         self._inserted = 0      # grows with each new entry: what was found before may be no longer all
         self._version = 0       # grows with each change of a value; an entry's token
         self._weight = 0
@@ -144,7 +146,8 @@ class Table:
         self._counts["hits" if live else "misses"] += 1
         if live:
             assert entry is not None
-            self._index.move_to_end(entry)
+            if self._policy is not None and not entry.pinned:
+                self._policy.hit(entry)
             if entry.idle:
                 entry.deadline = self._clock.seconds + self._idle
         return live
@@ -158,6 +161,8 @@ class Table:
 
     def _forget(self, entry: Entry, dropped: list[Any]) -> None:
         del self._index[entry]
+        if self._policy is not None and not entry.pinned:
+            self._policy.remove(entry)
         self._account(entry, -1)
         self._version += 1
         dropped.append((entry.key, entry.value))
@@ -243,19 +248,33 @@ class Table:
                 if entry is not None:
                     self._remove(entry, "expire", dropped)
             else:
-                self._put(probe, entry, write, dropped)
-        while self._over(len(self._index), self._weight):
-            self._remove(next(entry for entry in self._index if not entry.pinned), "evict", dropped)
+                self._put(probe, None if entry is None or entry.gone else entry, write, dropped)
+
+    def _make_room(self, entries: int, weight: int, dropped: list[Any]) -> None:
+        """Evict until so many entries of so much weight, what is to come among them, are within the budgets."""
+        while self._over(entries, weight):
+            assert self._policy is not None
+            victim: Any = self._policy.victim()
+            entries -= 1
+            weight -= victim.weight
+            self._remove(victim, "evict", dropped)
 
     def _put(self, probe: Probe, entry: Entry | None, write: Write, dropped: list[Any]) -> None:
+        known = False       # the policy knows the entry
         if entry is None:
+            self._make_room(len(self._index) + 1, self._weight + write.weight, dropped)
             entry = Entry(probe.key, probe.hash)
             self._index[entry] = entry
             self._inserted += 1
         else:
             dropped.append(entry.value)
             self._account(entry, -1)
-            self._index.move_to_end(entry)
+            known = self._policy is not None and not entry.pinned
+            crowded = self._over(len(self._index), self._weight + write.weight)
+            if self._policy is not None and known and (write.pin or crowded):   # it must not be a victim of its own write
+                self._policy.remove(entry)
+                known = False
+            self._make_room(len(self._index), self._weight + write.weight, dropped)
         self._version += 1
         entry.value = write.value
         entry.version = self._version
@@ -265,6 +284,11 @@ class Table:
         entry.tags = tuple((tag, self._generations.get(tag, 0)) for tag in write.tags)
         entry.pinned = write.pin
         entry.weight = write.weight
+        if self._policy is not None and known:
+            self._policy.reweigh(entry, write.weight)
+            self._policy.hit(entry)
+        elif self._policy is not None and not entry.pinned:
+            self._policy.add(entry, write.weight)
         self._account(entry, 1)
         self._watch(entry)
         self._counts["sets"] += 1

@@ -26,6 +26,7 @@ steps = st.sampled_from([0.05, 0.1, 1.0, 30.0, 100.0])
 tags = st.lists(st.sampled_from(TAGS), max_size=2).map(tuple)
 items = st.lists(st.tuples(keys, values), max_size=5)
 some_keys = st.lists(keys, max_size=5)
+POLICIES = ["lru", "lru", "sieve", "s3fifo", "wtinylfu", "none"]
 writes = st.lists(st.tuples(st.sampled_from(["set", "delete", "incr", "get", "scan"]), keys, values), max_size=4)
 
 
@@ -290,12 +291,12 @@ class StoreMachine(RuleBasedStateMachine):
 
 
 class EvictingMachine(RuleBasedStateMachine):
-    """A store with few entries against the reference: strict LRU, pins and refusals, without deadlines."""
+    """A store with few entries against the reference: every policy, pins and refusals, without deadlines."""
 
     def make_store(self, **options: Any) -> Any:
         raise NotImplementedError("a machine defines make_store(self, **options)")
 
-    @initialize(entries=st.integers(1, 6), by_weight=st.booleans(), policy=st.sampled_from(["lru", "lru", "none"]))
+    @initialize(entries=st.integers(1, 6), by_weight=st.booleans(), policy=st.sampled_from(POLICIES))
     def begin(self, entries: int, by_weight: bool, policy: str) -> None:
         options: dict[str, Any] = {"max_entries": entries, "policy": policy}
         if by_weight:

@@ -14,6 +14,7 @@ from door43fast.native.batches cimport Batches
 from door43fast.native.singles cimport MISSING
 from door43fast.native.slab cimport (
     EXTRAS, FLAGS, WEIGHTS, Entry, Extra, slab_bytes, slab_entry, slab_extra, slab_flags, slab_turn_on, slab_weight)
+from door43fast.native.policy cimport NONE, Kind, policy_begin, policy_bytes, policy_fault, policy_open
 from door43fast.native.table cimport PINNED, STALE
 from door43fast.native.writes cimport Write
 from door43fast.native.wheel cimport NEVER, TICK_BITS, wheel_holds
@@ -22,7 +23,7 @@ from door43fast.contracts import Capabilities
 from door43fast.errors import ClosedError, ConfigError, ConflictError, UnsupportedError, did_you_mean
 
 cdef object CAPABILITIES = Capabilities()
-cdef tuple POLICIES = ("lru", "none")
+cdef tuple POLICIES = ("none", "lru", "sieve", "s3fifo", "wtinylfu")    # by their kinds
 cdef tuple OPTIONS = ("max_entries", "max_bytes", "policy", "ttl", "idle", "weigher", "clock")
 
 
@@ -55,7 +56,10 @@ cdef class MemoryEngine(Batches):
         self.max_entries = whole(max_entries, "max_entries")
         self.max_bytes = whole(max_bytes, "max_bytes")
         self.weigher = weigher
-        self.ring = policy == "lru" and (self.max_entries or self.max_bytes)
+        self.ring = policy != "none" and (self.max_entries or self.max_bytes)
+        policy_open(&self.policy, <Kind><int>POLICIES.index(policy) if self.ring else NONE, self.max_entries,
+                    self.max_bytes)
+        policy_begin(&self.policy, &self.slab)
         self.clock = Clock() if clock is None else clock
         self.birth = self.clock.now()
         try:
@@ -183,7 +187,7 @@ cdef class MemoryEngine(Batches):
             "entries": self.count, "bytes": self.bytes if self.max_bytes else None,
             "pinned": self.pinned, "hits": self.hits, "misses": self.misses, "sets": self.sets,
             "deletes": self.deletes, "evictions": self.evictions, "expirations": self.expirations,
-            "bookkeeping_bytes": index_bytes(&self.index) + slab_bytes(&self.slab),
+            "bookkeeping_bytes": index_bytes(&self.index) + slab_bytes(&self.slab) + policy_bytes(&self.policy),
             "max_entries": self.max_entries or None, "max_bytes": self.max_bytes or None,
         }
 
@@ -199,6 +203,7 @@ cdef class MemoryEngine(Batches):
         cdef uint32_t ref, found, hash
         cdef uint64_t n = 0, weight = 0, pinned = 0
         cdef Entry* e
+        cdef const char* fault
         cdef list errors = []
         if self.closed:
             raise ClosedError(f"{type(self).__name__} is closed: open it again before use")
@@ -223,6 +228,10 @@ cdef class MemoryEngine(Batches):
                                     ("slots", self.index.now.count + self.index.old.count, self.count)):
             if counted != kept:
                 errors.append(f"{name}: counted {counted}, kept {kept}")
+        if self.ring:
+            fault = policy_fault(&self.policy, &self.slab, self.count - self.pinned)
+            if fault != NULL:
+                errors.append(f"policy: {fault.decode()}")
         return {"checked": n, "errors": errors}
 
     def backup(self, path):

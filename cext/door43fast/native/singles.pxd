@@ -3,7 +3,7 @@
 from cpython.object cimport PyObject
 from libc.stdint cimport uint32_t
 
-from door43fast.native.recency cimport recency_touch
+from door43fast.native.policy cimport policy_hit
 from door43fast.native.slab cimport Entry, slab_entry, slab_flags
 from door43fast.native.table cimport PINNED
 from door43fast.native.wheel cimport NEVER
@@ -28,7 +28,7 @@ cdef class Singles(Writes):
         if (e.deadline == NEVER and not self.special) or self.live(e, ref):
             self.hits += 1
             if self.ring and (not self.special or not slab_flags(&self.slab, ref)[0] & PINNED):
-                recency_touch(&self.slab, ref)
+                policy_hit(&self.policy, &self.slab, ref)
             if self.idle:
                 self.slide(e, ref)
             return e.value

@@ -10,7 +10,6 @@ from libc.stdint cimport int64_t, uint32_t, uint64_t
 
 from door43fast.native.clock cimport span_ns
 from door43fast.native.core cimport BY_EXPIRY, BY_USER
-from door43fast.native.recency cimport recency_touch
 from door43fast.native.slab cimport Entry, slab_entry, slab_flags
 from door43fast.native.table cimport ABSOLUTE, PINNED
 from door43fast.native.writes cimport Write, Writes

@@ -2,7 +2,7 @@
 
 A chunk of entries is 2 MiB, one huge page. Chunks never move, but for the first, which grows by doubling: an
 ``Entry*`` is good until the next ``slab_take``. Reference 0 is never given out: it is the end of every list and the
-head of the recency ring.
+head of the recency ring; policies with queues keep the next three for heads.
 """
 
 from cpython.object cimport PyObject
@@ -24,8 +24,8 @@ cdef enum:
 cdef struct Entry:
     PyObject* key       # owned
     PyObject* value     # owned
-    uint32_t prev       # recency ring; 0 is its head
-    uint32_t next       # recency ring, or the free list
+    uint32_t prev       # recency ring, whose head is 0; or a queue of the policy, with its marks
+    uint32_t next       # the same, or the free list
     uint32_t hash
     uint32_t deadline   # tick at which it expires; NEVER, or LONG: see the entry's Extra
 
@@ -58,6 +58,7 @@ cdef struct Slab:
     uint32_t first                  # capacity of the first chunk
     uint32_t used                   # references below this one have been given out
     uint32_t freed                  # head of the free list
+    uint32_t limit                  # references from this one on are not given out
 
 cdef inline size_t slab_width(int column) noexcept nogil:
     if column == COLUMNS:
@@ -140,6 +141,7 @@ cdef inline bint slab_open(Slab* s) noexcept nogil:
     if not slab_add_chunk(s):
         return False
     s.used = 1
+    s.limit = <uint32_t>0x7FFF0000
     return True
 
 cdef inline uint32_t slab_take(Slab* s) noexcept nogil:
@@ -154,7 +156,7 @@ cdef inline uint32_t slab_take(Slab* s) noexcept nogil:
         if ref == s.first and not slab_grow_first(s):
             return 0
     elif ref >> CHUNK_BITS == s.count_chunks:
-        if ref >= <uint32_t>0x7FFF0000 or not slab_add_chunk(s):
+        if ref >= s.limit or not slab_add_chunk(s):
             return 0
     s.used = ref + 1
     return ref

@@ -7,6 +7,8 @@ from door43fast.native.clock cimport Clock
 from door43fast.native.core cimport Core, Reason
 from door43fast.native.hashing cimport mix
 from door43fast.native.index cimport Index, Slots
+from door43fast.native.policy cimport Policy
+from door43fast.native.queues cimport LINK
 from door43fast.native.slab cimport FLAGS, Entry, Extra, Slab, d43_prefetch, slab_entry, slab_extra, slab_flags
 from door43fast.native.tags cimport TagTable
 from door43fast.native.wheel cimport LONG, NEVER, TICK_BITS, Wheel
@@ -43,7 +45,8 @@ cdef class Table(Core):
     cdef uint64_t idle          # ticks of sliding expiry, 0 for none
     cdef uint64_t max_entries   # 0: no bound
     cdef uint64_t max_bytes     # 0: no bound
-    cdef bint ring              # recency is kept
+    cdef bint ring              # there is a policy, and something that it may evict for
+    cdef Policy policy
     cdef bint special           # some entry has had flags
     cdef uint64_t count
     cdef uint64_t bytes
@@ -109,7 +112,7 @@ cdef class Table(Core):
         d43_prefetch(&self.index.now.slot[e.hash >> self.index.now.shift])
         d43_prefetch(e.key)
         d43_prefetch(e.value)
-        d43_prefetch(slab_entry(&self.slab, e.prev))
+        d43_prefetch(slab_entry(&self.slab, e.prev & LINK))
 
     cdef uint32_t find_hashed(self, object key, uint32_t* hash) except? 0xFFFFFFFE
     cdef uint32_t find_any(self, object key, uint32_t hash) except? 0xFFFFFFFE

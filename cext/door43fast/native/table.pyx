@@ -15,7 +15,7 @@ from libc.stdlib cimport free
 from door43fast.native.core cimport BY_EVICTION, BY_EXPIRY, OP_DELETE
 from door43fast.native.hashing cimport mix
 from door43fast.native.index cimport index_close, index_open, index_remove
-from door43fast.native.recency cimport recency_remove
+from door43fast.native.policy cimport policy_begin, policy_close, policy_remove
 from door43fast.native.slab cimport (
     EXTRAS, LINKS, WEIGHTS, slab_close, slab_give, slab_open, slab_turn_on, slab_weight)
 from door43fast.native.wheel cimport wheel_arm, wheel_disarm, wheel_holds, wheel_turn
@@ -48,6 +48,7 @@ cdef class Table(Core):
         PyMem_RawFree(self.doomed)
         slab_close(&self.slab)
         index_close(&self.index)
+        policy_close(&self.policy)
         free(self.wheel)
 
     # -- finding ---------------------------------------------------------------------------------------------
@@ -144,7 +145,7 @@ cdef class Table(Core):
             self.pinned -= 1
             self.pinned_bytes -= weight
         elif self.ring:
-            recency_remove(s, ref)
+            policy_remove(&self.policy, s, ref)
         if tell and self.events is not None and self.events.active:
             self.events.push(OP_DELETE, reason, e.key, e.value)
         if reason == BY_EVICTION:
@@ -214,6 +215,7 @@ cdef class Table(Core):
             raise MemoryError()
         if self.idle and not slab_turn_on(&self.slab, FLAGS):
             raise MemoryError()
+        policy_begin(&self.policy, &self.slab)
         free(self.wheel)
         self.wheel = NULL
         self.special = self.idle != 0

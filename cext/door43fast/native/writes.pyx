@@ -9,7 +9,8 @@ from cpython.ref cimport Py_INCREF
 from door43fast.native.clock cimport span_ns
 from door43fast.native.core cimport BY_EVICTION, BY_USER, OP_SET
 from door43fast.native.index cimport index_room, slots_put
-from door43fast.native.recency cimport recency_add, recency_oldest, recency_remove
+from door43fast.native.policy cimport (
+    policy_add, policy_hit, policy_next, policy_remove, policy_reweigh, policy_victim)
 from door43fast.native.slab cimport (
     EXTRAS, FLAGS, LINKS, Entry, Extra, Slab, slab_entry, slab_extra, slab_flags, slab_take, slab_turn_on, slab_weight)
 from door43fast.native.table cimport ABSOLUTE, PINNED, STALE, TAGGED, Table
@@ -104,10 +105,12 @@ cdef class Writes(Table):
         cdef bint was_pinned = False
         cdef bint pin = (w.flags & PINNED) != 0
         cdef bint fresh = ref == 0
+        cdef bint queued = False    # it stands where the policy sees it
         if w.flags or w.extra != NULL or w.deadline != NEVER:
             self.columns_for(w)
         if not fresh:
             was_pinned = self.special and (slab_flags(s, ref)[0] & PINNED) != 0
+            queued = self.ring and not was_pinned
             if self.max_bytes:
                 old_weight = slab_weight(s, ref)[0]
         if self.max_bytes or self.max_entries and self.count >= self.max_entries:
@@ -116,8 +119,8 @@ cdef class Writes(Table):
             if not index_room(&self.index):
                 raise MemoryError()
             if self.max_entries and self.count >= self.max_entries:
-                self.remove(recency_oldest(s), BY_EVICTION, True)
-                self.expect(recency_oldest(s))
+                self.remove(policy_victim(&self.policy, s), BY_EVICTION, True)
+                self.expect(policy_next(&self.policy, s))
             ref = slab_take(s)
             if ref == 0:
                 raise MemoryError()
@@ -139,8 +142,9 @@ cdef class Writes(Table):
             if s.on[EXTRAS] and slab_extra(s, ref)[0] != NULL:
                 self.tags.release(slab_extra(s, ref)[0])
                 slab_extra(s, ref)[0] = NULL
-            if self.ring and not was_pinned:
-                recency_remove(s, ref)
+            if queued and (pin or self.bytes + w.weight - old_weight > self.max_bytes > 0):
+                policy_remove(&self.policy, s, ref)     # it must not be a victim of its own write
+                queued = False
             if was_pinned:
                 self.pinned -= 1
                 self.pinned_bytes -= old_weight
@@ -157,13 +161,16 @@ cdef class Writes(Table):
         if pin:
             self.pinned += 1
             self.pinned_bytes += w.weight
-        elif self.ring:
-            recency_add(s, ref)
         if self.max_bytes:
             slab_weight(s, ref)[0] = w.weight
             self.bytes += w.weight - old_weight
             while self.bytes > self.max_bytes:
-                self.remove(recency_oldest(s), BY_EVICTION, True)
+                self.remove(policy_victim(&self.policy, s), BY_EVICTION, True)
+        if queued:
+            policy_reweigh(&self.policy, s, ref, old_weight)
+            policy_hit(&self.policy, s, ref)
+        elif self.ring and not pin:
+            policy_add(&self.policy, s, ref)
         if self.events is not None and self.events.active:
             self.events.push(OP_SET, BY_USER, <PyObject*>key, <PyObject*>value)
         return 0
@@ -196,7 +203,7 @@ cdef class Writes(Table):
                 raise BudgetError(f"no room for {weight} bytes under key {key!r}: {fixed} of {self.max_bytes} bytes "
                                   "are held by entries that may not be evicted; unpin or delete some")
         if self.max_entries and fresh and self.count >= self.max_entries and (
-                not self.ring or recency_oldest(&self.slab) == 0):
+                not self.ring or self.pinned == self.count):
             raise BudgetError(f"no room for key {key!r}: all {self.count} entries are pinned or the policy is "
                               "'none'; unpin or delete some, or raise max_entries")
         return 0
