@@ -271,7 +271,7 @@ class Table:
             self._account(entry, -1)
             known = self._policy is not None and not entry.pinned
             crowded = self._over(len(self._index), self._weight + write.weight)
-            if self._policy is not None and known and (write.pin or crowded):   # it must not be a victim of its own write
+            if self._policy is not None and known and (write.pin or crowded):   # no victim of its own write
                 self._policy.remove(entry)
                 known = False
             self._make_room(len(self._index), self._weight + write.weight, dropped)

@@ -10,8 +10,8 @@ FLOORS = {name: floor for floor, names in enumerate((
     # 0: what every floor may rely on
     "errors contracts clib",
     # 1: data structures: no I/O
-    "native.clock native.core native.hashing native.index native.recency native.queues native.ghost native.sketch native.policy"
-    " native.wheel native.slab native.encoded"
+    "native.clock native.core native.hashing native.index native.recency native.queues native.ghost"
+    " native.sketch native.policy native.wheel native.slab native.encoded"
     " native.table native.tags native.weigh native.arrow native.tuples native.gate native.tickets"
     " native.libraries arguments traces",
     # 2: engines that hold data, value codecs, keys on disk, the packed batch, and what all stores share
