@@ -13,7 +13,9 @@ CC = gcc
 ASAN_TESTS = $(filter-out tests/house/ tests/cli/ tests/resources/ tests/parsers/ tests/report/ tests/__pycache__/,$(wildcard tests/*/))
 
 # AddressSanitizer itself reserves terabytes of address space, so a limit on that cannot be tried under it.
-ASAN_DESELECT := --deselect tests/lmdb/test_lmdb_growth.py::test_the_reserve_is_less_under_a_limit
+# libcachesim, a peer in C++, frees what it has allocated in another way, and would be reported at exit.
+ASAN_DESELECT := --ignore tests/memory/test_libcachesim.py \
+    --deselect tests/lmdb/test_lmdb_growth.py::test_the_reserve_is_less_under_a_limit
 
 .PHONY: help demo test asan bench nightly wheel clean system
 
