@@ -14,7 +14,11 @@ ASAN_TESTS = $(filter-out tests/house/ tests/cli/ tests/resources/ tests/parsers
 
 # AddressSanitizer itself reserves terabytes of address space, so a limit on that cannot be tried under it.
 # libcachesim, a peer in C++, frees what it has allocated in another way, and would be reported at exit.
+# The sanitizer of gcc 12 does not let go of its allocator's locks in the child of a fork: where another thread
+# allocated at that instant without the GIL, as LMDB does, the child waits for ever in its first malloc.
 ASAN_DESELECT := --ignore tests/memory/test_libcachesim.py \
+    --deselect "tests/threads/test_threads.py::test_threads[lmdb-fork]" \
+    --deselect "tests/threads/test_threads.py::test_threads[cascade-fork]" \
     --deselect tests/lmdb/test_lmdb_growth.py::test_the_reserve_is_less_under_a_limit
 
 .PHONY: help demo test asan bench nightly wheel clean system
@@ -48,7 +52,7 @@ asan: $(VENV)/.built
 	DOOR43FAST_SANITIZE=address,undefined $(BIN)/python setup.py --quiet build \
 	    --build-lib $(ASAN)/lib --build-temp $(ASAN)/temp
 	export PYTHONPATH=$(CURDIR)/$(ASAN)/lib PYTHONSAFEPATH=1 PYTHONMALLOC=malloc DOOR43FAST_SANITIZED=1 \
-	    DOOR43FAST_MACHINE_SCALE=0.1 DOOR43FAST_SEEDS=100 DOOR43FAST_KILL_CYCLES=5 DOOR43FAST_IMAGES=10 \
+	    DOOR43FAST_MACHINE_SCALE=0.1 DOOR43FAST_SEEDS=100 DOOR43FAST_KILL_CYCLES=30 DOOR43FAST_IMAGES=10 \
 	    ASAN_OPTIONS=detect_leaks=0:abort_on_error=1:allocator_may_return_null=1 \
 	    UBSAN_OPTIONS=print_stacktrace=1:halt_on_error=1 \
 	    LD_PRELOAD="$$($(CC) -print-file-name=libasan.so) $$($(CC) -print-file-name=libubsan.so)"; \

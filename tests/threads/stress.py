@@ -175,16 +175,19 @@ def fork_against_all(engine, folder, seconds):
     threads = stress.run(0)
     end = time.monotonic() + seconds
     forks = 0
-    while time.monotonic() < end:
-        child = os.fork()
-        if child == 0:
-            in_the_child(store)
-        _, status = os.waitpid(child, 0)
-        assert status == 0, f"child {forks} ended with {status} ({signal.Signals(status).name if status < 65 else ''})"
-        forks += 1
-    stress.stop = True
-    for thread in threads:
-        thread.join()
+    try:
+        while time.monotonic() < end:
+            child = os.fork()
+            if child == 0:
+                in_the_child(store)
+            _, status = os.waitpid(child, 0)
+            assert status == 0, (f"child {forks} ended with {status} "
+                                 f"({signal.Signals(status).name if status < 65 else ''})")
+            forks += 1
+    finally:        # else a failure would show as a hang: the threads go on for ever
+        stress.stop = True
+        for thread in threads:
+            thread.join()
     assert not stress.errors, stress.errors
     assert forks and store.verify()["errors"] == []
     store.close()
