@@ -13,21 +13,29 @@ cdef enum:
     STRETCH = 4096          # records between two looks at signals, and the longest that one snapshot is held
 
 
+cdef MDB_cursor* walk(MDB_txn* txn, MDB_dbi table, str name, bytes resume, MDB_val* key, MDB_val* value,
+                      int* rc) except NULL:
+    """A cursor of the caller's on the first row from ``resume`` on, if ``rc`` is then 0."""
+    cdef MDB_cursor* cursor = NULL
+    rc[0] = mdb_cursor_open(txn, table, &cursor)
+    if rc[0]:
+        raise CorruptError(f"the table of {name} cannot be read: {mdb_strerror(rc[0]).decode()}; restore a backup")
+    key.mv_data = <char*>resume
+    key.mv_size = len(resume)
+    rc[0] = mdb_cursor_get(cursor, key, value, MDB_SET_RANGE if key.mv_size else MDB_FIRST)
+    return cursor
+
+
 cdef object audit_data(MDB_txn* txn, MDB_dbi data, MDB_dbi expiry, bytes resume, uint64_t* count, list errors):
     """Check up to STRETCH records from ``resume`` on; returns the key to go on from, or None."""
-    cdef MDB_cursor* cursor = NULL
+    cdef MDB_cursor* cursor
     cdef MDB_val key, value, row, target
     cdef Frame frame
     cdef Slice name
     cdef char wanted[EXPIRY_KEY]
     cdef int rc, seen = 0, verdict
-    rc = mdb_cursor_open(txn, data, &cursor)
-    if rc:
-        raise CorruptError(f"the table of records cannot be read: {mdb_strerror(rc).decode()}; restore a backup")
+    cursor = walk(txn, data, "records", resume, &key, &value, &rc)
     try:
-        key.mv_data = <char*>resume
-        key.mv_size = len(resume)
-        rc = mdb_cursor_get(cursor, &key, &value, MDB_SET_RANGE if key.mv_size else MDB_FIRST)
         while rc == 0:
             if seen == STRETCH:
                 return (<char*>key.mv_data)[:key.mv_size]
@@ -59,19 +67,14 @@ cdef object audit_data(MDB_txn* txn, MDB_dbi data, MDB_dbi expiry, bytes resume,
 
 cdef object audit_expiry(MDB_txn* txn, MDB_dbi data, MDB_dbi expiry, bytes resume, list errors):
     """The other way: each row of the table of deadlines must stand for a record with that deadline."""
-    cdef MDB_cursor* cursor = NULL
+    cdef MDB_cursor* cursor
     cdef MDB_val key, value, record, target
     cdef Frame frame
     cdef Slice name
     cdef char wanted[EXPIRY_KEY]
     cdef int rc, seen = 0
-    rc = mdb_cursor_open(txn, expiry, &cursor)
-    if rc:
-        raise CorruptError(f"the table of deadlines cannot be read: {mdb_strerror(rc).decode()}; restore a backup")
+    cursor = walk(txn, expiry, "deadlines", resume, &key, &value, &rc)
     try:
-        key.mv_data = <char*>resume
-        key.mv_size = len(resume)
-        rc = mdb_cursor_get(cursor, &key, &value, MDB_SET_RANGE if key.mv_size else MDB_FIRST)
         while rc == 0:
             if seen == STRETCH:
                 return (<char*>key.mv_data)[:key.mv_size]
