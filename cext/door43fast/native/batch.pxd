@@ -9,7 +9,8 @@ from cpython.object cimport PyObject, PyObject_Hash
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 
 from door43fast.native.hashing cimport mix
-from door43fast.native.index cimport Index, Slots
+from door43fast.native.index cimport (
+    Group, Groups, Index, Walk, d43_first, d43_match, d43_tag, groups_home, walk_begin, walk_next)
 from door43fast.native.slab cimport Entry, Slab, d43_prefetch, slab_entry
 
 cdef extern from "d43_str.h" nogil:
@@ -28,7 +29,7 @@ cdef extern from "Python.h":
 cdef enum:
     BLOCK = 64
     LINE = 64
-    SMALL = 1024        # slots of a table that the nearest cache holds: reading ahead would only cost
+    LARGE = 64          # groups of a table that the nearest cache does not hold: below, reading ahead would only cost
 
 cdef extern from *:
     """
@@ -40,31 +41,50 @@ cdef struct Row:
     uint32_t hash[BLOCK]
     uint32_t ref[BLOCK]     # of the first entry with the key's hash; 0: there is none; or SINGLY
 
-cdef inline uint32_t row_seek(Slots* t, uint32_t hash) noexcept nogil:
-    cdef uint32_t p = hash >> t.shift
-    cdef uint64_t v
-    while True:
-        v = t.slot[p]
-        if v == 0 or <uint32_t>(v >> 32) == hash:
-            return <uint32_t>v
-        p = (p + 1) & t.mask
+cdef inline uint32_t row_guess(Groups* t, uint32_t hash) noexcept nogil:
+    """The first entry with the tag of this hash; 0 if there is none in its home."""
+    cdef Group* home = groups_home(t, hash)
+    cdef uint32_t found = d43_match(home, d43_tag(hash))
+    return home.ref[d43_first(found)] if found else 0
+
+cdef inline uint32_t row_seek(Index* index, Slab* slab, uint32_t hash) noexcept nogil:
+    """The first entry with this hash, 0 if there is none."""
+    cdef Walk walk
+    cdef uint32_t ref
+    walk_begin(&walk, &index.now, hash)
+    ref = walk_next(&walk)
+    while ref and slab_entry(slab, ref).hash != hash:
+        ref = walk_next(&walk)
+    if ref or index.old.group == NULL:
+        return ref
+    walk_begin(&walk, &index.old, hash)
+    ref = walk_next(&walk)
+    while ref and slab_entry(slab, ref).hash != hash:
+        ref = walk_next(&walk)
+    return ref
 
 cdef inline void row_find(Row* row, Index* index, Slab* slab, Py_ssize_t n) noexcept nogil:
-    """The second stage and the third: slots to entries, entries to keys and values."""
+    """The second stage and the third: groups to entries, entries to keys and values.
+
+    A tag tells entries apart but for one in 255, so the second stage guesses, and the third, when the entry is there,
+    looks again where the guess was wrong or there was none.
+    """
     cdef Py_ssize_t i
     cdef Entry* e
+    cdef uint32_t ref
     for i in range(n):
         if row.ref[i] != SINGLY:
-            row.ref[i] = row_seek(&index.now, row.hash[i])
-            if row.ref[i] == 0 and index.old.slot != NULL:
-                row.ref[i] = row_seek(&index.old, row.hash[i])
-            if row.ref[i]:
-                d43_prefetch(slab_entry(slab, row.ref[i]))
-    if index.now.mask < SMALL:
-        return
+            row.ref[i] = ref = row_guess(&index.now, row.hash[i])
+            if ref:
+                d43_prefetch(slab_entry(slab, ref))
     for i in range(n):
-        if row.ref[i] != SINGLY and row.ref[i]:
-            e = slab_entry(slab, row.ref[i])
+        ref = row.ref[i]
+        if ref == SINGLY:
+            continue
+        if not ref or slab_entry(slab, ref).hash != row.hash[i]:
+            row.ref[i] = ref = row_seek(index, slab, row.hash[i])
+        if ref and index.now.mask >= LARGE:
+            e = slab_entry(slab, ref)
             d43_prefetch(e.key)
             d43_prefetch(<char*>e.key + LINE - 1)
             d43_prefetch(e.value)
@@ -75,7 +95,7 @@ cdef inline int row_of_objects(Row* row, Index* index, PyObject* keys, Py_ssize_
     cdef Py_ssize_t ahead = min(n + BLOCK, PySequence_Fast_GET_SIZE(keys) - start)
     cdef Py_ssize_t i
     cdef Py_hash_t h
-    if index.now.mask >= SMALL:
+    if index.now.mask >= LARGE:
         if start == 0:
             for i in range(n):
                 d43_prefetch(item[i])
@@ -93,7 +113,7 @@ cdef inline int row_of_objects(Row* row, Index* index, PyObject* keys, Py_ssize_
             continue
         row.ref[i] = 0
         row.hash[i] = mix(h)
-        d43_prefetch(&index.now.slot[row.hash[i] >> index.now.shift])
+        d43_prefetch(groups_home(&index.now, row.hash[i]))
     return 0
 
 cdef inline void row_of_numbers(Row* row, Index* index, const char* numbers, Py_ssize_t stride, Py_ssize_t n) noexcept:
@@ -102,4 +122,4 @@ cdef inline void row_of_numbers(Row* row, Index* index, const char* numbers, Py_
     for i in range(n):
         row.ref[i] = 0
         row.hash[i] = mix(d43_int64_hash((<int64_t*>(numbers + i * stride))[0]))
-        d43_prefetch(&index.now.slot[row.hash[i] >> index.now.shift])
+        d43_prefetch(groups_home(&index.now, row.hash[i]))

@@ -16,7 +16,7 @@ from cpython.ref cimport Py_INCREF
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 
 from door43fast.native.batch cimport (
-    BLOCK, SINGLY, SMALL, PyLong_CheckExact, PySequence_Fast_GET_SIZE, PySequence_Fast_ITEMS, Row, d43_int64_is,
+    BLOCK, LARGE, SINGLY, PyLong_CheckExact, PySequence_Fast_GET_SIZE, PySequence_Fast_ITEMS, Row, d43_int64_is,
     row_find, row_of_numbers, row_of_objects)
 from door43fast.native.clock cimport span_ns
 from door43fast.native.ordered cimport Ordered
@@ -187,7 +187,7 @@ cdef class Batches(Ordered):
         """Ask for what the next block of changes will touch. The list is our own. Runs no Python code."""
         cdef Row row
         cdef Py_ssize_t n = min(<Py_ssize_t>BLOCK, PyList_GET_SIZE(keys) - start)
-        if self.index.now.mask >= SMALL:
+        if self.index.now.mask >= LARGE:
             row_of_objects(&row, &self.index, <PyObject*>keys, start, n)
             row_find(&row, &self.index, &self.slab, n)
         return 0

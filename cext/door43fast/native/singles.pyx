@@ -81,11 +81,16 @@ cdef class Singles(Writes):
     def set(self, key, value, *, ttl=None, tags=(), pin=False, durable=False):
         """Store ``value`` under ``key``. ``durable`` asks for nothing here: memory is as durable as the process."""
         cdef Write w
+        if ttl is None and type(tags) is tuple and not <tuple>tags and pin is False and self.place_plainly(
+                <PyObject*>key, <PyObject*>value):
+            return
         self.prepare(&w, key, value, ttl, tags, pin, None)
         self.write(key, value, &w)
 
     def __setitem__(self, key, value):
         cdef Write w
+        if self.place_plainly(<PyObject*>key, <PyObject*>value):
+            return
         self.prepare(&w, key, value, None, (), False, None)
         self.write(key, value, &w)
 

@@ -6,7 +6,7 @@ from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 from door43fast.native.clock cimport Clock
 from door43fast.native.core cimport Core, Reason
 from door43fast.native.hashing cimport mix
-from door43fast.native.index cimport Index, Slots
+from door43fast.native.index cimport Group, Groups, Index, d43_first, d43_match, d43_tag, groups_home
 from door43fast.native.policy cimport Policy
 from door43fast.native.queues cimport LINK
 from door43fast.native.slab cimport FLAGS, Entry, Extra, Slab, d43_prefetch, slab_entry, slab_extra, slab_flags
@@ -73,24 +73,33 @@ cdef class Table(Core):
             return not self.tags.stale(slab_extra(&self.slab, ref)[0])
         return True
 
-    # The entry of an exact str in one row of slots: a reference, 0, or ASK. Runs no Python code.
-    cdef inline uint32_t seek(self, Slots* t, PyObject* key, uint32_t hash) noexcept:
-        cdef uint32_t p = hash >> t.shift
-        cdef uint64_t v
-        cdef PyObject* stored
+    # The entry of an exact str in one table of groups: a reference, 0, or ASK. Runs no Python code.
+    cdef inline uint32_t seek(self, Groups* t, PyObject* key, uint32_t hash) noexcept:
+        cdef uint32_t home = hash >> t.shift
+        cdef uint32_t p = home
+        cdef uint32_t tag = d43_tag(hash)
+        cdef uint32_t found, ref
+        cdef Group* g
+        cdef Entry* e
         while True:
-            v = t.slot[p]
-            if v == 0:
+            g = &t.group[p]
+            found = d43_match(g, tag)
+            while found:
+                ref = g.ref[d43_first(found)]
+                e = slab_entry(&self.slab, ref)
+                if e.key == key:
+                    return ref
+                if e.hash == hash:
+                    if not PyUnicode_CheckExact(e.key):
+                        return ASK
+                    if d43_str_equal(e.key, key):
+                        return ref
+                found &= found - 1
+            if not g.over:
                 return 0
-            if <uint32_t>(v >> 32) == hash:
-                stored = slab_entry(&self.slab, <uint32_t>v).key
-                if stored == key:
-                    return <uint32_t>v
-                if not PyUnicode_CheckExact(stored):
-                    return ASK
-                if d43_str_equal(stored, key):
-                    return <uint32_t>v
             p = (p + 1) & t.mask
+            if p == home:
+                return 0
 
     # The reference of a key's entry, 0 if there is none. Runs no Python code after the search has ended.
     # hot
@@ -102,14 +111,14 @@ cdef class Table(Core):
             if h != -1:
                 hash[0] = mix(h)
                 ref = self.seek(&self.index.now, <PyObject*>key, hash[0])
-                if ref != ASK and (ref or self.index.old.slot == NULL):
+                if ref != ASK and (ref or self.index.old.group == NULL):
                     return ref
         return self.find_hashed(key, hash)
 
     # The next to be evicted is known one eviction ahead: what its removal will touch is asked for now.
     cdef inline void expect(self, uint32_t ref) noexcept nogil:
         cdef Entry* e = slab_entry(&self.slab, ref)
-        d43_prefetch(&self.index.now.slot[e.hash >> self.index.now.shift])
+        d43_prefetch(groups_home(&self.index.now, e.hash))
         d43_prefetch(e.key)
         d43_prefetch(e.value)
         d43_prefetch(slab_entry(&self.slab, e.prev & LINK))

@@ -14,7 +14,7 @@ from libc.stdlib cimport free
 
 from door43fast.native.core cimport BY_EVICTION, BY_EXPIRY, OP_DELETE
 from door43fast.native.hashing cimport mix
-from door43fast.native.index cimport index_close, index_open, index_remove
+from door43fast.native.index cimport Walk, index_close, index_open, index_remove, walk_begin, walk_next
 from door43fast.native.policy cimport policy_begin, policy_close, policy_remove
 from door43fast.native.slab cimport (
     EXTRAS, LINKS, WEIGHTS, slab_close, slab_give, slab_open, slab_turn_on, slab_weight)
@@ -62,7 +62,7 @@ cdef class Table(Core):
         if PyUnicode_CheckExact(<PyObject*>key):
             hash[0] = mix(PyObject_Hash(key))
             ref = self.seek(&self.index.now, <PyObject*>key, hash[0])
-            if ref == 0 and self.index.old.slot != NULL:
+            if ref == 0 and self.index.old.group != NULL:
                 ref = self.seek(&self.index.old, <PyObject*>key, hash[0])
             return ref if ref != ASK else self.find_any(key, hash[0])
         try:
@@ -74,28 +74,27 @@ cdef class Table(Core):
         return self.find_any(key, hash[0])
 
     cdef uint32_t find_any(self, object key, uint32_t hash) except? 0xFFFFFFFE:
-        cdef Slots* t
+        cdef Walk walk
+        cdef Entry* e
         cdef PyObject* stored
-        cdef uint64_t version, v
-        cdef uint32_t p
+        cdef uint64_t version
+        cdef uint32_t ref
         cdef int equal, turn, row
         for turn in range(RETRIES):
             if self.closed:     # by the hash or the comparison
                 raise ClosedError(f"{type(self).__name__} was closed while a key was hashed or compared")
             version = self.version
             for row in range(2):
-                t = &self.index.now if row == 0 else &self.index.old
-                if t.slot == NULL:
-                    continue
-                p = hash >> t.shift
-                while True:
-                    v = t.slot[p]
-                    if v == 0:
-                        break
-                    if <uint32_t>(v >> 32) == hash:
-                        stored = slab_entry(&self.slab, <uint32_t>v).key
-                        if stored == <PyObject*>key:
-                            return <uint32_t>v
+                if row == 1 and self.index.old.group == NULL:
+                    break
+                walk_begin(&walk, &self.index.now if row == 0 else &self.index.old, hash)
+                ref = walk_next(&walk)
+                while ref:
+                    e = slab_entry(&self.slab, ref)
+                    stored = e.key
+                    if stored == <PyObject*>key:
+                        return ref
+                    if e.hash == hash:
                         Py_INCREF(<object>stored)
                         try:
                             equal = PyObject_RichCompareBool(<object>stored, key, Py_EQ)
@@ -104,8 +103,8 @@ cdef class Table(Core):
                         if self.version != version:
                             break
                         if equal:
-                            return <uint32_t>v
-                    p = (p + 1) & t.mask
+                            return ref
+                    ref = walk_next(&walk)
                 if self.version != version:
                     break
             if self.version == version:

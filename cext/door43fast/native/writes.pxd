@@ -1,5 +1,6 @@
 """Writing to a table: the options of a write are read first, then the entry is changed in one step."""
 
+from cpython.object cimport PyObject
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 
 from door43fast.native.slab cimport Entry, Extra
@@ -24,6 +25,7 @@ cdef class Writes(Table):
     cdef void abandon(self, Write* w) noexcept
     cdef int put(self, object key, uint32_t hash, uint32_t ref, object value, Write* w) except -1
     cdef int place(self, object key, uint32_t hash, uint32_t ref, object value, Write* w) except -1
+    cdef bint place_plainly(self, PyObject* key, PyObject* value) noexcept
     cdef int columns_for(self, Write* w) except -1
     cdef int wheel_on(self) except -1
     cdef int expire_at(self, uint32_t ref, uint64_t deadline) except -1

@@ -4,16 +4,18 @@
 """
 
 from cpython.object cimport PyObject
-from cpython.ref cimport Py_INCREF
+from cpython.ref cimport Py_DECREF, Py_INCREF, Py_XDECREF
 
 from door43fast.native.clock cimport span_ns
 from door43fast.native.core cimport BY_EVICTION, BY_USER, OP_SET
-from door43fast.native.index cimport index_room, slots_put
+from door43fast.native.hashing cimport mix
+from door43fast.native.index cimport groups_put, index_remove, index_room
 from door43fast.native.policy cimport (
     policy_add, policy_hit, policy_next, policy_remove, policy_reweigh, policy_victim)
 from door43fast.native.slab cimport (
     EXTRAS, FLAGS, LINKS, Entry, Extra, Slab, slab_entry, slab_extra, slab_flags, slab_take, slab_turn_on, slab_weight)
-from door43fast.native.table cimport ABSOLUTE, PINNED, STALE, TAGGED, Table
+from door43fast.native.table cimport (
+    ABSOLUTE, ASK, PINNED, STALE, TAGGED, PyUnicode_CheckExact, Table, d43_str_fault, d43_str_hash)
 from door43fast.native.tags cimport tag_names
 from door43fast.native.weigh cimport weigh
 from door43fast.native.wheel cimport LONG, NEVER, TICK_BITS, wheel_arm, wheel_disarm, wheel_holds, wheel_open
@@ -116,7 +118,7 @@ cdef class Writes(Table):
         if self.max_bytes or self.max_entries and self.count >= self.max_entries:
             self.afford(key, w.weight, old_weight, was_pinned, fresh)
         if fresh:
-            if not index_room(&self.index):
+            if not index_room(&self.index, s):
                 raise MemoryError()
             if self.max_entries and self.count >= self.max_entries:
                 self.remove(policy_victim(&self.policy, s), BY_EVICTION, True)
@@ -132,7 +134,7 @@ cdef class Writes(Table):
             e.key = <PyObject*>key
             Py_INCREF(key)
             e.hash = hash
-            slots_put(&self.index.now, hash, ref)
+            groups_put(&self.index.now, hash, ref)
             self.count += 1
             self.keys_version += 1
         else:
@@ -174,6 +176,59 @@ cdef class Writes(Table):
         if self.events is not None and self.events.active:
             self.events.push(OP_SET, BY_USER, <PyObject*>key, <PyObject*>value)
         return 0
+
+    # hot
+    cdef bint place_plainly(self, PyObject* key, PyObject* value) noexcept:
+        """``set`` where nothing is asked for but the value: it replaces one, or takes the place of the one evicted.
+
+        False where ``place`` must be asked; then nothing has changed. The entry of the one evicted is handed on with
+        its reference, and what was in it is let go of as the last act. Runs no Python code before that.
+        """
+        cdef Slab* s = &self.slab
+        cdef uint32_t hash, ref
+        cdef Entry* e
+        cdef PyObject* old_key = NULL
+        cdef PyObject* old_value
+        cdef Py_hash_t h
+        if not PyUnicode_CheckExact(key) or self.ttl_ns >= 0 or self.wheel != NULL or self.special or (
+                self.max_bytes or self.closed or self.events is not None or self.flights
+                or self.index.old.group != NULL):
+            return False
+        h = d43_str_hash(key)
+        if h == -1:
+            return False
+        hash = mix(h)
+        ref = self.seek(&self.index.now, key, hash)
+        if ref == ASK:
+            return False
+        if ref == 0:
+            if not self.ring or self.count < self.max_entries or d43_str_fault(key):
+                return False
+            ref = policy_victim(&self.policy, s)
+            e = slab_entry(s, ref)
+            index_remove(&self.index, e.hash, ref)
+            policy_remove(&self.policy, s, ref)
+            old_key = e.key
+            e.key = key
+            Py_INCREF(<object>key)
+            e.hash = hash
+            groups_put(&self.index.now, hash, ref)
+            policy_add(&self.policy, s, ref)
+            self.evictions += 1
+            self.keys_version += 1
+            self.expect(policy_next(&self.policy, s))
+        else:
+            e = slab_entry(s, ref)
+            if self.ring:
+                policy_hit(&self.policy, s, ref)
+        old_value = e.value
+        e.value = value
+        Py_INCREF(<object>value)
+        self.version += 1
+        self.sets += 1
+        Py_DECREF(<object>old_value)
+        Py_XDECREF(old_key)
+        return True
 
     cdef int columns_for(self, Write* w) except -1:
         """Make sure that the columns which a write needs are there."""
