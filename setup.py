@@ -56,6 +56,10 @@ EXTENSIONS = {
     "stack": ("lmdb", "libzstd", "libxxhash"),
 }
 
+# Modules whose reads and writes are worth being one function each, however long: without this gcc leaves the search of
+# the table, which several methods share, as a call of its own with six registers to save.
+HOT = {"singles", "writes", "batches"}
+
 SANITIZE = os.environ.get("DOOR43FAST_SANITIZE")  # for example "address,undefined"
 PATH_MODULES = "cext/door43fast/native"
 
@@ -77,6 +81,8 @@ def extension(module, libraries):
     """The extension ``door43fast.native.<module>``, compiled from its one .pyx under cext/."""
     compile_args = ["/O2"] if sys.platform == "win32" else ["-O3", "-fvisibility=hidden", "-Wno-sign-compare",
                                                                           "-Wno-unused-function"]
+    if module in HOT and sys.platform != "win32":
+        compile_args += ["--param", "max-inline-insns-single=2000", "--param", "inline-unit-growth=400"]
     link_args = []
     for library in libraries:
         compile_args += pkg_config(library, "--cflags")

@@ -14,14 +14,17 @@ static inline int d43_same(const char *a, const char *b, size_t n) {
     if (n > 32) return memcmp(a, b, n) == 0;
     if (n >= 8) {
         size_t i;
+        memcpy(&x, a, 8);
+        memcpy(&y, b, 8);
         memcpy(&u, a + n - 8, 8);
         memcpy(&v, b + n - 8, 8);
-        for (i = 0; i + 8 < n; i += 8) {
+        if (((x ^ y) | (u ^ v)) != 0) return 0;
+        for (i = 8; i + 8 < n; i += 8) {
             memcpy(&x, a + i, 8);
             memcpy(&y, b + i, 8);
             if (x != y) return 0;
         }
-        return u == v;
+        return 1;
     }
     while (n--)
         if (a[n] != b[n]) return 0;
@@ -30,8 +33,12 @@ static inline int d43_same(const char *a, const char *b, size_t n) {
 
 static inline int d43_str_equal(PyObject *a, PyObject *b) {
     Py_ssize_t n = PyUnicode_GET_LENGTH(a);
-    int kind = PyUnicode_KIND(a);
-    return n == PyUnicode_GET_LENGTH(b) && kind == (int)PyUnicode_KIND(b) &&
+    int kind;
+    if (n != PyUnicode_GET_LENGTH(b)) return 0;
+    if (PyUnicode_IS_COMPACT_ASCII(a) && PyUnicode_IS_COMPACT_ASCII(b))
+        return d43_same((const char *)((PyASCIIObject *)a + 1), (const char *)((PyASCIIObject *)b + 1), (size_t)n);
+    kind = PyUnicode_KIND(a);
+    return kind == (int)PyUnicode_KIND(b) &&
            d43_same((const char *)PyUnicode_DATA(a), (const char *)PyUnicode_DATA(b), (size_t)n * (size_t)kind);
 }
 

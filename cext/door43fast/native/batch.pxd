@@ -29,7 +29,7 @@ cdef extern from "Python.h":
 cdef enum:
     BLOCK = 64
     LINE = 64
-    LARGE = 64          # groups of a table that the nearest cache does not hold: below, reading ahead would only cost
+    LARGE = 256          # groups of a table that the nearest cache does not hold: below, reading ahead would only cost
 
 cdef extern from *:
     """
@@ -69,6 +69,7 @@ cdef inline void row_find(Row* row, Index* index, Slab* slab, Py_ssize_t n) noex
     A tag tells entries apart but for one in 255, so the second stage guesses, and the third, when the entry is there,
     looks again where the guess was wrong or there was none.
     """
+    cdef bint large = index.now.mask >= LARGE
     cdef Py_ssize_t i
     cdef Entry* e
     cdef uint32_t ref
@@ -83,7 +84,7 @@ cdef inline void row_find(Row* row, Index* index, Slab* slab, Py_ssize_t n) noex
             continue
         if not ref or slab_entry(slab, ref).hash != row.hash[i]:
             row.ref[i] = ref = row_seek(index, slab, row.hash[i])
-        if ref and index.now.mask >= LARGE:
+        if large and ref:
             e = slab_entry(slab, ref)
             d43_prefetch(e.key)
             d43_prefetch(<char*>e.key + LINE - 1)

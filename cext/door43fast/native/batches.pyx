@@ -89,10 +89,9 @@ cdef class Batches(Ordered):
         cdef uint64_t version
         cdef uint32_t ref
         cdef int64_t number = 0
-        cdef Entry* e
+        cdef PyObject** item
         cdef PyObject* stored
         cdef PyObject* held
-        cdef PyObject* key_pointer
         cdef list found
         try:
             found = PyList_New(n)
@@ -110,47 +109,46 @@ cdef class Batches(Ordered):
                         raise RuntimeError("the list of keys became shorter while it was being read")
                     row_of_objects(&row, &self.index, <PyObject*>wanted, start, size)
                 row_find(&row, &self.index, &self.slab, size)
+                item = NULL if numbers else PySequence_Fast_ITEMS(<PyObject*>wanted) + start
                 for i in range(size):
                     ref = row.ref[i]
                     held = NULL
-                    if numbers:
-                        number = (<int64_t*>(<char*>view.buf + (start + i) * view.strides[0]))[0]
-                        if ref != SINGLY and ref and not d43_int64_is(slab_entry(&self.slab, ref).key, number):
-                            ref = SINGLY
+                    if ref == 0:
+                        if not numbers and PyUnicode_CheckExact(item[i]) and d43_str_fault(item[i]):
+                            self.refuse(<object>item[i])
                     elif ref != SINGLY:
-                        key_pointer = PySequence_Fast_ITEMS(<PyObject*>wanted)[start + i]
-                        if ref:
-                            stored = slab_entry(&self.slab, ref).key
-                            if stored != key_pointer and not same_key(stored, key_pointer):
+                        stored = slab_entry(&self.slab, ref).key
+                        if numbers:
+                            number = (<int64_t*>(<char*>view.buf + (start + i) * view.strides[0]))[0]
+                            if not d43_int64_is(stored, number):
                                 ref = SINGLY
-                        elif PyUnicode_CheckExact(key_pointer):
-                            if d43_str_fault(key_pointer):
-                                self.refuse(<object>key_pointer)
+                        elif stored != item[i] and not same_key(stored, item[i]):
+                            ref = SINGLY
                     if ref == SINGLY:
-                        if not numbers and PySequence_Fast_GET_SIZE(<PyObject*>wanted) <= start + i:
+                        if numbers:
+                            number = (<int64_t*>(<char*>view.buf + (start + i) * view.strides[0]))[0]
+                        elif PySequence_Fast_GET_SIZE(<PyObject*>wanted) <= start + i:
                             raise RuntimeError("the list of keys became shorter while it was being read")
-                        key = number if numbers else <object>PySequence_Fast_ITEMS(<PyObject*>wanted)[start + i]
+                        key = number if numbers else <object>item[i]
                         if peek:
                             value = self.peek(key) is not MISSING
                         else:
-                            held = self.hit(key)
-                            value = default if held == NULL else <object>held
+                            value = <object>self.hit(<PyObject*>key, <PyObject*>default)
                         Py_INCREF(value)
                         PyList_SET_ITEM(found, start + i, value)
+                        if not numbers:     # the list may be another one now
+                            item = PySequence_Fast_ITEMS(<PyObject*>wanted) + start
                         if not numbers or self.version != version:
                             for j in range(i + 1, size):
                                 row.ref[j] = SINGLY
                         continue
-                    if ref and not peek:
-                        held = self.taken(ref)
-                    elif ref:
-                        e = slab_entry(&self.slab, ref)
-                        held = e.value if self.live(e, ref) else NULL
-                    elif not peek:
-                        self.misses += 1
                     if peek:
-                        held = Py_False if held == NULL else Py_True
-                    elif held == NULL:
+                        held = Py_True if ref and self.live(slab_entry(&self.slab, ref), ref) else Py_False
+                    elif ref:
+                        held = self.taken(ref)
+                    else:
+                        self.misses += 1
+                    if held == NULL:
                         held = <PyObject*>default
                     Py_INCREF(<object>held)
                     PyList_SET_ITEM(found, start + i, <object>held)

@@ -100,8 +100,8 @@ cdef class MemoryEngine(Batches):
         cdef uint32_t hash
         cdef uint32_t ref
         cdef Extra* x
-        cdef PyObject* value = self.hit(key)
-        if value != NULL:
+        cdef PyObject* value = self.hit(<PyObject*>key, <PyObject*>MISSING)
+        if value != <PyObject*>MISSING:
             return 1, <object>value
         ref = self.find(key, &hash) if self.special else 0
         if ref and slab_flags(&self.slab, ref)[0] & STALE:

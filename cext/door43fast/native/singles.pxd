@@ -3,38 +3,50 @@
 from cpython.object cimport PyObject
 from libc.stdint cimport uint32_t
 
-from door43fast.native.policy cimport policy_hit
-from door43fast.native.slab cimport Entry, slab_entry, slab_flags
-from door43fast.native.table cimport PINNED
-from door43fast.native.wheel cimport NEVER
+from door43fast.native.hashing cimport mix
+from door43fast.native.policy cimport LRU
+from door43fast.native.recency cimport recency_touch
+from door43fast.native.slab cimport Entry, slab_entry
+from door43fast.native.table cimport ASK, PyUnicode_CheckExact, d43_str_fault, d43_str_hash
+from door43fast.native.wheel cimport LONG, NEVER
 from door43fast.native.writes cimport Write, Writes
 
 cdef class Singles(Writes):
-    # What a get finds: a borrowed reference, to be owned before anything else is done; NULL for a miss.
+    # What a get finds, ``absent`` where that is nothing: borrowed, to be owned before anything else is done.
     # hot
-    cdef inline PyObject* hit(self, object key) except? NULL:
-        cdef uint32_t hash
-        cdef uint32_t ref = self.find(key, &hash)
-        if ref:
-            return self.taken(ref)
-        self.refuse(key)
-        self.misses += 1
-        return NULL
+    cdef inline PyObject* hit(self, PyObject* key, PyObject* absent) except NULL:
+        cdef uint32_t ref
+        cdef Py_hash_t h
+        cdef PyObject* value
+        if PyUnicode_CheckExact(key):
+            h = d43_str_hash(key)
+            if h != -1:
+                ref = self.seek(&self.index.now, key, mix(h))
+                if ref and ref != ASK:      # a store that is closed holds nothing
+                    value = self.taken(ref)
+                    return absent if value == NULL else value
+                if ref == 0 and self.index.old.group == NULL and not self.closed and not d43_str_fault(key):
+                    self.misses += 1
+                    return absent
+        return self.hit_slowly(key, absent)
 
     # What reading a found entry does: NULL where it is past its time. Runs no Python code.
     # hot
     cdef inline PyObject* taken(self, uint32_t ref) noexcept:
         cdef Entry* e = slab_entry(&self.slab, ref)
-        if (e.deadline == NEVER and not self.special) or self.live(e, ref):
+        if not self.special and (e.deadline == NEVER or e.deadline != LONG and e.deadline > self.tick()):
             self.hits += 1
-            if self.ring and (not self.special or not slab_flags(&self.slab, ref)[0] & PINNED):
-                policy_hit(&self.policy, &self.slab, ref)
-            if self.idle:
-                self.slide(e, ref)
+            if self.policy.kind == LRU:
+                recency_touch(&self.slab, ref)
+            elif self.ring:
+                self.note_hit(ref)
             return e.value
-        self.misses += 1
-        return NULL
+        return self.taken_slowly(e, ref)
 
+    cdef PyObject* get_by_name(self, PyObject** args, Py_ssize_t n, PyObject* names) except NULL
+    cdef PyObject* hit_slowly(self, PyObject* key, PyObject* absent) except NULL
+    cdef PyObject* taken_slowly(self, Entry* e, uint32_t ref) noexcept
+    cdef void note_hit(self, uint32_t ref) noexcept
     cdef object peek(self, object key)      # MISSING for a miss; leaves no trace
     cdef int write(self, object key, object value, Write* w) except -1
     cdef int write_out(self, object key, object value, Write* w) except -1

@@ -88,8 +88,8 @@ cdef class CascadeEngine(Below):
                 return self.below_only(key)
         if self.tier.epoch() != self.seen:
             self.renew()
-        held = self.fast.hit(local)
-        if held == NULL:
+        held = self.fast.hit(<PyObject*>local, <PyObject*>MISSING)
+        if held == <PyObject*>MISSING:
             return self.miss(key, local)
         if held.ob_type == <PyTypeObject*>Encoded:
             return self.tier.unwrap(<object>held)
