@@ -13,8 +13,8 @@ _UNITS = {"": 1, "B": 1, "K": 1 << 10, "KB": 1 << 10, "M": 1 << 20, "MB": 1 << 2
           "T": 1 << 40, "TB": 1 << 40, "KIB": 1 << 10, "MIB": 1 << 20, "GIB": 1 << 30, "TIB": 1 << 40}
 _LATER = {"sqlite", "file", "asyncstorage", "redis", "rediss", "redis+cluster", "http", "https"}
 _MEMORY = ("max_entries", "max_bytes", "policy", "ttl", "idle", "weigher", "clock")
-_LMDB = ("keys", "codec", "compression", "durability", "sync_interval", "readonly", "map_size", "ttl", "clock",
-         "create")
+_LMDB = ("keys", "codec", "compression", "durability", "sync_interval", "readonly", "map_size", "index_bytes", "ttl",
+         "clock", "create")
 _OPEN = ("memory", "policy", "share", *_LMDB)
 
 
@@ -104,8 +104,9 @@ def _embedded(path: Any, options: dict[str, Any], default_memory: bool = True) -
     memory = options.pop("memory", None)
     policy = options.pop("policy", "lru")
     share = options.pop("share", False)
-    if options.get("map_size") is not None:
-        options["map_size"] = size(options["map_size"], "map_size")
+    for option in ("map_size", "index_bytes"):
+        if options.get(option) is not None:
+            options[option] = size(options[option], option)
     if memory is None and default_memory:
         from door43fast.host import memory_granted
 

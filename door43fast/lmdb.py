@@ -32,6 +32,8 @@ class LmdbStore(StoreSurface, LmdbEngine):
         Refuse every write with ``ReadOnlyError``.
     map_size : int, optional
         Bytes of address space to start with; it grows by itself. 1 TiB, or less under a limit, if not given.
+    index_bytes : int
+        Bound of the index in memory that finds records in the map; 0 for none. See docs/lmdb-reads.md.
     ttl : float or timedelta, optional
         Time to live of values that are set without one.
     clock : door43fast.native.clock.Clock, optional

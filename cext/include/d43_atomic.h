@@ -17,4 +17,12 @@ static inline int d43_raise_to(volatile uint64_t *p, uint64_t v) { /* 1 if this 
         if (__atomic_compare_exchange_n(p, &was, v, 0, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE)) return 1;
     return 0;
 }
+/* A lock that nobody waits for: who does not get it does without. */
+static inline int d43_try_lock(volatile uint64_t *p) {
+    uint64_t none = 0;
+    return __atomic_compare_exchange_n(p, &none, 1, 0, __ATOMIC_ACQUIRE, __ATOMIC_RELAXED);
+}
+/* What was read before it was read before what is read after it; the same for writes. */
+static inline void d43_fence(void) { __atomic_thread_fence(__ATOMIC_SEQ_CST); }
+static inline void d43_fence_reads(void) { __atomic_thread_fence(__ATOMIC_ACQUIRE); }
 #endif

@@ -47,6 +47,9 @@ static inline void d43_gate_enter(d43_gate *g) {
     }
 }
 
+/* Whether the caller, who is inside, is there alone: what nobody can reach any more may be freed. */
+static inline int d43_gate_alone(d43_gate *g) { return __atomic_load_n(&g->readers, __ATOMIC_SEQ_CST) == 1; }
+
 /* Wait until nobody is inside and keep everybody out. REQUIRES: the caller is not inside itself. */
 static inline void d43_gate_close(d43_gate *g) {
     pthread_mutex_lock(&g->lock);

@@ -42,6 +42,15 @@ static inline int d43_str_equal(PyObject *a, PyObject *b) {
            d43_same((const char *)PyUnicode_DATA(a), (const char *)PyUnicode_DATA(b), (size_t)n * (size_t)kind);
 }
 
+/* Whether the text is a str by its exact type whose bytes are its UTF-8; then where and how many. Needs no GIL, only a
+ * reference: such a str never changes. */
+static inline int d43_str_plain(PyObject *s, const char **data, size_t *size) {
+    if (!PyUnicode_CheckExact(s) || !PyUnicode_IS_COMPACT_ASCII(s)) return 0;
+    *data = (const char *)((PyASCIIObject *)s + 1);
+    *size = (size_t)PyUnicode_GET_LENGTH(s);
+    return 1;
+}
+
 /* 0: a good key. 1: empty. 2: holds a lone surrogate, so that it has no UTF-8. */
 static inline int d43_str_fault(PyObject *s) {
     Py_ssize_t n = PyUnicode_GET_LENGTH(s), i;

@@ -13,8 +13,8 @@ class LmdbEngine(TransactionEngine):
     def __init__(self, path: str | os.PathLike[str], *, keys: Literal["str", "bytes", "int", "any"] = "str",
                  codec: str | Codec = "auto", compression: Literal["zstd"] | None = None,
                  durability: Literal["commit", "batch", "none"] = "commit", sync_interval: float = 0.1,
-                 readonly: bool = False, map_size: int | None = None, ttl: Seconds | None = None,
-                 clock: Clock | None = None, create: bool = True) -> None: ...
+                 readonly: bool = False, map_size: int | None = None, index_bytes: int = 268435456,
+                 ttl: Seconds | None = None, clock: Clock | None = None, create: bool = True) -> None: ...
     @property
     def path(self) -> str: ...
     @property

@@ -1,4 +1,4 @@
-from door43fast.native.lmdb_records import RecordEngine
+from door43fast.native.lmdb_reads import ReadEngine
 
-class ChangeEngine(RecordEngine):
+class ChangeEngine(ReadEngine):
     """One change of one record; its methods are called from native code alone."""

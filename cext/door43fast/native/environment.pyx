@@ -46,7 +46,7 @@ os.register_at_fork(after_in_child=_after_fork)
 cdef Environment acquire(object path, dict options, bint create):
     """The environment of ``path`` with one user more; opened if this process has not opened it yet.
 
-    ``options`` are durability, sync_interval, readonly, map_size and keys, already checked.
+    ``options`` are durability, sync_interval, readonly, map_size, keys and index_bytes, already checked.
     """
     cdef Environment e
     cdef str full
@@ -82,7 +82,7 @@ cdef object _identity(str path):
 
 cdef int _agree(Environment e, dict options) except -1:
     """One environment has one promise: a second store with another one is refused."""
-    for name in ("durability", "sync_interval", "map_size", "keys"):
+    for name in ("durability", "sync_interval", "map_size", "keys", "index_bytes"):
         mine, theirs = e.options[name], options[name]
         if mine != theirs and not (name == "map_size" and theirs is None) and \
                 not (options["readonly"] and name in ("durability", "sync_interval")):
@@ -117,6 +117,7 @@ cdef class Environment(Handle):
         self.saver.gate = &self.gate
         self.saver.pinned = NULL
         d43_worker_init(&self.worker, saver_job, saver_due, &self.saver)
+        self.start_index()
         if self.durability != COMMIT:
             d43_worker_touch(&self.worker)      # what is not known to be synced is synced once more
         if self.durability == BATCH and not self.readonly:

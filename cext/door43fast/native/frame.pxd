@@ -92,12 +92,17 @@ cdef inline uint64_t frame_sum(Slice key, const char* frame, size_t size) noexce
 
 cdef inline int frame_read(Slice key, const char* data, size_t size, Frame* out) noexcept nogil:
     """Check the frame and take it apart. ``out`` points into ``data``."""
+    return frame_read_under(XXH3_64bits(key.data, key.size), data, size, out)
+
+
+cdef inline int frame_read_under(uint64_t key_hash, const char* data, size_t size, Frame* out) noexcept nogil:
+    """The same, where the XXH3-64 of the key is known."""
     cdef uint64_t checksum
     cdef size_t at = FRAME_HEADER, need
     if size < FRAME_HEADER:
         return FRAME_CORRUPT
     memcpy(&checksum, data, 8)
-    if checksum != frame_sum(key, data, size):
+    if checksum != XXH3_64bits_withSeed(data + 8, size - 8, key_hash):
         return FRAME_CORRUPT
     out.whole.data = data
     out.whole.size = size

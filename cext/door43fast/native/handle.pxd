@@ -2,7 +2,9 @@
 
 from libc.stdint cimport uint64_t
 
-from clib.lmdb cimport MDB_dbi, MDB_env, MDB_txn
+from clib.lmdb cimport MDB_dbi, MDB_env, MDB_txn, MDB_val
+from door43fast.native.keyindex cimport KeyIndex
+from door43fast.native.mapped cimport View
 
 cdef extern from "d43_gate.h" nogil:
     ctypedef struct d43_gate:
@@ -33,6 +35,8 @@ cdef class Handle:
     cdef size_t page_size
     cdef size_t map_bytes
     cdef int fd
+    cdef View view                      # of the map; its base changes only with the gate closed
+    cdef KeyIndex index
 
     # With the GIL; waits without it. After it the handle is open, of this process, and stays mapped until leave.
     cdef int enter(self) except -1
@@ -45,6 +49,14 @@ cdef class Handle:
     cdef MDB_txn* reader(self) except NULL
     # What can be done about a failed write (grow, adopt a larger map), or the exception. REQUIRES: not entered.
     cdef int recover(self, int rc, size_t need, str what, object subject) except -1
+    # Whether a value that LMDB gave lies in the file: its size may be damaged. REQUIRES: entered.
+    cdef bint holds(self, const MDB_val* value) noexcept nogil
+    # Look again how long the file is. Needs no gate.
+    cdef void widen(self) noexcept nogil
+    # Bring the index from the snapshot of ``txn``, an open reader, to the present one. REQUIRES: entered.
+    cdef void follow(self, MDB_txn* txn) noexcept nogil
+    # The same after a commit of ours. REQUIRES: entered.
+    cdef void wrote(self, uint64_t id) noexcept nogil
     # Id of the last committed transaction, whoever committed it. Needs no gate.
     cdef uint64_t last_txn(self) noexcept nogil
     cdef bint own(self) noexcept nogil
@@ -52,6 +64,7 @@ cdef class Handle:
     cdef int open_handle(self) except -1
     cdef int open_tables(self, bint create) except -1
     cdef int map_metas(self) except -1
+    cdef void start_index(self) noexcept
     cdef int remap(self, size_t size) except -1
     cdef void drop_handle(self) noexcept
     cdef int handle_opened(self) except -1

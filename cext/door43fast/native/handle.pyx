@@ -13,9 +13,13 @@ import os
 import weakref
 
 from libc.errno cimport ENOMEM
-from libc.string cimport memset
+from libc.stdint cimport uint32_t, uint64_t
+from libc.string cimport memcpy, memset
+from posix.stat cimport fstat, struct_stat
 
 from clib.lmdb cimport *
+from door43fast.native.keyindex cimport (index_close, index_open, index_renew, index_tidy)
+from door43fast.native.mapped cimport MAGIC_AT, View, view_holds
 from door43fast.native.saver cimport TXN_ID_AT
 from door43fast.native.status cimport MAX_READERS, lmdb_raise
 from door43fast.native.tables cimport MAX_TABLES, Tables, check_tables, create_tables
@@ -28,6 +32,7 @@ cdef extern from "d43_fork.h" nogil:
 
 cdef extern from "d43_gate.h" nogil:
     void d43_gate_init(d43_gate*)
+    bint d43_gate_alone(d43_gate*)
     bint d43_gate_try(d43_gate*)
     void d43_gate_enter(d43_gate*)
     void d43_gate_leave(d43_gate*)
@@ -37,6 +42,7 @@ cdef extern from "d43_gate.h" nogil:
 cdef extern from "d43_atomic.h" nogil:
     void* d43_swap(void**, void*)
     bint d43_put_if_null(void**, void*)
+    uint64_t d43_load(uint64_t*)
 
 cdef extern from "<sys/mman.h>" nogil:
     void* mmap(void*, size_t, int, int, int, long)
@@ -45,6 +51,8 @@ cdef extern from "<sys/mman.h>" nogil:
     int PROT_NONE, PROT_READ, MAP_ANONYMOUS, MAP_NORESERVE, MAP_PRIVATE, MAP_SHARED
 
 cdef enum:
+    MAGIC = 0xBEEFC0DE      # of LMDB; the layout of nodes that the index knows is that of format 1
+    LAYOUT = 1
     MAP_SIZE_AT = 32        # of the size of the map in a head page of LMDB 0.9 on 64-bit systems
 
 cdef size_t RESERVE = <size_t>1 << 40
@@ -155,6 +163,62 @@ cdef class Handle:
         b = (<const volatile uint64_t*>(self.metas + self.page_size + TXN_ID_AT))[0]
         return a if a > b else b
 
+    cdef void start_index(self) noexcept:
+        """An empty index, if the file is laid out as it knows. REQUIRES: nobody else is inside."""
+        cdef MDB_txn* txn = NULL
+        cdef MDB_val name, value
+        cdef uint32_t magic[2]
+        cdef uint64_t page
+        cdef const char* at
+        index_close(&self.index)
+        memset(&self.view, 0, sizeof(View))
+        name.mv_data = <char*>b"store"
+        name.mv_size = 5
+        if mdb_txn_begin(self.env, NULL, MDB_RDONLY, &txn):
+            return
+        if mdb_get(txn, self.meta, &name, &value) == 0:
+            # LMDB does not tell where its map begins; each page tells its number.
+            at = <const char*>value.mv_data - (<size_t>value.mv_data & (self.page_size - 1))
+            memcpy(&page, at, 8)
+            at -= page * self.page_size
+            memcpy(magic, self.metas + MAGIC_AT, 8)
+            if magic[0] == <uint32_t>MAGIC and magic[1] == LAYOUT and page < self.map_bytes // self.page_size:
+                self.view.base = at
+                self.view.reach = self.map_bytes
+                index_open(&self.index, self.options["index_bytes"], self.map_bytes, self.page_size)
+        mdb_txn_abort(txn)
+        self.view.page_size = self.page_size
+        self.view.shift = self.index.shift
+        self.widen()
+
+    cdef bint holds(self, const MDB_val* value) noexcept nogil:
+        if view_holds(&self.view, value.mv_data, value.mv_size):
+            return True
+        self.widen()
+        return view_holds(&self.view, value.mv_data, value.mv_size)
+
+    cdef void widen(self) noexcept nogil:
+        cdef struct_stat found
+        if fstat(self.fd, &found) == 0:
+            self.view.end = min(<size_t>found.st_size, self.map_bytes)
+
+    cdef void follow(self, MDB_txn* txn) noexcept nogil:
+        cdef MDB_txn* newer = NULL
+        cdef uint64_t id = mdb_txn_id(txn)
+        if self.index.table != NULL and self.index.table.older != NULL and d43_gate_alone(&self.gate):
+            index_tidy(&self.index)
+        if self.index.txn != id or self.last_txn() == id or self.take(&newer):
+            return
+        index_renew(&self.index, newer, mdb_txn_id(newer), self.data, True)
+        self.give(newer)
+
+    cdef void wrote(self, uint64_t id) noexcept nogil:
+        cdef MDB_txn* newer = NULL
+        cdef uint64_t since = d43_load(&self.index.txn)
+        if since and id >= since + 2 and self.take(&newer) == 0:
+            index_renew(&self.index, newer, mdb_txn_id(newer), self.data, False)
+            self.give(newer)
+
     cdef int enter(self) except -1:
         if self.generation != d43_forks:
             self.reopen()
@@ -173,6 +237,7 @@ cdef class Handle:
         """In a forked child: a handle of its own. What the parent's threads held at the fork is started afresh."""
         memset(self.pool, 0, sizeof(self.pool))
         d43_gate_init(&self.gate)
+        index_close(&self.index)
         self.snapshots = weakref.WeakSet()
         self.metas = NULL       # the child's copy of the parent's mapping stays; it is two pages
         if self.env == NULL:    # it was closed before the fork
@@ -266,6 +331,7 @@ cdef class Handle:
             if rc == 0:
                 mdb_env_info(self.env, &info)
                 self.map_bytes = info.me_mapsize
+                self.start_index()
                 return 0
             for snapshot in list(self.snapshots):
                 snapshot.detach()
@@ -280,6 +346,7 @@ cdef class Handle:
     cdef void drop_handle(self) noexcept:
         cdef int i
         self.handle_closing()
+        index_close(&self.index)
         for i in range(POOL):
             if self.pool[i] != NULL:
                 mdb_txn_abort(<MDB_txn*>self.pool[i])

@@ -24,7 +24,7 @@ from door43fast.errors import ConfigError, CorruptError
 
 cdef dict DEFAULTS = {
     "keys": "str", "codec": "auto", "compression": None, "durability": "commit", "sync_interval": 0.1,
-    "readonly": False, "map_size": None, "ttl": None, "clock": None, "create": True,
+    "readonly": False, "map_size": None, "index_bytes": 256 << 20, "ttl": None, "clock": None, "create": True,
 }
 cdef tuple LEVELS = ("commit", "batch", "none")
 cdef object STORES = weakref.WeakSet()
@@ -67,7 +67,7 @@ cdef class LmdbEngine(TransactionEngine):
         if self.packer == NULL or self.unpacker == NULL:
             raise MemoryError("no memory for the compressor")
         self.home = acquire(path, {name: plan[name] for name in ("durability", "sync_interval", "readonly", "map_size",
-                                                                "keys")}, plan["create"])
+                                                                "keys", "index_bytes")}, plan["create"])
         self.known = self.home.last_txn()
         plan["path"] = self.home.path
         self.plan = plan
@@ -331,6 +331,9 @@ cdef int _check(dict plan) except -1:
     size = plan["map_size"]
     if size is not None and (isinstance(size, bool) or not isinstance(size, int) or not 65536 <= size < 1 << 47):
         raise ConfigError(f"map_size={size!r} is out of range; give bytes from 65536 to {1 << 47}, or None")
+    size = plan["index_bytes"]
+    if isinstance(size, bool) or not isinstance(size, int) or not 0 <= size < 1 << 40:
+        raise ConfigError(f"index_bytes={size!r} is out of range; give bytes from 0, for no index, to {1 << 40}")
     if plan["clock"] is not None and not isinstance(plan["clock"], Clock):
         raise ConfigError(f"clock={plan['clock']!r} is no clock; give a door43fast.native.clock.Clock")
     return 0

@@ -1,5 +1,6 @@
 """Many records of a store on disk at once: one transaction a call, and the GIL let go for the walk."""
 
+from cpython.object cimport PyObject
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 from libc.stdlib cimport calloc, free, malloc, qsort
 from libc.string cimport memcmp
@@ -8,14 +9,25 @@ from clib.lmdb cimport MDB_NOTFOUND, MDB_txn, mdb_txn_abort
 from door43fast.native.core cimport BY_EXPIRY, BY_USER, OP_DELETE, OP_SET, Op, Reason
 from door43fast.native.status cimport lmdb_raise
 from door43fast.native.frame cimport (FRAME_CORRUPT, FRAME_NEWER, FRESH, GONE, HAS_TAGS, Frame, REFUSED)
-from door43fast.native.keys cimport KEYS_INT, put_int64
-from door43fast.native.lmdb_records cimport MAX_KEY
+from door43fast.native.keys cimport KEYS_INT, KEYS_STR, put_int64
+from door43fast.native.lmdb_reads cimport BLOCK
+from door43fast.native.lmdb_values cimport MAX_KEY
 
 cdef extern from "d43_atomic.h" nogil:
     uint64_t d43_add(uint64_t*, uint64_t)
 
+cdef extern from "d43_pages.h" nogil:
+    void d43_prefetch(const void*)
+
+cdef extern from "d43_str.h" nogil:
+    bint d43_str_plain(PyObject*, const char**, size_t*)
+
+cdef extern from "Python.h":
+    PyObject** PySequence_Fast_ITEMS(object) noexcept
+
 cdef enum:
     STRETCH = 1024          # records that are found before their values are made into objects
+    KEYS_AHEAD = 16
 
 
 cdef int _compare(const void* a, const void* b) noexcept nogil:
@@ -38,12 +50,27 @@ cdef class Batch:
         free(self.numbers)
 
     cdef int reserve(self, Py_ssize_t count) except -1:
-        self.places = <Place*>calloc(count or 1, sizeof(Place))
+        self.places = <Place*>malloc(max(count, 1) * sizeof(Place))
         if self.places == NULL:
             raise MemoryError(f"no memory for a batch of {count} keys")
         self.owners = []
         self.count = count
         return 0
+
+    cdef bint plain(self) noexcept:
+        """Point the places to the bytes of the names, without the GIL, if all are ASCII and of a good length."""
+        cdef PyObject** names = PySequence_Fast_ITEMS(self.names)
+        cdef Place* place = self.places
+        cdef Py_ssize_t i, n = self.count
+        with nogil:
+            for i in range(n):
+                if i + KEYS_AHEAD < n:
+                    d43_prefetch(names[i + KEYS_AHEAD])
+                if not d43_str_plain(names[i], &place[i].key.data, &place[i].key.size) or \
+                        place[i].key.size - 1 >= MAX_KEY:
+                    return False
+                place[i].index = i
+        return True
 
     cdef int draft(self) except -1:
         self.drafts = <Draft*>calloc(self.count or 1, sizeof(Draft))
@@ -82,16 +109,19 @@ cdef class BatchEngine(ChangeEngine):
             batch.numbers = <char*>malloc(batch.count * 8 or 1)
             if batch.numbers == NULL:
                 raise MemoryError(f"no memory for a batch of {batch.count} keys")
-            for i in range(batch.count):
-                put_int64(numbers[i], <unsigned char*>batch.numbers + 8 * i)
-                batch.places[i].key.data = batch.numbers + 8 * i
-                batch.places[i].key.size = 8
-                batch.places[i].index = i
+            with nogil:
+                for i in range(batch.count):
+                    put_int64(numbers[i], <unsigned char*>batch.numbers + 8 * i)
+                    batch.places[i].key.data = batch.numbers + 8 * i
+                    batch.places[i].key.size = 8
+                    batch.places[i].index = i
             return batch
         if isinstance(keys, (str, bytes)):
             raise TypeError(f"a batch takes an iterable of keys, not the one key {keys!r}: give [{keys!r}]")
         batch.names = list(keys)
         batch.reserve(len(batch.names))
+        if self.mode == KEYS_STR and batch.plain():
+            return batch
         for i in range(batch.count):
             batch.owners.append(self.slice_key(batch.names[i], &batch.places[i].key))
             batch.places[i].index = i
@@ -124,15 +154,9 @@ cdef class BatchEngine(ChangeEngine):
                 for start in range(0, n, STRETCH):
                     stop = min(start + STRETCH, n)
                     with nogil:
-                        for i in range(start, stop):
-                            f = &frames[i - start]
-                            rc = self.find(txn, batch.places[i].key, f, now)
-                            if rc == MDB_NOTFOUND:
-                                f.state = GONE
-                                rc = 0
-                            elif rc:
-                                break
+                        rc = self.find_all(txn, batch.places + start, frames, stop - start, now, &i)
                     if rc:
+                        i += start
                         break
                     for i in range(start, stop):
                         f = &frames[i - start]
@@ -153,6 +177,7 @@ cdef class BatchEngine(ChangeEngine):
                                     marks = []
                                 marks.append((i, f.mark))
             finally:
+                self.home.follow(txn)
                 self.home.give(txn)
                 self.home.leave()
         finally:
@@ -181,12 +206,12 @@ cdef class BatchEngine(ChangeEngine):
         """For each of ``keys`` whether it has a value."""
         cdef Batch batch = self.batch_of(keys)
         cdef list out = []
-        cdef Frame frame
+        cdef Frame frames[BLOCK]
         cdef MDB_txn* txn
         cdef char* alive = <char*>calloc(batch.count or 1, 1)
         cdef int64_t now
         cdef int rc = 0
-        cdef Py_ssize_t i = 0
+        cdef Py_ssize_t i = 0, start, n
         if alive == NULL:
             raise MemoryError("no memory for a batch")
         try:
@@ -194,13 +219,16 @@ cdef class BatchEngine(ChangeEngine):
             txn = self.home.reader()
             with nogil:
                 now = self.now()
-                for i in range(batch.count):
-                    rc = self.find(txn, batch.places[i].key, &frame, now)
-                    if rc == 0:
-                        alive[i] = frame.state == FRESH
-                    elif rc != MDB_NOTFOUND:
+                start = 0
+                while start < batch.count:
+                    n = min(<Py_ssize_t>BLOCK, batch.count - start)
+                    rc = self.find_all(txn, batch.places + start, frames, n, now, &i)
+                    if rc:
+                        i += start
                         break
-                    rc = 0
+                    for i in range(n):
+                        alive[start + i] = frames[i].state == FRESH
+                    start += n
                 self.home.give(txn)
                 self.home.leave()
             if rc:

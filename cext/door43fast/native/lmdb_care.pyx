@@ -12,6 +12,7 @@ from door43fast.native.core cimport BY_EXPIRY, OP_DELETE
 from door43fast.native.directory cimport prepare, sync_directory
 from door43fast.native.status cimport lmdb_raise
 from door43fast.native.frame cimport TAG_HASH
+from door43fast.native.keyindex cimport index_bytes
 from door43fast.native.lmdb_records cimport HEAP, MAX_KEY
 
 from door43fast.errors import ConfigError, CorruptError
@@ -159,7 +160,7 @@ cdef class CareEngine(RangeEngine):
             "bytes": (info.me_last_pgno + 1) * self.home.page_size, "map_size": info.me_mapsize,
             "depth": stat.ms_depth, "leaf_pages": stat.ms_leaf_pages, "overflow_pages": stat.ms_overflow_pages,
             "readers": info.me_numreaders, "transactions": info.me_last_txnid,
-            "unsynced": self.home.unsynced(),
+            "unsynced": self.home.unsynced(), "index_bytes": index_bytes(&self.home.index),
         }
 
     def flush(self):

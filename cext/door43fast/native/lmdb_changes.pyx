@@ -22,7 +22,7 @@ cdef extern from "<unistd.h>" nogil:
     int usleep(unsigned int)
 
 
-cdef class ChangeEngine(RecordEngine):
+cdef class ChangeEngine(ReadEngine):
     """What a store on disk does to one record, as Python sees it."""
 
     cdef int told(self, Job* job, object key, object value, Op op, Reason reason) except -1:

@@ -10,6 +10,7 @@ from clib.zstd cimport *
 from door43fast.native.core cimport BY_EXPIRY, BY_USER
 from door43fast.native.frame cimport (FRAME_CORRUPT, FRESH, HAS_DEADLINE, HAS_TAGS, NO_MEMORY, Slice, ZSTD, frame_read)
 from door43fast.native.lmdb_batches cimport Batch
+from door43fast.native.lmdb_reads cimport BLOCK
 from door43fast.native.lmdb_ranges cimport Bounds, seek, slice_of, step, within
 from door43fast.native.lmdb_values cimport LARGEST_PACKED
 from door43fast.native.packed cimport Packed
@@ -65,31 +66,39 @@ cdef class PackedEngine(CareEngine):
         cdef Batch batch = self.batch_of(keys)
         cdef PackedBuilder builder = PackedBuilder(batch.count, out)
         cdef ZSTD_DCtx* unpacker = NULL
-        cdef Frame frame
+        cdef Frame frames[BLOCK]
         cdef MDB_txn* txn
         cdef int64_t now
-        cdef Py_ssize_t i = 0, found = 0
+        cdef Py_ssize_t i = 0, start = 0, found = 0, n
         cdef int rc = 0
         self.begin(False)
         txn = self.home.reader()
         try:
             now = self.now()
             with nogil:
-                for i in range(batch.count):
-                    rc = self.find(txn, batch.places[i].key, &frame, now)
-                    if rc == MDB_NOTFOUND or (rc == 0 and frame.state != FRESH):
-                        rc = builder.missing()
-                    elif rc == 0:
-                        found += 1
-                        rc = self.append(builder, &frame, &unpacker)
+                while start < batch.count:
+                    n = min(<Py_ssize_t>BLOCK, batch.count - start)
+                    rc = self.find_all(txn, batch.places + start, frames, n, now, &i)
                     if rc:
                         break
+                    for i in range(n):
+                        if frames[i].state != FRESH:
+                            rc = builder.missing()
+                        else:
+                            found += 1
+                            rc = self.append(builder, &frames[i], &unpacker)
+                        if rc:
+                            break
+                    if rc:
+                        break
+                    start += n
+                self.home.follow(txn)
         finally:
             self.home.give(txn)
             self.home.leave()
             ZSTD_freeDCtx(unpacker)
         if rc:
-            self.misfit(rc, builder, self.key_at(batch, i), &frame)
+            self.misfit(rc, builder, self.key_at(batch, start + i), &frames[i])
         self.hits += found
         self.misses += batch.count - found
         return builder.finish()
@@ -165,7 +174,8 @@ cdef class PackedEngine(CareEngine):
                 while rc == 0 and within(&bounds.range, &key) and values.count < <size_t>chunk:
                     name.data = <const char*>key.mv_data
                     name.size = key.mv_size
-                    rc = frame_read(name, <const char*>value.mv_data, value.mv_size, &frame)
+                    rc = FRAME_CORRUPT if not self.home.holds(&value) else frame_read(
+                        name, <const char*>value.mv_data, value.mv_size, &frame)
                     if rc == 0 and frame.flags & (HAS_DEADLINE | HAS_TAGS):
                         rc = self.judge(txn, &frame, now)
                     if rc == 0 and frame.state == FRESH:

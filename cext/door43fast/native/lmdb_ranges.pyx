@@ -68,7 +68,8 @@ cdef class RangeEngine(BatchEngine):
             while rc == 0 and within(&bounds.range, &key):
                 name.data = <const char*>key.mv_data
                 name.size = key.mv_size
-                rc = frame_read(name, <const char*>value.mv_data, value.mv_size, &frame)
+                rc = FRAME_CORRUPT if not self.home.holds(&value) else frame_read(
+                    name, <const char*>value.mv_data, value.mv_size, &frame)
                 if rc == 0 and frame.flags & (HAS_DEADLINE | HAS_TAGS):
                     rc = self.judge(txn, &frame, now)
                 if rc:
@@ -153,7 +154,8 @@ cdef class RangeEngine(BatchEngine):
                 while rc == 0 and within(&bounds.range, &key):
                     name.data = <const char*>key.mv_data
                     name.size = key.mv_size
-                    rc = frame_read(name, <const char*>value.mv_data, value.mv_size, &frame)
+                    rc = FRAME_CORRUPT if not self.home.holds(&value) else frame_read(
+                        name, <const char*>value.mv_data, value.mv_size, &frame)
                     if rc == 0 and frame.flags & (HAS_DEADLINE | HAS_TAGS):
                         rc = self.judge(txn, &frame, now)
                     if rc:

@@ -74,10 +74,6 @@ cdef class RecordEngine(ValueEngine):
     # directory since it was last asked. Needs neither GIL nor gate; a few nanoseconds.
     cdef uint64_t foreign_epoch(self) noexcept nogil
 
-    # The value of ``key``, or ``self.absent``; counts neither hit nor miss. ``found`` may be NULL. A value within
-    # its stale window is returned with state STALE only if ``stale`` is set.
-    cdef object fetch(self, object key, Found* found, bint stale)
-
     cdef int find(self, MDB_txn* txn, Slice key, Frame* frame, int64_t now) noexcept nogil
     cdef int judge(self, MDB_txn* txn, Frame* frame, int64_t now) noexcept nogil
     cdef int put(self, MDB_txn* txn, Slice key, const Draft* draft) noexcept nogil

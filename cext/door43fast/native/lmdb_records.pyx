@@ -1,7 +1,6 @@
 """Single records of a store on disk: how they are found, written, erased and reaped inside a transaction.
 
-A read keeps the GIL (it takes less than a microsecond) and stays inside the gate while it looks at the map. All that
-writes needs no GIL: nothing that can run Python code happens between the begin and the end of a transaction.
+All that writes needs no GIL: nothing that can run Python code happens between the begin and the end of a transaction.
 """
 
 from libc.errno cimport ENOMEM
@@ -55,45 +54,12 @@ cdef class RecordEngine(ValueEngine):
         rc = mdb_get(txn, self.home.data, &name, &value)
         if rc:
             return rc
+        if not self.home.holds(&value):
+            return FRAME_CORRUPT
         rc = frame_read(key, <const char*>value.mv_data, value.mv_size, frame)
         if rc == 0 and frame.flags & (HAS_DEADLINE | HAS_TAGS):
             rc = self.judge(txn, frame, now)
         return rc
-
-    cdef object fetch(self, object key, Found* found, bint stale):
-        cdef Slice name
-        cdef Frame frame
-        cdef MDB_txn* txn
-        cdef object owner, lifted
-        cdef int rc
-        self.begin(False)
-        owner = self.slice_key(key, &name)
-        txn = self.home.reader()
-        try:
-            rc = self.find(txn, name, &frame, self.now())
-            if rc == 0 and (frame.state == FRESH or (stale and frame.state == STALE)):
-                lifted = self.lift(&frame)
-            else:
-                lifted = self.absent
-        finally:
-            self.home.give(txn)
-            self.home.leave()
-        if rc == MDB_NOTFOUND:
-            frame.state = GONE
-            frame.flags = 0
-            frame.deadline = frame.stale = 0
-        elif rc:
-            self.fault(rc, key)
-        if found != NULL:
-            found.deadline = frame.deadline
-            found.stale = frame.stale
-            found.state = frame.state
-            found.mark = frame.mark
-            found.flags = frame.flags
-            found.tagged = (frame.flags & HAS_TAGS) != 0
-        if lifted is self.absent:
-            return lifted
-        return self.settle(frame.mark, lifted)
 
     # Writing: what happens inside a transaction
 
@@ -113,7 +79,8 @@ cdef class RecordEngine(ValueEngine):
         name.mv_size = key.size
         if self.expiring(txn):
             rc = mdb_get(txn, self.home.data, &name, &value)
-            if rc == 0 and frame_read(key, <const char*>value.mv_data, value.mv_size, &old) == 0 and \
+            if rc == 0 and self.home.holds(&value) and \
+                    frame_read(key, <const char*>value.mv_data, value.mv_size, &old) == 0 and \
                     old.flags & HAS_DEADLINE and old.deadline + old.stale != draft.deadline + draft.stale:
                 expiry_key(key, old.deadline + old.stale, due)
                 row.mv_data = due
@@ -239,6 +206,8 @@ cdef class RecordEngine(ValueEngine):
             d43_add(&self.unvoided, <uint64_t>-1)
             d43_store(&self.known, id - 1)
             d43_add(&self.epoch, 1)
+        else:
+            self.home.wrote(id)
         return rc
 
     cdef int apply(self, Job* job, EventQueue queue) noexcept nogil:

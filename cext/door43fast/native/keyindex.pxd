@@ -1,0 +1,108 @@
+"""The key index: where in the map the record of a key lies, found by the key's hash. See docs/lmdb-reads.md.
+
+The index stands for one snapshot of LMDB, ``txn``. A way in its table says that in this snapshot the node of some key
+with this hash begins at this place; whoever finds one compares the key in full. It is a cache: any way may be missing.
+
+When the snapshot moves on from S to T, the pages that died in between are those in the records S+1 to T of LMDB's list
+of free pages, because a write never changes a page of a snapshot but frees it and takes another. Each page has a stamp,
+which is raised when the page dies; a way carries the stamp that its page had, and counts only while both are equal.
+LMDB takes a page out of the list only once no snapshot that may be read needs it: the record of transaction F can be
+taken apart by transaction F + 2 at the earliest, and by none while a reader stands before F. So the list is whole if
+T <= S + 2, or if a reader stood at S until the reader at T was open. Else the whole index is forgotten.
+
+Readers take no lock. Between a read of ``txn`` that gave their snapshot and another that still does, all that they saw
+was good: ``txn`` is 0 while anything but a single way changes, ways are filled only while ``txn`` is what the filler
+read in, and ``txn`` never returns to an older snapshot. Who changes something holds ``busy``; nobody waits for it.
+"""
+
+from libc.stdint cimport uint16_t, uint64_t
+
+from clib.lmdb cimport MDB_dbi, MDB_txn
+
+cdef extern from "d43_atomic.h" nogil:
+    uint64_t d43_load(uint64_t*)
+    void d43_store(uint64_t*, uint64_t)
+    void d43_fence_reads()
+
+cdef extern from "d43_pages.h" nogil:
+    void d43_prefetch(const void*)
+
+cdef enum:
+    WAYS = 8                # of a bucket: one line of the processor's cache
+    STAMPS = 4095           # stamps lie below; a way holds 12 bits of them
+    STAMP_AT = 40           # a way: 40 bits of place / 2, 12 of stamp, 12 of hash
+    TAG_AT = 52
+    LEAST_READS = 256       # before a table is made
+
+
+# The head of a table, in the line before its first bucket.
+cdef struct KeyTable:
+    uint64_t buckets
+    uint64_t bytes
+    KeyTable* older         # still read by calls that began before it was replaced
+
+
+cdef struct KeyIndex:
+    uint64_t txn            # the snapshot that the index stands for, 0 for none
+    KeyTable* table
+    uint16_t* stamps        # by page
+    uint64_t pages
+    uint64_t salt           # added to all stamps: to raise it is to forget all
+    int shift               # log2 of the page size
+    uint64_t limit          # bytes that a table may take, 0 for no index
+    uint64_t entries        # for which the table was made
+    uint64_t busy
+    uint64_t seen           # newest snapshot that was looked at
+    uint64_t reads          # and commits since the last decision whether the index pays
+    uint64_t commits
+    bint paused
+
+
+cdef inline uint64_t index_bytes(const KeyIndex* x) noexcept nogil:
+    """What the table takes; the stamps take two bytes a page of the file beside."""
+    return 0 if x.table == NULL else x.table.bytes
+
+
+cdef inline const uint64_t* index_bucket(const KeyTable* t, uint64_t hash) noexcept nogil:
+    return <const uint64_t*>t + WAYS + WAYS * ((hash >> 32) * t.buckets >> 32)
+
+
+cdef inline uint64_t index_next(const KeyIndex* x, const uint64_t* bucket, uint64_t hash, int* way) noexcept nogil:
+    """The place of the next node, from ``way`` on, that may be the key's; 0 for none."""
+    cdef uint64_t held, at
+    while way[0] < WAYS:
+        held = (<const volatile uint64_t*>bucket)[way[0]]
+        way[0] += 1
+        if held and held >> TAG_AT == (hash & 0xFFF):
+            at = (held & ((<uint64_t>1 << STAMP_AT) - 1)) << 1
+            if (held >> STAMP_AT & 0xFFF) == (<const volatile uint16_t*>x.stamps)[at >> x.shift] + x.salt:
+                return at
+    return 0
+
+
+cdef inline bint index_still(KeyIndex* x, uint64_t txn) noexcept nogil:
+    """Whether all that was read from the index since it was ready for ``txn`` was good."""
+    d43_fence_reads()
+    return d43_load(&x.txn) == txn
+
+
+cdef inline bint index_ready(KeyIndex* x, MDB_txn* txn, uint64_t id, MDB_dbi data, uint64_t reads) noexcept nogil:
+    """Whether the index may be asked for the snapshot of ``txn``, a live reader with this ``id``."""
+    if x.limit == 0:
+        return False
+    x.reads += reads        # lost updates do no harm
+    if d43_load(&x.txn) == id:
+        return True
+    return (x.table != NULL or x.reads >= LEAST_READS) and index_renew(x, txn, id, data, False)
+
+
+# Bring the index to the snapshot of ``txn``. ``kept``: a reader at the index's own snapshot is open still.
+cdef bint index_renew(KeyIndex* x, MDB_txn* txn, uint64_t id, MDB_dbi data, bint kept) noexcept nogil
+# Note where the nodes of ``n`` keys begin in the snapshot ``id``; a place of 0 is passed over.
+cdef void index_fill(KeyIndex* x, uint64_t id, const uint64_t* hashes, const uint64_t* places, int n) noexcept nogil
+
+cdef void index_open(KeyIndex* x, uint64_t limit, size_t map_bytes, size_t page_size) noexcept nogil
+# Give all memory back. REQUIRES: nobody else uses the index.
+cdef void index_close(KeyIndex* x) noexcept nogil
+# Free tables that were replaced. REQUIRES: the caller is the only one who is inside the gate.
+cdef void index_tidy(KeyIndex* x) noexcept nogil

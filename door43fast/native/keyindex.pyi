@@ -1,0 +1,1 @@
+# The key index is used from native code alone.
