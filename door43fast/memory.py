@@ -14,8 +14,8 @@ class MemoryStore(StoreSurface, MemoryEngine):
     max_entries : int, optional
         The most entries that it holds; beyond it one makes room for another, by ``policy``.
     max_bytes : int, optional
-        The most bytes that keys, values and bookkeeping may hold. Bytes, str, numbers and arrays are weighed by what
-        they hold when they are set; other objects need ``weigher``.
+        The most bytes that keys, values and bookkeeping may hold. Bytes, str, numbers, arrays, and tuples, lists,
+        sets and dicts of these are weighed by what they hold when they are set; other objects need ``weigher``.
     policy : {"lru", "s3fifo", "wtinylfu", "sieve", "none"}
         What makes room: the least recently used entry by default; see ``docs/policies.md`` for the others. With "none"
         nothing does, and a full store raises ``BudgetError``.

@@ -50,4 +50,13 @@ static inline void d43_pages_free(void *p, size_t size) {
 static inline void *d43_pages_alloc(size_t size) { return calloc(1, size); }
 static inline void d43_pages_free(void *p, size_t size) { (void)size; free(p); }
 #endif
+
+/* Give the free parts of the C heap back to the system: where many objects were freed among others that stay, free()
+ * alone keeps them. */
+#if defined(__GLIBC__)
+#include <malloc.h>
+static inline void d43_pages_trim(void) { malloc_trim(0); }
+#else
+static inline void d43_pages_trim(void) {}
+#endif
 #endif

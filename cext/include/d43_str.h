@@ -63,6 +63,12 @@ static inline int d43_str_fault(PyObject *s) {
     return 0;
 }
 
+/* Whether others have the same object without asking: interned, or one of the ready-made short ones. */
+static inline int d43_str_shared(PyObject *s) {
+    return PyUnicode_CHECK_INTERNED(s) || PyUnicode_GET_LENGTH(s) == 0 ||
+           (PyUnicode_GET_LENGTH(s) == 1 && PyUnicode_KIND(s) == PyUnicode_1BYTE_KIND);
+}
+
 /* Bytes that the str object occupies. */
 static inline Py_ssize_t d43_str_size(PyObject *s) {
     Py_ssize_t head = PyUnicode_IS_COMPACT_ASCII(s) ? (Py_ssize_t)sizeof(PyASCIIObject)

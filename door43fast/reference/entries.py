@@ -11,7 +11,7 @@ from __future__ import annotations
 import sys
 from typing import Any
 
-BOOKKEEPING = 64  # bytes of an entry beyond its key and value, as the native engine counts them
+BOOKKEEPING = 56  # bytes of an entry beyond its key and value, as the native engine counts them
 
 _WEIGHED = (bytes, str, int, float, bool, type(None))
 
@@ -80,10 +80,14 @@ def weigh(key: Any, value: Any) -> int | None:
     return held + (sys.getsizeof(key) if type(key) in (str, bytes, int) else 0) + BOOKKEEPING
 
 
-def _size(value: Any) -> int | None:
+def _size(value: Any, depth: int = 32) -> int | None:
     kind = type(value)
     if kind in _WEIGHED:
         return sys.getsizeof(value)
+    if kind in (tuple, list, set, frozenset, dict):
+        inner = [*value, *value.values()] if kind is dict else value
+        sizes = [_size(item, depth - 1) if depth else None for item in inner]
+        return None if None in sizes else sys.getsizeof(value) + sum(size for size in sizes if size)
     numpy = sys.modules.get("numpy")  # a value that is an array has imported it
     if numpy is not None and kind is numpy.ndarray and value.dtype != object:
         return sys.getsizeof(value) + (0 if value.base is None else value.nbytes)

@@ -13,6 +13,7 @@ from libc.string cimport memcpy, memset
 cdef extern from "d43_pages.h" nogil:
     void* d43_pages_alloc(size_t size) noexcept
     void d43_pages_free(void* p, size_t size) noexcept
+    void d43_pages_trim() noexcept
     void d43_prefetch(const void* p) noexcept
 
 cdef enum:

@@ -17,12 +17,13 @@ from door43fast.native.hashing cimport mix
 from door43fast.native.index cimport Walk, index_close, index_open, index_remove, walk_begin, walk_next
 from door43fast.native.policy cimport policy_begin, policy_close, policy_remove
 from door43fast.native.slab cimport (
-    EXTRAS, LINKS, WEIGHTS, slab_close, slab_give, slab_open, slab_turn_on, slab_weight)
+    EXTRAS, LINKS, WEIGHTS, d43_pages_trim, slab_close, slab_give, slab_open, slab_turn_on, slab_weight)
 from door43fast.native.wheel cimport wheel_arm, wheel_disarm, wheel_holds, wheel_turn
 
 from door43fast.errors import ClosedError
 
 cdef enum:
+    MANY = 10_000       # entries let go of at once, after which the C heap is asked to shrink
     RETRIES = 1000      # searches begun anew because a key's __eq__ changed the table each time
 
 
@@ -230,5 +231,7 @@ cdef class Table(Core):
             e = slab_entry(&slab, ref)
             Py_XDECREF(e.key)
             Py_XDECREF(e.value)
+        if slab.used > MANY:
+            d43_pages_trim()
         slab_close(&slab)
         return 0
