@@ -131,3 +131,56 @@ def test_wrong_keys_in_a_batch_are_refused_as_in_single_calls():
     for wrong, error in (("", ValueError), ("\ud800", ValueError), ([], TypeError)):
         with pytest.raises(error):
             store.get_many(["k", wrong])
+
+
+TEXTS = ["a", "key 17", "a\0b", "é", "ü" * 40, "x" * 63, "x" * 64, "x" * 65, "y" * 300, "日本", "\U0001f600 smile",
+         "not there", "key 18", "abcdefgh", "abcdefghi", "abcdefg"]
+
+
+@pytest.mark.parametrize("step", [1, 2, -1, -3])
+def test_arrays_of_texts_are_looked_up_as_their_elements(step):
+    store = d43.MemoryStore()
+    for n, text in enumerate(TEXTS):
+        if text != "not there":
+            store[text] = n
+            store[text.encode()] = -n
+    for texts in (TEXTS, TEXTS * 40, TEXTS[:3], [f"key {n}" for n in range(1000)]):
+        wide = np.array(texts)[::step]
+        narrow = np.array([text.encode() for text in texts])[::step]
+        for array in (wide, narrow):
+            wanted = array.tolist()
+            assert store.get_many(array, "no") == [store.get(key, "no") for key in wanted]
+            assert store.contains_many(array) == [key in store for key in wanted]
+    assert wide.dtype.kind == "U" and narrow.dtype.kind == "S"
+
+
+def test_an_array_of_texts_in_a_foreign_order_of_bytes():
+    store = d43.MemoryStore()
+    store.update(a=1, bcd=2)
+    array = np.array(["bcd", "a", "e"], dtype=">U7")
+    assert store.get_many(array) == [2, 1, None]
+
+
+def test_an_array_with_an_empty_text_or_a_surrogate_is_refused_as_the_single_key_is():
+    store = d43.MemoryStore()
+    store["a"] = 1
+    for wrong in ("", "\ud800", "ab\udfff"):
+        array = np.array(["a", wrong, "a"])
+        with pytest.raises(ValueError, match="key"):
+            store.get_many(array)
+    assert store.get_many(np.array([b"", b"a"])) == [None, None]
+
+
+def test_texts_equal_to_keys_of_another_type_ask_that_type():
+    class Name(str):
+        def __eq__(self, other):
+            asked.append(other)
+            return str.__eq__(self, other)
+
+        __hash__ = str.__hash__
+
+    asked = []
+    store = d43.MemoryStore()
+    store[Name("abc")] = 5
+    assert store.get_many(np.array(["abc", "x"])) == [5, None]
+    assert asked == ["abc"]

@@ -85,7 +85,8 @@ print(full, (resident() - before) / budget)
 @pytest.mark.skipif(not sys.platform.startswith("linux") or SANITIZED, reason="needs /proc and the usual allocator")
 @pytest.mark.parametrize("kind", ["bytes", "str", "numbers", "dicts"])
 def test_a_full_store_is_as_large_as_its_budget_and_a_cleared_one_is_small(kind):
-    run = subprocess.run([sys.executable, "-c", RESIDENT, kind], check=True, capture_output=True, text=True, timeout=120)
+    command = [sys.executable, "-c", RESIDENT, kind]
+    run = subprocess.run(command, check=True, capture_output=True, text=True, timeout=120)
     full, cleared = map(float, run.stdout.split())
     assert 0.9 <= full <= 1.1
     assert cleared <= 0.2

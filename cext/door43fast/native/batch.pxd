@@ -20,6 +20,14 @@ cdef extern from "d43_int.h":
     Py_hash_t d43_int64_hash(int64_t v) noexcept
     bint d43_int64_is(PyObject* o, int64_t v) noexcept
 
+cdef extern from "d43_text.h":
+    ctypedef struct Text "d43_text":
+        pass
+    bint d43_text_read(Text* t, const char* p, Py_ssize_t characters, bint wide) noexcept
+    Py_hash_t d43_text_hash(const Text* t) noexcept
+    bint d43_text_is(PyObject* o, const Text* t, bint wide) noexcept
+    object d43_text_object(const char* p, Py_ssize_t characters, bint wide)
+
 cdef extern from "Python.h":
     bint PyUnicode_CheckExact(PyObject* o) noexcept
     bint PyLong_CheckExact(PyObject* o) noexcept
@@ -28,7 +36,8 @@ cdef extern from "Python.h":
 
 cdef enum:
     BLOCK = 64
-    LINE = 64
+    TEXT_REACH = 64     # bytes of a stored key that a comparison reads: a short str,
+    INT_REACH = 32      # or a number of up to 60 bits
     LARGE = 256          # groups of a table that the nearest cache does not hold: below, reading ahead would only cost
 
 cdef extern from *:
@@ -40,6 +49,9 @@ cdef extern from *:
 cdef struct Row:
     uint32_t hash[BLOCK]
     uint32_t ref[BLOCK]     # of the first entry with the key's hash; 0: there is none; or SINGLY
+
+cdef struct Texts:      # the elements of a block of an array of texts
+    Text text[BLOCK]
 
 cdef inline uint32_t row_guess(Groups* t, uint32_t hash) noexcept nogil:
     """The first entry with the tag of this hash; 0 if there is none in its home."""
@@ -63,8 +75,8 @@ cdef inline uint32_t row_seek(Index* index, Slab* slab, uint32_t hash) noexcept 
         ref = walk_next(&walk)
     return ref
 
-cdef inline void row_find(Row* row, Index* index, Slab* slab, Py_ssize_t n) noexcept nogil:
-    """The second stage and the third: groups to entries, entries to keys and values.
+cdef inline void row_find(Row* row, Index* index, Slab* slab, Py_ssize_t n, int reach, bint values) noexcept nogil:
+    """The second stage and the third: groups to entries, entries to keys, of which ``reach`` bytes matter, and values.
 
     A tag tells entries apart but for one in 255, so the second stage guesses, and the third, when the entry is there,
     looks again where the guess was wrong or there was none.
@@ -87,8 +99,9 @@ cdef inline void row_find(Row* row, Index* index, Slab* slab, Py_ssize_t n) noex
         if large and ref:
             e = slab_entry(slab, ref)
             d43_prefetch(e.key)
-            d43_prefetch(<char*>e.key + LINE - 1)
-            d43_prefetch(e.value)
+            d43_prefetch(<char*>e.key + reach - 1)
+            if values:
+                d43_prefetch(e.value)
 
 cdef inline int row_of_objects(Row* row, Index* index, PyObject* keys, Py_ssize_t start, Py_ssize_t n) except -1:
     """The first stage for a list or tuple: hashes of exact str and int, and their slots. Runs no Python code."""
@@ -124,3 +137,14 @@ cdef inline void row_of_numbers(Row* row, Index* index, const char* numbers, Py_
         row.ref[i] = 0
         row.hash[i] = mix(d43_int64_hash((<int64_t*>(numbers + i * stride))[0]))
         d43_prefetch(groups_home(&index.now, row.hash[i]))
+
+cdef inline void row_of_texts(Row* row, Texts* texts, Index* index, const char* data, Py_ssize_t stride,
+                              Py_ssize_t characters, bint wide, Py_ssize_t n) noexcept:
+    """The first stage for texts of a fixed width in memory, ``stride`` bytes apart."""
+    cdef Py_ssize_t i
+    for i in range(n):
+        row.ref[i] = SINGLY
+        if d43_text_read(&texts.text[i], data + i * stride, characters, wide):
+            row.ref[i] = 0
+            row.hash[i] = mix(d43_text_hash(&texts.text[i]))
+            d43_prefetch(groups_home(&index.now, row.hash[i]))

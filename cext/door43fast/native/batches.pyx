@@ -14,10 +14,12 @@ from cpython.list cimport PyList_GET_SIZE, PyList_New, PyList_SET_ITEM
 from cpython.object cimport Py_EQ, PyObject, PyObject_RichCompareBool
 from cpython.ref cimport Py_INCREF
 from libc.stdint cimport int64_t, uint32_t, uint64_t
+from libc.stdlib cimport atol
+from libc.string cimport strlen
 
 from door43fast.native.batch cimport (
-    BLOCK, LARGE, SINGLY, PyLong_CheckExact, PySequence_Fast_GET_SIZE, PySequence_Fast_ITEMS, Row, d43_int64_is,
-    row_find, row_of_numbers, row_of_objects)
+    BLOCK, INT_REACH, LARGE, SINGLY, TEXT_REACH, PyLong_CheckExact, PySequence_Fast_GET_SIZE, PySequence_Fast_ITEMS, Row,
+    Texts, d43_int64_is, d43_text_is, d43_text_object, row_find, row_of_numbers, row_of_objects, row_of_texts)
 from door43fast.native.clock cimport span_ns
 from door43fast.native.ordered cimport Ordered
 from door43fast.native.singles cimport MISSING
@@ -34,19 +36,33 @@ cdef extern from "Python.h":
     void PyObject_GC_UnTrack(PyObject* o) noexcept
 
 
-cdef bint is_numbers(object keys, Py_buffer* view) except -1:
-    """Whether the keys are 64-bit integers in a row of memory; then ``view`` is to be released."""
+cdef enum Form:         # how the keys of a batch are given
+    LISTED              # a list or tuple of objects
+    NUMBERS             # 64-bit integers in a row of memory
+    BYTES               # texts of a fixed width there, of a byte a character
+    WIDE                # and of four
+
+
+cdef Form form_of(object keys, Py_buffer* view) except *:
+    """How the keys are given; unless they must be listed, ``view`` is to be released."""
+    cdef Form form = LISTED
     if type(keys) is list or type(keys) is tuple or not PyObject_CheckBuffer(keys):
-        return False
+        return LISTED
     try:
         PyObject_GetBuffer(keys, view, PyBUF_STRIDES | PyBUF_FORMAT)
     except (BufferError, ValueError):       # an array of dates, for example, hands out no memory
-        return False
-    if view.ndim == 1 and view.itemsize == 8 and view.format != NULL and view.format[0] in b"lq" and (
-            view.format[1] == 0) and (<size_t>view.buf | <size_t>view.strides[0]) % 8 == 0:
-        return True
-    PyBuffer_Release(view)
-    return False
+        return LISTED
+    if view.ndim == 1 and view.format != NULL:
+        if view.itemsize == 8 and view.format[0] in b"lq" and view.format[1] == 0:
+            if (<size_t>view.buf | <size_t>view.strides[0]) % 8 == 0:
+                form = NUMBERS
+        elif atol(view.format) == view.itemsize > 0 and view.format[strlen(view.format) - 1] == c"s":
+            form = BYTES
+        elif atol(view.format) * 4 == view.itemsize > 0 and view.format[strlen(view.format) - 1] == c"w":
+            form = WIDE
+    if form == LISTED:
+        PyBuffer_Release(view)
+    return form
 
 
 cdef object sequence_of(object keys):
@@ -81,15 +97,19 @@ cdef class Batches(Ordered):
         have changed the table or the list of keys: then the rest of the block is looked up key by key.
         """
         cdef Row row
+        cdef Texts texts
         cdef Py_buffer view
-        cdef bint numbers = is_numbers(keys, &view)
-        cdef object wanted = keys if numbers else sequence_of(keys)
-        cdef Py_ssize_t n = view.shape[0] if numbers else PySequence_Fast_GET_SIZE(<PyObject*>wanted)
+        cdef Form form = form_of(keys, &view)
+        cdef object wanted = sequence_of(keys) if form == LISTED else keys
+        cdef Py_ssize_t n = PySequence_Fast_GET_SIZE(<PyObject*>wanted) if form == LISTED else view.shape[0]
+        cdef Py_ssize_t stride = 0 if form == LISTED else view.strides[0]
+        cdef Py_ssize_t characters = 0 if form == LISTED else view.itemsize // (4 if form == WIDE else 1)
+        cdef const char* data = NULL
         cdef Py_ssize_t start, size, i, j
         cdef uint64_t version
         cdef uint32_t ref
-        cdef int64_t number = 0
         cdef PyObject** item
+        cdef bint same
         cdef PyObject* stored
         cdef PyObject* held
         cdef list found
@@ -102,43 +122,53 @@ cdef class Batches(Ordered):
                 version = self.version
                 if self.closed:
                     raise ClosedError(f"{type(self).__name__} is closed: open it again before use")
-                if numbers:
-                    row_of_numbers(&row, &self.index, <char*>view.buf + start * view.strides[0], view.strides[0], size)
-                else:
+                if form == LISTED:
                     if PySequence_Fast_GET_SIZE(<PyObject*>wanted) < start + size:
                         raise RuntimeError("the list of keys became shorter while it was being read")
                     row_of_objects(&row, &self.index, <PyObject*>wanted, start, size)
-                row_find(&row, &self.index, &self.slab, size)
-                item = NULL if numbers else PySequence_Fast_ITEMS(<PyObject*>wanted) + start
+                    item = PySequence_Fast_ITEMS(<PyObject*>wanted) + start
+                else:
+                    item = NULL
+                    data = <char*>view.buf + start * stride
+                    if form == NUMBERS:
+                        row_of_numbers(&row, &self.index, data, stride, size)
+                    else:
+                        row_of_texts(&row, &texts, &self.index, data, stride, characters, form == WIDE, size)
+                row_find(&row, &self.index, &self.slab, size, INT_REACH if form == NUMBERS else TEXT_REACH, not peek)
                 for i in range(size):
                     ref = row.ref[i]
                     held = NULL
                     if ref == 0:
-                        if not numbers and PyUnicode_CheckExact(item[i]) and d43_str_fault(item[i]):
+                        if form == LISTED and PyUnicode_CheckExact(item[i]) and d43_str_fault(item[i]):
                             self.refuse(<object>item[i])
                     elif ref != SINGLY:
                         stored = slab_entry(&self.slab, ref).key
-                        if numbers:
-                            number = (<int64_t*>(<char*>view.buf + (start + i) * view.strides[0]))[0]
-                            if not d43_int64_is(stored, number):
-                                ref = SINGLY
-                        elif stored != item[i] and not same_key(stored, item[i]):
+                        if form == LISTED:
+                            same = stored == item[i] or same_key(stored, item[i])
+                        elif form == NUMBERS:
+                            same = d43_int64_is(stored, (<int64_t*>(data + i * stride))[0])
+                        else:
+                            same = d43_text_is(stored, &texts.text[i], form == WIDE)
+                        if not same:
                             ref = SINGLY
                     if ref == SINGLY:
-                        if numbers:
-                            number = (<int64_t*>(<char*>view.buf + (start + i) * view.strides[0]))[0]
-                        elif PySequence_Fast_GET_SIZE(<PyObject*>wanted) <= start + i:
-                            raise RuntimeError("the list of keys became shorter while it was being read")
-                        key = number if numbers else <object>item[i]
+                        if form == LISTED:
+                            if PySequence_Fast_GET_SIZE(<PyObject*>wanted) <= start + i:
+                                raise RuntimeError("the list of keys became shorter while it was being read")
+                            key = <object>item[i]
+                        elif form == NUMBERS:
+                            key = (<int64_t*>(data + i * stride))[0]
+                        else:
+                            key = d43_text_object(data + i * stride, characters, form == WIDE)
                         if peek:
                             value = self.peek(key) is not MISSING
                         else:
                             value = <object>self.hit(<PyObject*>key, <PyObject*>default)
                         Py_INCREF(value)
                         PyList_SET_ITEM(found, start + i, value)
-                        if not numbers:     # the list may be another one now
+                        if form == LISTED:      # which may be another list now
                             item = PySequence_Fast_ITEMS(<PyObject*>wanted) + start
-                        if not numbers or self.version != version:
+                        if form == LISTED or self.version != version:
                             for j in range(i + 1, size):
                                 row.ref[j] = SINGLY
                         continue
@@ -156,7 +186,7 @@ cdef class Batches(Ordered):
             PyObject_GC_Track(<PyObject*>found)
             return found
         finally:
-            if numbers:
+            if form != LISTED:
                 PyBuffer_Release(&view)
 
     def get_many(self, keys, default=None):
@@ -187,7 +217,7 @@ cdef class Batches(Ordered):
         cdef Py_ssize_t n = min(<Py_ssize_t>BLOCK, PyList_GET_SIZE(keys) - start)
         if self.index.now.mask >= LARGE:
             row_of_objects(&row, &self.index, <PyObject*>keys, start, n)
-            row_find(&row, &self.index, &self.slab, n)
+            row_find(&row, &self.index, &self.slab, n, TEXT_REACH, True)
         return 0
 
     def set_many(self, items, *, ttl=None):
