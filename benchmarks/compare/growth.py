@@ -1,12 +1,14 @@
 """What a cache costs beyond its keys and values, and its longest single set while it grows: a process for each.
 
-Run as ``python -m benchmarks.compare.growth footprint|longest NAME COUNT`` it measures one cache and prints one number.
+Run as ``python -m benchmarks.compare.growth footprint|longest NAME COUNT`` it measures one cache and prints one number;
+as ``... resident KIND BYTES`` it fills a store of ours and prints its resident size as a share of ``max_bytes``.
 """
 
 from __future__ import annotations
 
 import gc
 import os
+import random
 import subprocess
 import sys
 import time
@@ -17,7 +19,7 @@ import door43fast as d43
 
 from benchmarks.compare.caches import available, make
 from benchmarks.interleave import OURS, Result
-from benchmarks.workloads import keys
+from benchmarks.workloads import SEED, keys
 
 RUNS = 3
 
@@ -68,6 +70,29 @@ def longest(name: str, count: int) -> float:
     return slowest
 
 
+def filled(kind: str, budget: int) -> float:
+    """Resident bytes of a store that is full to ``max_bytes`` with values of one kind, as a share of ``max_bytes``."""
+    draw = random.Random(SEED).randrange
+    if kind == "arrays":
+        import numpy
+
+        make_value: Callable[[int], Any] = lambda n: numpy.zeros(draw(1, 500))
+    else:
+        make_value = {
+            "bytes": lambda n: bytes(draw(1, 2000)), "str": lambda n: "x" * draw(1, 2000),
+            "numbers": lambda n: n + 1000,
+            "dicts": lambda n: {"id": n, "name": f"name {n}", "tags": [f"a{n}", "b"], "score": n / 3}}[kind]
+    store = d43.MemoryStore(max_bytes=budget)
+    store["first"] = b"x"
+    gc.collect()
+    before = resident()
+    number = 0
+    while store.stats()["evictions"] == 0:
+        store[f"key{number:09d}"] = make_value(number)
+        number += 1
+    return (resident() - before) / budget
+
+
 def _in_process(what: str, name: str, count: int) -> float:
     command = [sys.executable, "-m", "benchmarks.compare.growth", what, name, str(count)]
     return float(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
@@ -95,7 +120,24 @@ def pauses(quick: bool) -> Result:
     return _case(f"longest set while growing to {count:,}", "longest", "ns", count, ("dict", OURS, "cachebox"), RUNS)
 
 
-CASES: dict[str, Callable[[bool], Result]] = {"footprint": footprints, "longest_set": pauses}
+def worst_footprints(quick: bool) -> Result:
+    """At the count where the index has just begun to double, and the old one still stands."""
+    count = 147_500 if quick else 1_179_700
+    return _case(f"bookkeeping an entry at {count:,}, just doubling", "footprint", "bytes", count,
+                 ("dict", OURS, "cachebox", "lru-dict"), 1)
+
+
+def residents(quick: bool) -> Result:
+    budget = 64_000_000 if quick else 1_000_000_000
+    result = Result(f"resident size of a store full to max_bytes={budget:,}", "× max_bytes")
+    for kind in ("bytes", "str", "numbers", "dicts", "arrays"):
+        result.samples[kind] = [_in_process("resident", kind, budget)]
+    return result
+
+
+CASES: dict[str, Callable[[bool], Result]] = {
+    "footprint": footprints, "footprint_worst": worst_footprints, "longest_set": pauses, "resident_size": residents}
 
 if __name__ == "__main__":
-    print({"footprint": footprint, "longest": longest}[sys.argv[1]](sys.argv[2], int(sys.argv[3])))
+    measure = {"footprint": footprint, "longest": longest, "resident": filled}[sys.argv[1]]
+    print(measure(sys.argv[2], int(sys.argv[3])))

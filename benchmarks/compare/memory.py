@@ -35,6 +35,32 @@ def hit(quick: bool) -> Result:
     return _reads("memory get, hit, hot", keys(1000) * 20, 9 if quick else 41)
 
 
+def hit_many(quick: bool) -> Result:
+    """100,000 keys in random order out of as many: the processor's nearer caches do not hold them."""
+    there, missing = available()
+    held = 10_000 if quick else 100_000
+    wanted = drawn(held, held)
+    contenders = []
+    for name in there:
+        if name in (CONTROL, OURS, "cachebox", "lru-dict"):
+            cache = make(name, held)
+            for key, value in zip(keys(held), values(held, 32), strict=True):
+                cache[key] = value
+            contenders.append(Contender(name, lambda get: deque(map(get, wanted), 0), lambda get=cache.get: get))
+    return interleave(f"memory get, hit, {held:,} keys", contenders, len(wanted), 7 if quick else 21, missing)
+
+
+def hit_with_ttl(quick: bool) -> Result:
+    """The same as ``hit``, where every entry has a time to live."""
+    wanted = keys(1000) * 20
+    contenders = [Contender(CONTROL, lambda get: deque(map(get, wanted), 0), lambda get=_filled(CONTROL).get: get)]
+    for name, ttl in (("without", None), (OURS, 3600)):
+        store = d43.MemoryStore(max_entries=CAPACITY, ttl=ttl)
+        store.set_many(zip(keys(CAPACITY), values(CAPACITY, 32), strict=True))
+        contenders.append(Contender(name, lambda get: deque(map(get, wanted), 0), lambda get=store.get: get))
+    return interleave("memory get, hit, with a time to live", contenders, len(wanted), 9 if quick else 41)
+
+
 def miss(quick: bool) -> Result:
     # lru_cache has no read that misses and does not write.
     return _reads("memory get, miss", absent(1000) * 20, 9 if quick else 41, ("lru_cache",))
@@ -83,9 +109,12 @@ def batches(count: int) -> Callable[[bool], Result]:
 
 CASES: dict[str, Callable[[bool], Result]] = {
     "memory_hit": hit,
+    "memory_hit_100k": hit_many,
+    "memory_hit_ttl": hit_with_ttl,
     "memory_miss": miss,
     "memory_evict": evict,
     "memory_get_many_1k": batches(1000),
     "memory_get_many_100k": batches(100_000),
     "memory_get_many_1m": batches(1_000_000),
+    "memory_get_many_4m": batches(4_000_000),
 }

@@ -33,6 +33,25 @@ def test_set_over(benchmark, store):
     benchmark(lambda: [store.set(key, b"x") for key in STORED[:1000]])
 
 
+@pytest.mark.parametrize("policy", ["lru", "sieve", "s3fifo", "wtinylfu"])
+def test_set_evicting(benchmark, policy):
+    with d43.MemoryStore(max_entries=COUNT, policy=policy) as store:
+        wanted = keys(2 * COUNT)
+        store.set_many(zip(wanted, wanted, strict=True))
+        benchmark(lambda: [store.set(key, b"x") for key in wanted])
+
+
+@pytest.mark.parametrize("method", ["get_many", "contains_many"])
+@pytest.mark.parametrize("kind", ["int64", "U", "S"])
+def test_batch_of_an_array(benchmark, method, kind):
+    import numpy
+
+    array = numpy.array(range(COUNT) if kind == "int64" else STORED, dtype=kind)
+    with d43.MemoryStore(max_entries=COUNT) as store:
+        store.set_many(zip(array.tolist(), values(COUNT, 32), strict=True))
+        benchmark(getattr(store, method), array)
+
+
 def test_set_with_ttl(benchmark, store):
     benchmark(lambda: [store.set(key, b"x", ttl=60) for key in STORED[:1000]])
 

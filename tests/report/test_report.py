@@ -37,6 +37,12 @@ def test_goals(kind, goal, met, words):
     assert words in measured[0] and measured[1] is met
 
 
+def test_every_sample_is_near():
+    goal = Goal("what", "case", "all", "near", 0.1)
+    assert goal.measured(result(bytes=[1.09], str=[0.91])) == ("bytes 1.090, str 0.910", True)
+    assert goal.measured(result(bytes=[1.0], str=[0.89]))[1] is False
+
+
 def test_a_slower_one_is_not_ahead():
     goal = Goal("what", "case", "all", "ahead")
     assert goal.measured(result(dict=[4.0], door43fast=[10.0], a=[20.0], b=[9.0]))[1] is False

@@ -18,8 +18,8 @@ from libc.stdlib cimport atol
 from libc.string cimport strlen
 
 from door43fast.native.batch cimport (
-    BLOCK, INT_REACH, LARGE, SINGLY, TEXT_REACH, PyLong_CheckExact, PySequence_Fast_GET_SIZE, PySequence_Fast_ITEMS, Row,
-    Texts, d43_int64_is, d43_text_is, d43_text_object, row_find, row_of_numbers, row_of_objects, row_of_texts)
+    BLOCK, INT_REACH, LARGE, SINGLY, TEXT_REACH, PyLong_CheckExact, PySequence_Fast_GET_SIZE, PySequence_Fast_ITEMS,
+    Row, Texts, d43_int64_is, d43_text_is, d43_text_object, row_find, row_of_numbers, row_of_objects, row_of_texts)
 from door43fast.native.clock cimport span_ns
 from door43fast.native.ordered cimport Ordered
 from door43fast.native.singles cimport MISSING
