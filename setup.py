@@ -46,6 +46,7 @@ EXTENSIONS = {
     "lmdb_values": ("lmdb", "libzstd", "libxxhash"),
     "lmdb_records": ("lmdb", "libzstd", "libxxhash"),
     "lmdb_reads": ("lmdb", "libzstd", "libxxhash"),
+    "lmdb_order": ("lmdb", "libzstd", "libxxhash"),
     "lmdb_changes": ("lmdb", "libzstd", "libxxhash"),
     "lmdb_batches": ("lmdb", "libzstd", "libxxhash"),
     "lmdb_ranges": ("lmdb", "libzstd", "libxxhash"),

@@ -4,9 +4,6 @@ from typing import Any
 from door43fast.contracts import Items, Seconds
 from door43fast.native.lmdb_changes import ChangeEngine
 
-class Batch:
-    """The keys of one batch call, sorted and held in C memory."""
-
 class BatchEngine(ChangeEngine):
     """What a store on disk does to many keys in one transaction."""
 

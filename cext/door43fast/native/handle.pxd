@@ -5,10 +5,13 @@ from libc.stdint cimport uint64_t
 from clib.lmdb cimport MDB_dbi, MDB_env, MDB_txn, MDB_val
 from door43fast.native.keyindex cimport KeyIndex
 from door43fast.native.mapped cimport View
+from door43fast.native.saver cimport TXN_ID_AT
 
 cdef extern from "d43_gate.h" nogil:
     ctypedef struct d43_gate:
         pass
+    bint d43_gate_try(d43_gate*)
+    void d43_gate_leave(d43_gate*)
     void d43_gate_close(d43_gate*)
     void d43_gate_open(d43_gate*)
 
@@ -30,6 +33,7 @@ cdef class Handle:
     cdef object snapshots               # WeakSet of what holds a reader of its own
     cdef d43_gate gate
     cdef uint64_t generation            # number of the fork in which the handle was opened
+    cdef const volatile uint64_t* forks # the number of the fork that this process is
     cdef void* pool[POOL]               # idle readers, MDB_txn*; each place is taken and filled atomically
     cdef const char* metas              # the two head pages, mapped apart so that a remap never moves them
     cdef size_t page_size
@@ -69,3 +73,24 @@ cdef class Handle:
     cdef void drop_handle(self) noexcept
     cdef int handle_opened(self) except -1
     cdef void handle_closing(self) noexcept
+
+
+cdef inline bint handle_try(Handle h) noexcept nogil:
+    """Enter, if that takes no waiting and no remedy; then the caller leaves by ``handle_leave``."""
+    if h.generation != h.forks[0] or not d43_gate_try(&h.gate):
+        return False
+    if h.env == NULL:
+        d43_gate_leave(&h.gate)
+        return False
+    return True
+
+
+cdef inline void handle_leave(Handle h) noexcept nogil:
+    d43_gate_leave(&h.gate)
+
+
+cdef inline uint64_t handle_newest(Handle h) noexcept nogil:
+    """``last_txn`` of an open handle."""
+    cdef uint64_t a = (<const volatile uint64_t*>(h.metas + TXN_ID_AT))[0]
+    cdef uint64_t b = (<const volatile uint64_t*>(h.metas + h.page_size + TXN_ID_AT))[0]
+    return a if a > b else b

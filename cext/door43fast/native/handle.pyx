@@ -27,17 +27,13 @@ from door43fast.native.tables cimport MAX_TABLES, Tables, check_tables, create_t
 from door43fast.errors import ClosedError, FormatError
 
 cdef extern from "d43_fork.h" nogil:
-    const uint64_t d43_forks
+    const volatile uint64_t d43_forks
     int d43_fork_watch()
 
 cdef extern from "d43_gate.h" nogil:
     void d43_gate_init(d43_gate*)
     bint d43_gate_alone(d43_gate*)
-    bint d43_gate_try(d43_gate*)
     void d43_gate_enter(d43_gate*)
-    void d43_gate_leave(d43_gate*)
-    void d43_gate_close(d43_gate*)
-    void d43_gate_open(d43_gate*)
 
 cdef extern from "d43_atomic.h" nogil:
     void* d43_swap(void**, void*)
@@ -68,6 +64,7 @@ cdef class Handle:
     def __cinit__(self):
         d43_gate_init(&self.gate)
         self.snapshots = weakref.WeakSet()
+        self.forks = &d43_forks
         self.fd = -1
 
     def __dealloc__(self):

@@ -1,14 +1,15 @@
 """Many records of a store on disk at once: one transaction a call, and the GIL let go for the walk."""
 
+from cpython.dict cimport PyDict_Next
 from cpython.object cimport PyObject
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
-from libc.stdlib cimport calloc, free, malloc, qsort
-from libc.string cimport memcmp
+from libc.stdlib cimport calloc, free, malloc
+from libc.string cimport memcmp, memcpy
 
-from clib.lmdb cimport MDB_NOTFOUND, MDB_txn, mdb_txn_abort
+from clib.lmdb cimport *
 from door43fast.native.core cimport BY_EXPIRY, BY_USER, OP_DELETE, OP_SET, Op, Reason
 from door43fast.native.status cimport lmdb_raise
-from door43fast.native.frame cimport (FRAME_CORRUPT, FRAME_NEWER, FRESH, GONE, HAS_TAGS, Frame, REFUSED)
+from door43fast.native.frame cimport (Draft, FRAME_CORRUPT, FRAME_NEWER, FRESH, GONE, HAS_TAGS, Frame, REFUSED, Slice)
 from door43fast.native.keys cimport KEYS_INT, KEYS_STR, put_int64
 from door43fast.native.lmdb_reads cimport BLOCK
 from door43fast.native.lmdb_values cimport MAX_KEY
@@ -19,80 +20,15 @@ cdef extern from "d43_atomic.h" nogil:
 cdef extern from "d43_pages.h" nogil:
     void d43_prefetch(const void*)
 
-cdef extern from "d43_str.h" nogil:
-    bint d43_str_plain(PyObject*, const char**, size_t*)
-
-cdef extern from "Python.h":
-    PyObject** PySequence_Fast_ITEMS(object) noexcept
-
 cdef enum:
     STRETCH = 1024          # records that are found before their values are made into objects
-    KEYS_AHEAD = 16
+    VALUES_AHEAD = 8
 
 
-cdef int _compare(const void* a, const void* b) noexcept nogil:
-    cdef const Place* x = <const Place*>a
-    cdef const Place* y = <const Place*>b
-    cdef size_t n = min(x.key.size, y.key.size)
-    cdef int order = memcmp(x.key.data, y.key.data, n)
-    if order == 0:
-        if x.key.size != y.key.size:
-            return -1 if x.key.size < y.key.size else 1
-        return -1 if x.index < y.index else 1
-    return order
-
-
-cdef class Batch:
-
-    def __dealloc__(self):
-        free(self.places)
-        free(self.drafts)
-        free(self.numbers)
-
-    cdef int reserve(self, Py_ssize_t count) except -1:
-        self.places = <Place*>malloc(max(count, 1) * sizeof(Place))
-        if self.places == NULL:
-            raise MemoryError(f"no memory for a batch of {count} keys")
-        self.owners = []
-        self.count = count
-        return 0
-
-    cdef bint plain(self) noexcept:
-        """Point the places to the bytes of the names, without the GIL, if all are ASCII and of a good length."""
-        cdef PyObject** names = PySequence_Fast_ITEMS(self.names)
-        cdef Place* place = self.places
-        cdef Py_ssize_t i, n = self.count
-        with nogil:
-            for i in range(n):
-                if i + KEYS_AHEAD < n:
-                    d43_prefetch(names[i + KEYS_AHEAD])
-                if not d43_str_plain(names[i], &place[i].key.data, &place[i].key.size) or \
-                        place[i].key.size - 1 >= MAX_KEY:
-                    return False
-                place[i].index = i
-        return True
-
-    cdef int draft(self) except -1:
-        self.drafts = <Draft*>calloc(self.count or 1, sizeof(Draft))
-        if self.drafts == NULL:
-            raise MemoryError(f"no memory for a batch of {self.count} values")
-        return 0
-
-    cdef int arrange(self) except -1:
-        cdef Py_ssize_t i, kept = 0
-        with nogil:
-            for i in range(1, self.count):
-                if _compare(&self.places[i - 1], &self.places[i]) >= 0:
-                    qsort(self.places, self.count, sizeof(Place), &_compare)
-                    break
-            for i in range(self.count):
-                if i + 1 < self.count and self.places[i].key.size == self.places[i + 1].key.size and memcmp(
-                        self.places[i].key.data, self.places[i + 1].key.data, self.places[i].key.size) == 0:
-                    continue
-                self.places[kept] = self.places[i]
-                kept += 1
-        self.count = kept
-        return 0
+cdef bint _follows(const char* last, size_t size, Slice key) noexcept nogil:
+    """Whether ``key`` comes after the last key."""
+    cdef int order = memcmp(last, key.data, min(size, key.size))
+    return order < 0 or (order == 0 and size < key.size)
 
 
 cdef class BatchEngine(ChangeEngine):
@@ -245,17 +181,43 @@ cdef class BatchEngine(ChangeEngine):
                         Py_ssize_t* existed) noexcept nogil:
         """All of a batch in one transaction. REQUIRES: entered. ``alive`` tells, by place, what was erased."""
         cdef MDB_txn* txn = NULL
+        cdef MDB_cursor* cursor = NULL
+        cdef MDB_val name, value
+        cdef const Draft* draft
         cdef Frame old
-        cdef Py_ssize_t i, touched = 0
+        cdef char last[MAX_KEY]
+        cdef Py_ssize_t i, touched = 0, n = batch.count
         cdef int64_t now
+        cdef unsigned int order = 0
         cdef int rc = self.open_write(&txn)
         if rc:
             return rc
         now = self.now()
         existed[0] = 0
-        for i in range(batch.count):
+        if not erase:
+            rc = mdb_cursor_open(txn, self.home.data, &cursor)
+            if rc == 0:
+                rc = mdb_cursor_get(cursor, &name, &value, MDB_LAST)
+            if rc == 0:
+                memcpy(last, name.mv_data, min(name.mv_size, <size_t>MAX_KEY))
+            elif rc == MDB_NOTFOUND:
+                name.mv_size = 0
+                rc = 0
+        if rc:
+            n = 0
+        for i in range(n):
             if not erase:
-                rc = self.put(txn, batch.places[i].key, &batch.drafts[batch.places[i].index])
+                if i + 2 * VALUES_AHEAD < n:
+                    d43_prefetch(&batch.drafts[batch.places[i + 2 * VALUES_AHEAD].index])
+                    d43_prefetch(batch.places[i + 2 * VALUES_AHEAD].key.data)
+                if i + VALUES_AHEAD < n:
+                    draft = &batch.drafts[batch.places[i + VALUES_AHEAD].index]
+                    d43_prefetch(draft.payload.data)
+                    d43_prefetch(draft.payload.data + 64)
+                    d43_prefetch(draft.payload.data + 128)
+                if order == 0 and _follows(last, name.mv_size, batch.places[i].key):
+                    order = MDB_APPEND          # and so are all that follow
+                rc = self.put(txn, cursor, order, batch.places[i].key, &batch.drafts[batch.places[i].index])
             else:
                 alive[i] = 0
                 rc = self.find(txn, batch.places[i].key, &old, now)
@@ -271,9 +233,13 @@ cdef class BatchEngine(ChangeEngine):
                     existed[0] += alive[i]
                     rc = self.erase(txn, batch.places[i].key, &old)
             if rc:
-                mdb_txn_abort(txn)
-                return rc
+                break
             touched += 1
+        if cursor != NULL:
+            mdb_cursor_close(cursor)
+        if rc:
+            mdb_txn_abort(txn)
+            return rc
         if touched == 0:
             mdb_txn_abort(txn)
             return REFUSED
@@ -350,7 +316,9 @@ cdef class BatchEngine(ChangeEngine):
             self.expirations += self.write_many(batch, True, BY_EXPIRY, None)
             return
         for i in range(batch.count):
-            batch.owners.append(self.draft_value(values[i], &batch.drafts[i]))
+            owner = self.draft_value(values[i], &batch.drafts[i])
+            if owner is not values[i]:
+                batch.owners.append(owner)
             batch.drafts[i].deadline = deadline
         self.write_many(batch, False, BY_USER, values)
         self.sets += batch.count
@@ -359,6 +327,14 @@ cdef class BatchEngine(ChangeEngine):
         """The keys of ``items`` as a batch to be written, and their values."""
         cdef Batch batch
         cdef list names = [], values = []
+        cdef PyObject* name = NULL
+        cdef PyObject* held = NULL
+        cdef Py_ssize_t at = 0
+        if type(items) is dict:             # nobody's code runs meanwhile, so it is of one instant
+            while PyDict_Next(items, &at, &name, &held):
+                names.append(<object>name)
+                values.append(<object>held)
+            items = ()
         for pair in (items.items() if hasattr(items, "items") else items):
             try:
                 key, value = pair

@@ -9,10 +9,11 @@ from clib.lmdb cimport *
 from clib.zstd cimport *
 from door43fast.native.core cimport BY_EXPIRY, BY_USER
 from door43fast.native.frame cimport (FRAME_CORRUPT, FRESH, HAS_DEADLINE, HAS_TAGS, NO_MEMORY, Slice, ZSTD, frame_read)
-from door43fast.native.lmdb_batches cimport Batch
+from door43fast.native.lmdb_order cimport Batch
 from door43fast.native.lmdb_reads cimport BLOCK
 from door43fast.native.lmdb_ranges cimport Bounds, seek, slice_of, step, within
 from door43fast.native.lmdb_values cimport LARGEST_PACKED
+from door43fast.native.mapped cimport Stroll, stroll
 from door43fast.native.packed cimport Packed
 
 cdef enum:
@@ -109,6 +110,7 @@ cdef class PackedEngine(CareEngine):
         cdef Batch batch
         cdef Py_ssize_t i, size = 0
         cdef const char* at = NULL
+        cdef bint spoilt = False
         cdef int64_t deadline
         self.begin(True)
         batch = self.batch_of(keys)
@@ -116,16 +118,23 @@ cdef class PackedEngine(CareEngine):
             raise ValueError(f"there are {batch.count} keys and offsets for {values.length} values")
         deadline = self.deadline_of(None)
         batch.draft()
-        for i in range(batch.count):
-            if values.item(i, &at, &size) < 0:
-                values.check()
-            if self.compress:
-                batch.owners.append(self.draft_value(at[:size], &batch.drafts[i]))
-            else:
+        with nogil:
+            for i in range(batch.count):
+                size = 0
+                if values.item(i, &at, &size) < 0:
+                    spoilt = True
+                    break
                 batch.drafts[i].payload.data = at
                 batch.drafts[i].payload.size = size
                 batch.drafts[i].mark = MARK_RAW
-            batch.drafts[i].deadline = deadline
+                batch.drafts[i].deadline = deadline
+        if spoilt:
+            values.check()
+            raise ValueError("the offsets of this packed batch were changed while it was read")
+        if self.compress:
+            for i in range(batch.count):
+                batch.owners.append(self.draft_value(batch.drafts[i].payload.data[:batch.drafts[i].payload.size],
+                                                     &batch.drafts[i]))
         if deadline < 0:
             self.expirations += self.write_many(batch, True, BY_EXPIRY, None)
             return
@@ -160,6 +169,7 @@ cdef class PackedEngine(CareEngine):
         cdef MDB_val key, value
         cdef Frame frame
         cdef Slice name, start = slice_of(after)
+        cdef Stroll way
         cdef MDB_txn* txn
         cdef int64_t now
         cdef int rc
@@ -167,11 +177,13 @@ cdef class PackedEngine(CareEngine):
         txn = self.home.reader()
         try:
             now = self.now()
+            way.page = way.straight = 0
             with nogil:
                 rc = mdb_cursor_open(txn, self.home.data, &cursor)
                 if rc == 0:
                     rc = seek(&bounds.range, cursor, &key, &value, start)
                 while rc == 0 and within(&bounds.range, &key) and values.count < <size_t>chunk:
+                    stroll(&way, &self.home.view, key.mv_data)
                     name.data = <const char*>key.mv_data
                     name.size = key.mv_size
                     rc = FRAME_CORRUPT if not self.home.holds(&value) else frame_read(

@@ -5,6 +5,7 @@ handed out, and goes on by key. So a scan that is never finished pins no page, a
 """
 
 from cpython.bytes cimport PyBytes_FromStringAndSize
+from cpython.unicode cimport PyUnicode_DecodeUTF8
 from libc.stdint cimport int64_t, uint64_t
 from libc.string cimport memcpy
 
@@ -12,7 +13,9 @@ from clib.lmdb cimport *
 from door43fast.native.core cimport BY_USER, EventQueue, OP_CLEAR
 from door43fast.native.status cimport lmdb_raise
 from door43fast.native.frame cimport FRAME_CORRUPT, FRESH, Frame, HAS_DEADLINE, HAS_TAGS, Slice, frame_read
+from door43fast.native.keys cimport KEYS_STR
 from door43fast.native.lmdb_records cimport TOKEN, frame_token
+from door43fast.native.mapped cimport Stroll, stroll
 
 cdef extern from "d43_atomic.h" nogil:
     uint64_t d43_add(uint64_t*, uint64_t)
@@ -46,6 +49,8 @@ cdef class RangeEngine(BatchEngine):
                         list marks, list tokens, MDB_txn* txn):
         """Append up to ``limit`` live records that follow ``after``; returns the key to go on after, None at the end.
 
+        ``keys`` get str where the store's keys are str and no ``tokens`` are asked for, else the bytes of the keys.
+
         With ``txn`` the records are of that snapshot, else of the present. REQUIRES: entered, if ``txn`` is given.
         """
         cdef MDB_cursor* cursor = NULL
@@ -53,7 +58,9 @@ cdef class RangeEngine(BatchEngine):
         cdef Frame frame
         cdef Slice name
         cdef char token[TOKEN]
+        cdef Stroll way
         cdef bint own = txn == NULL
+        cdef bint text = tokens is None and self.mode == KEYS_STR   # any other key may take Python code to make
         cdef Py_ssize_t seen = 0
         cdef size_t weight = 0
         cdef int64_t now
@@ -62,10 +69,12 @@ cdef class RangeEngine(BatchEngine):
             txn = self.home.reader()
         try:
             now = self.now()
+            way.page = way.straight = 0
             rc = mdb_cursor_open(txn, self.home.data, &cursor)
             if rc == 0:
                 rc = seek(&bounds.range, cursor, &key, &value, slice_of(after))
             while rc == 0 and within(&bounds.range, &key):
+                stroll(&way, &self.home.view, key.mv_data)
                 name.data = <const char*>key.mv_data
                 name.size = key.mv_size
                 rc = FRAME_CORRUPT if not self.home.holds(&value) else frame_read(
@@ -75,7 +84,8 @@ cdef class RangeEngine(BatchEngine):
                 if rc:
                     self.fault(rc, self.key_of(name.data, name.size))
                 if frame.state == FRESH:
-                    keys.append(PyBytes_FromStringAndSize(name.data, name.size))
+                    keys.append(PyUnicode_DecodeUTF8(name.data, name.size, NULL) if text else
+                                PyBytes_FromStringAndSize(name.data, name.size))
                     if values:
                         lifted.append(self.lift(&frame))
                         marks.append(frame.mark)
@@ -118,15 +128,22 @@ cdef class RangeEngine(BatchEngine):
         cdef Py_ssize_t size = SHORTEST, i
         cdef bytes name
         cdef list keys, lifted, marks
+        cdef object key
         while limit:
             self.begin(False)
             keys, lifted, marks = [], [], []
             after = self.stretch(bounds, after, size if limit < 0 else min(size, limit), values, keys, lifted, marks,
                                  None, NULL)
-            for i in range(len(keys)):
-                name = keys[i]
-                key = self.key_of(name, len(name))
-                yield (key, self.settle(marks[i], lifted[i])) if values else key
+            if self.mode != KEYS_STR:
+                for i in range(len(keys)):
+                    name = keys[i]
+                    keys[i] = self.key_of(name, len(name))
+            if not values:
+                yield from keys
+            else:
+                for i in range(len(keys)):
+                    key = keys[i]
+                    yield key, self.settle(marks[i], lifted[i])
             limit = limit - len(keys) if limit > 0 else limit
             size = min(2 * size, LONGEST)
             if after is None:

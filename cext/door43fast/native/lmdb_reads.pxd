@@ -4,6 +4,7 @@ from libc.stdint cimport int64_t, uint64_t
 
 from clib.lmdb cimport MDB_txn, MDB_val
 from door43fast.native.frame cimport Frame, Slice
+from door43fast.native.keyindex cimport KeyIndex
 from door43fast.native.lmdb_records cimport Found, RecordEngine
 
 cdef enum:
@@ -19,8 +20,9 @@ cdef class ReadEngine(RecordEngine):
     # The value of ``key``, or ``self.absent``; counts neither hit nor miss. ``found`` may be NULL. A value within
     # its stale window is returned with state STALE only if ``stale`` is set.
     cdef object fetch(self, object key, Found* found, bint stale)
-    # The value of ``key`` without a transaction, None if it takes one. Fills ``frame``. REQUIRES: entered.
+    # The value of ``key`` without a transaction, None if it takes one. Fills ``frame``.
     cdef object glance(self, Slice key, Frame* frame)
+    cdef bint spot(self, KeyIndex* x, Slice key, Frame* frame) noexcept nogil
     # The frames of ``n`` keys in the snapshot of ``txn``, with state GONE for those that have none. A status, and in
     # ``failed`` the key that it is about. REQUIRES: entered.
     cdef int find_all(self, MDB_txn* txn, const Place* places, Frame* frames, Py_ssize_t n, int64_t now,

@@ -8,14 +8,20 @@ writer of S + 3 begins, for pages that S + 1 freed; so if the newest snapshot is
 then nothing that was read changed meanwhile.
 """
 
-from cpython.bytes cimport PyBytes_FromStringAndSize
+from cpython.object cimport PyObject
 
 from clib.lmdb cimport *
 from clib.xxhash cimport XXH3_64bits
 from door43fast.native.frame cimport *
+from door43fast.native.handle cimport Handle, handle_leave, handle_newest, handle_try
 from door43fast.native.keyindex cimport (KeyIndex, d43_load, d43_prefetch, index_bucket, index_fill, index_next,
                                          index_ready, index_still)
+from door43fast.native.keys cimport KEYS_STR
+from door43fast.native.lmdb_values cimport MAX_KEY
 from door43fast.native.mapped cimport NODE_HEAD, View, node_of, node_value
+
+cdef extern from "d43_str.h" nogil:
+    bint d43_str_plain(PyObject*, const char**, size_t*)
 
 cdef enum:
     LINE = 64
@@ -26,47 +32,52 @@ cdef class ReadEngine(RecordEngine):
     """What a store on disk does to find records."""
 
     cdef object glance(self, Slice key, Frame* frame):
-        cdef KeyIndex* x = &self.home.index
-        cdef const uint64_t* bucket
-        cdef uint64_t hash, at, id = d43_load(&x.txn)
-        cdef Slice value
+        cdef Handle home = self.home
+        cdef KeyIndex* x = &home.index
         cdef object lifted = None
-        cdef int way = 0
-        if id == 0 or id != self.home.last_txn():
+        cdef uint64_t id = d43_load(&x.txn)
+        if id == 0 or not handle_try(home):
             return None
+        # The table and the map stay where they are until the gate is left; a new snapshot only makes this in vain.
+        if id == handle_newest(home) and x.table != NULL and self.spot(x, key, frame):
+            try:
+                lifted = self.lift(frame)
+            except UnicodeDecodeError:      # the page was written to meanwhile; what is so on the disk is found again
+                lifted = None
+            if not (index_still(x, id) and handle_newest(home) <= id + 1):
+                lifted = None
+        handle_leave(home)
+        return lifted
+
+    cdef bint spot(self, KeyIndex* x, Slice key, Frame* frame) noexcept nogil:
+        """Whether the index has a record of ``key`` that needs nothing but its bytes to be handed out."""
+        cdef uint64_t hash = XXH3_64bits(key.data, key.size), at
+        cdef const uint64_t* bucket = index_bucket(x.table, hash)
+        cdef Slice value
+        cdef int way = 0
         x.reads += 1
-        hash = XXH3_64bits(key.data, key.size)
-        bucket = index_bucket(x.table, hash)
         at = index_next(x, bucket, hash, &way)
+        d43_prefetch(self.home.view.base + at + LINE)
+        d43_prefetch(self.home.view.base + at + 2 * LINE)
         while at and not node_value(&self.home.view, at, key, &value):
             at = index_next(x, bucket, hash, &way)
-        if at == 0 or frame_read_under(hash, value.data, value.size, frame):
-            return None
-        if frame.flags & (HAS_TAGS | ZSTD) or (frame.flags & HAS_DEADLINE and self.now() >= frame.deadline):
-            return None
-        try:
-            lifted = self.lift(frame)
-        except UnicodeDecodeError:      # the page was written to meanwhile; what is so on the disk is found again
-            return None
-        if index_still(x, id) and self.home.last_txn() <= id + 1:
-            return lifted
-        return None
+        return at and frame_read_under(hash, value.data, value.size, frame) == 0 and \
+            not frame.flags & (HAS_TAGS | ZSTD) and \
+            not (frame.flags & HAS_DEADLINE and self.now() >= frame.deadline)
 
     cdef object fetch(self, object key, Found* found, bint stale):
         cdef Place place
         cdef Frame frame
         cdef MDB_txn* txn
         cdef Py_ssize_t failed
-        cdef object owner, lifted = None
+        cdef object owner, lifted
         cdef int rc
-        self.begin(False)
-        owner = self.slice_key(key, &place.key)
-        if self.home.index.txn:
-            self.home.enter()
-            try:
-                lifted = self.glance(place.key, &frame)
-            finally:
-                self.home.leave()
+        if self.closed:
+            self.begin(False)
+        if self.mode != KEYS_STR or not d43_str_plain(<PyObject*>key, &place.key.data, &place.key.size) or \
+                place.key.size - 1 >= MAX_KEY:
+            owner = self.slice_key(key, &place.key)
+        lifted = self.glance(place.key, &frame)
         if lifted is None:
             txn = self.home.reader()
             try:

@@ -3,7 +3,7 @@
 from libc.stdint cimport int64_t, uint8_t, uint16_t, uint64_t
 from libc.string cimport memcpy
 
-from clib.lmdb cimport MDB_txn
+from clib.lmdb cimport MDB_cursor, MDB_txn
 from clib.xxhash cimport XXH128_canonicalFromHash, XXH128_canonical_t, XXH3_128bits
 from door43fast.native.core cimport EventQueue
 from door43fast.native.frame cimport Draft, Frame, Slice
@@ -76,7 +76,9 @@ cdef class RecordEngine(ValueEngine):
 
     cdef int find(self, MDB_txn* txn, Slice key, Frame* frame, int64_t now) noexcept nogil
     cdef int judge(self, MDB_txn* txn, Frame* frame, int64_t now) noexcept nogil
-    cdef int put(self, MDB_txn* txn, Slice key, const Draft* draft) noexcept nogil
+    # With ``cursor``, one of the data, and ``order`` MDB_APPEND if the key comes after all others.
+    cdef int put(self, MDB_txn* txn, MDB_cursor* cursor, unsigned int order, Slice key,
+                 const Draft* draft) noexcept nogil
     cdef int erase(self, MDB_txn* txn, Slice key, const Frame* old) noexcept nogil
     cdef int reap(self, MDB_txn* txn, int64_t now, Reaped* reaped) noexcept nogil
     cdef bint expiring(self, MDB_txn* txn) noexcept nogil

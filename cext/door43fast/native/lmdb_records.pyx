@@ -68,7 +68,8 @@ cdef class RecordEngine(ValueEngine):
         cdef MDB_stat stat
         return mdb_stat(txn, self.home.expiry, &stat) != 0 or stat.ms_entries != 0
 
-    cdef int put(self, MDB_txn* txn, Slice key, const Draft* draft) noexcept nogil:
+    cdef int put(self, MDB_txn* txn, MDB_cursor* cursor, unsigned int order, Slice key,
+                 const Draft* draft) noexcept nogil:
         cdef MDB_val name, value, row, tag, generation
         cdef Frame old
         cdef char due[EXPIRY_KEY]
@@ -101,7 +102,10 @@ cdef class RecordEngine(ValueEngine):
         value.mv_data = NULL
         value.mv_size = frame_size(draft)
         # What is reserved is good until the next change of this transaction; reading the tags changes nothing.
-        rc = mdb_put(txn, self.home.data, &name, &value, MDB_RESERVE)
+        if cursor != NULL:
+            rc = mdb_cursor_put(cursor, &name, &value, MDB_RESERVE | order)
+        else:
+            rc = mdb_put(txn, self.home.data, &name, &value, MDB_RESERVE)
         if rc:
             return rc
         at = frame_head(draft, <char*>value.mv_data)
@@ -274,10 +278,10 @@ cdef class RecordEngine(ValueEngine):
                     kept.tags = copy + (old.tags - old.whole.data) if old.tag_count else NULL
                     kept.payload.data = copy + (old.payload.data - old.whole.data)
                     kept.payload.size = old.payload.size
-                    rc = self.put(txn, job.key, &kept)
+                    rc = self.put(txn, NULL, 0, job.key, &kept)
                     free(copy)
             else:
-                rc = self.put(txn, job.key, &job.draft)
+                rc = self.put(txn, NULL, 0, job.key, &job.draft)
         if rc and not (rc == REFUSED and job.reaped.count):
             mdb_txn_abort(txn)
             job.reaped.count = 0

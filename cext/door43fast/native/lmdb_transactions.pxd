@@ -6,7 +6,7 @@ from clib.lmdb cimport MDB_txn
 from door43fast.native.core cimport EventQueue
 from door43fast.native.environment cimport Environment
 from door43fast.native.frame cimport Slice
-from door43fast.native.lmdb_batches cimport Batch
+from door43fast.native.lmdb_order cimport Batch
 from door43fast.native.lmdb_packed cimport PackedEngine
 from door43fast.native.lmdb_ranges cimport Range
 

@@ -228,7 +228,7 @@ cdef class TransactionEngine(PackedEngine):
                     events[0] += commit.alive[i]
                     rc = self.erase(txn, key, &old)
             else:
-                rc = self.put(txn, key, &commit.writes.drafts[at])
+                rc = self.put(txn, NULL, 0, key, &commit.writes.drafts[at])
                 events[0] += 1
             touched += 1
         if rc or touched == 0:

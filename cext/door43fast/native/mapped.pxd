@@ -14,6 +14,9 @@ from door43fast.native.frame cimport Slice
 cdef extern from "d43_str.h" nogil:
     bint d43_same(const char*, const char*, size_t)
 
+cdef extern from "d43_pages.h" nogil:
+    void d43_prefetch(const void*)
+
 cdef enum:
     NODE_HEAD = 8
     PAGE_HEAD = 16
@@ -72,3 +75,25 @@ cdef inline uint64_t node_of(const View* v, Slice key, const char* value, size_t
     if <uint64_t>(value - v.base) & (v.page_size - 1) == PAGE_HEAD:
         return 0
     return at if node_value(v, at, key, &seen) and seen.data == value and seen.size == size else 0
+
+
+# The page that a walk along the leaves is in.
+cdef struct Stroll:
+    size_t page
+    bint straight           # the page before lay just before it, so that the next one may lie just behind
+
+
+cdef inline void stroll(Stroll* s, const View* v, const void* at) noexcept nogil:
+    """Ask for the lines of a page when the walk enters it, and for those of the next one where pages lie in a row."""
+    cdef size_t page = <size_t>at & ~(v.page_size - 1)
+    cdef size_t i
+    if page == s.page or not v.page_size:
+        return
+    if not s.straight:
+        for i in range(0, v.page_size, 64):
+            d43_prefetch(<const char*>page + i)
+    s.straight = page == s.page + v.page_size
+    s.page = page
+    if s.straight and page + 2 * v.page_size <= <size_t>v.base + v.end:
+        for i in range(v.page_size, 2 * v.page_size, 64):
+            d43_prefetch(<const char*>page + i)
