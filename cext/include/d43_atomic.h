@@ -3,6 +3,7 @@
 #define D43_ATOMIC_H
 #include <stdint.h>
 
+static inline void *d43_peek(void **place) { return __atomic_load_n(place, __ATOMIC_ACQUIRE); }
 static inline void *d43_swap(void **place, void *value) { return __atomic_exchange_n(place, value, __ATOMIC_ACQ_REL); }
 static inline int d43_put_if_null(void **place, void *value) {
     void *none = 0;

@@ -1,7 +1,7 @@
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from door43fast.native.lmdb_packed import PackedEngine
+from door43fast.native.lmdb_training import TrainingEngine
 
 class Snapshot:
     """One consistent view of a store on disk, for a transaction."""
@@ -17,7 +17,7 @@ class Commit:
 
     def __new__(cls) -> Commit: ...
 
-class TransactionEngine(PackedEngine):
+class TransactionEngine(TrainingEngine):
     """What a store on disk does for transactions."""
 
     def _snapshot(self) -> Snapshot: ...

@@ -4,8 +4,12 @@ from libc.stdint cimport uint64_t
 
 from clib.lmdb cimport MDB_dbi, MDB_env, MDB_txn
 
+# The numbers of the compression dictionaries that are sound; the others are told of in ``errors``.
+cdef set audit_dictionaries(MDB_txn* txn, MDB_dbi meta, list errors)
+
 # One stretch of the walk: up to ``limit`` records of ``table`` from the key ``resume`` on, each checked by itself and
 # against the other table. Appends to ``errors``; returns where to go on, or None at the end.
-cdef object audit_data(MDB_txn* txn, MDB_dbi data, MDB_dbi expiry, bytes resume, uint64_t* count, list errors)
+cdef object audit_data(MDB_txn* txn, MDB_dbi data, MDB_dbi expiry, bytes resume, uint64_t* count, set dictionaries,
+                       list errors)
 cdef object audit_expiry(MDB_txn* txn, MDB_dbi data, MDB_dbi expiry, bytes resume, list errors)
-cdef uint64_t audit_all(MDB_env* env, MDB_dbi data, MDB_dbi expiry, str path) except? 0
+cdef uint64_t audit_all(MDB_env* env, MDB_dbi meta, MDB_dbi data, MDB_dbi expiry, str path) except? 0

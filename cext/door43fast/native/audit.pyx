@@ -1,11 +1,12 @@
 """The walk over all records that finds damage: checksums, and the table of deadlines against the records."""
 
-from libc.stdint cimport int64_t, uint64_t
+from libc.stdint cimport int64_t, uint32_t, uint64_t
 from libc.string cimport memcmp
 
 from clib.lmdb cimport *
+from door43fast.native.compression cimport read_dictionary
 from door43fast.native.expiry cimport EXPIRY_KEY, expiry_key
-from door43fast.native.frame cimport FRAME_NEWER, Frame, HAS_DEADLINE, Slice, frame_read
+from door43fast.native.frame cimport FRAME_CORRUPT, FRAME_NEWER, Frame, HAS_DEADLINE, Slice, frame_read
 
 from door43fast.errors import CorruptError
 
@@ -26,7 +27,27 @@ cdef MDB_cursor* walk(MDB_txn* txn, MDB_dbi table, str name, bytes resume, MDB_v
     return cursor
 
 
-cdef object audit_data(MDB_txn* txn, MDB_dbi data, MDB_dbi expiry, bytes resume, uint64_t* count, list errors):
+cdef set audit_dictionaries(MDB_txn* txn, MDB_dbi meta, list errors):
+    """The numbers of the compression dictionaries that are sound."""
+    cdef Slice prefix, body
+    cdef set sound = set()
+    cdef int rc = 0
+    cdef uint32_t id = 0
+    while rc == 0:
+        id += 1
+        rc = read_dictionary(txn, meta, id, &prefix, &body)
+        if rc == 0:
+            sound.add(id)
+        elif rc == FRAME_CORRUPT:
+            errors.append(f"the compression dictionary {id} does not match its checksum")
+            rc = 0
+    if rc != MDB_NOTFOUND:
+        errors.append(f"the compression dictionaries cannot be read: {mdb_strerror(rc).decode()}")
+    return sound
+
+
+cdef object audit_data(MDB_txn* txn, MDB_dbi data, MDB_dbi expiry, bytes resume, uint64_t* count, set dictionaries,
+                       list errors):
     """Check up to STRETCH records from ``resume`` on; returns the key to go on from, or None."""
     cdef MDB_cursor* cursor
     cdef MDB_val key, value, row, target
@@ -49,6 +70,9 @@ cdef object audit_data(MDB_txn* txn, MDB_dbi data, MDB_dbi expiry, bytes resume,
                 errors.append(f"the record {name.data[:name.size]!r} is of a newer format")
             elif verdict:
                 errors.append(f"the record {name.data[:name.size]!r} does not match its checksum")
+            elif frame.dictionary and frame.dictionary not in dictionaries:
+                errors.append(f"the record {name.data[:name.size]!r} was compressed with the dictionary "
+                              f"{frame.dictionary}, which is missing or damaged")
             elif frame.flags & HAS_DEADLINE:
                 expiry_key(name, frame.deadline + frame.stale, wanted)
                 row.mv_data = wanted
@@ -99,7 +123,7 @@ cdef object audit_expiry(MDB_txn* txn, MDB_dbi data, MDB_dbi expiry, bytes resum
         mdb_cursor_close(cursor)
 
 
-cdef uint64_t audit_all(MDB_env* env, MDB_dbi data, MDB_dbi expiry, str path) except? 0:
+cdef uint64_t audit_all(MDB_env* env, MDB_dbi meta, MDB_dbi data, MDB_dbi expiry, str path) except? 0:
     """All of a store that nobody may use yet; raises if anything is wrong. Returns the number of records."""
     cdef MDB_txn* txn = NULL
     cdef uint64_t count = 0
@@ -108,9 +132,10 @@ cdef uint64_t audit_all(MDB_env* env, MDB_dbi data, MDB_dbi expiry, str path) ex
     if rc:
         raise CorruptError(f"{path} cannot be read: {mdb_strerror(rc).decode()}; restore a backup")
     try:
+        dictionaries = audit_dictionaries(txn, meta, errors)
         resume = b""
         while resume is not None:
-            resume = audit_data(txn, data, expiry, resume, &count, errors)
+            resume = audit_data(txn, data, expiry, resume, &count, dictionaries, errors)
         resume = b""
         while resume is not None:
             resume = audit_expiry(txn, data, expiry, resume, errors)

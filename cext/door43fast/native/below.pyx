@@ -1,6 +1,6 @@
 """What a cascade answers from its slow tier alone, and its care: counts, checks, copies, the end."""
 
-from door43fast.errors import ClosedError
+from door43fast.errors import ClosedError, UnsupportedError
 
 
 cdef class Below(Core):
@@ -76,6 +76,13 @@ cdef class Below(Core):
         cdef dict report = self.below().verify()
         cdef dict fast = self.fast.verify()
         return {**report, "errors": list(report["errors"]) + fast["errors"], "fast": fast["checked"]}
+
+    def train(self, prefix="", *, samples=None, size=112640):
+        """Train a compression dictionary of the slow tier for the values under ``prefix``."""
+        cdef object slow = self.below()
+        if not hasattr(slow, "train"):
+            raise UnsupportedError(f"{type(slow).__name__} does not compress, so there is nothing to train")
+        return slow.train(prefix, samples=samples, size=size)
 
     def backup(self, path):
         """Copy the slow tier to ``path`` while it is in use."""

@@ -169,7 +169,7 @@ cdef class Environment(Handle):
                                        "read; restore a backup") from error
                 self.map_metas()
                 if lost:
-                    audit_all(self.env, self.data, self.expiry, self.path)
+                    audit_all(self.env, self.meta, self.data, self.expiry, self.path)
                 if markers and not self.readonly:
                     self.adopt(markers)
                 if not self.readonly:

@@ -43,6 +43,7 @@ cdef enum:
     FRAME_NEWER = -2        # sound, but of a version or with flags that this code does not know
     REFUSED = -3            # a conditional write found its condition unmet
     NO_MEMORY = -4
+    UNKNOWN_DICTIONARY = -5 # the dictionary that a value was compressed with is not there, or damaged
 
 
 # What a record is at an instant.
@@ -80,6 +81,7 @@ cdef struct Draft:
     int64_t deadline
     int64_t stale
     uint64_t original
+    uint32_t dictionary
     uint8_t tag_count
     uint8_t flags           # PINNED and ZSTD; the others follow from the fields
     uint8_t mark
@@ -110,7 +112,7 @@ cdef inline int frame_read_under(uint64_t key_hash, const char* data, size_t siz
     out.mark = <uint8_t>data[10]
     out.tag_count = <uint8_t>data[11]
     memcpy(&out.dictionary, data + 12, 4)
-    if <uint8_t>data[8] != FRAME_VERSION or out.flags & ~<int>FLAGS_KNOWN or out.dictionary:
+    if <uint8_t>data[8] != FRAME_VERSION or out.flags & ~<int>FLAGS_KNOWN:
         return FRAME_NEWER
     out.deadline = 0
     out.stale = 0
@@ -119,7 +121,7 @@ cdef inline int frame_read_under(uint64_t key_hash, const char* data, size_t siz
     out.state = FRESH
     need = at + 8 * ((out.flags & HAS_DEADLINE) + ((out.flags & HAS_STALE) >> 1) + ((out.flags & ZSTD) >> 4))
     need += <size_t>out.tag_count * TAG_SIZE
-    if size < need:
+    if size < need or (out.dictionary and not out.flags & ZSTD):
         return FRAME_CORRUPT
     if out.flags & HAS_DEADLINE:
         memcpy(&out.deadline, data + at, 8)
@@ -145,13 +147,12 @@ cdef inline size_t frame_size(const Draft* d) noexcept nogil:
 
 cdef inline char* frame_head(const Draft* d, char* out) noexcept nogil:
     """Write all up to the tags, and return the place of the first tag. The checksum is left for frame_seal."""
-    cdef uint32_t dictionary = 0
     out[8] = FRAME_VERSION
     out[9] = <char>((d.flags & (PINNED | ZSTD)) | (HAS_DEADLINE if d.deadline else 0) | (HAS_STALE if d.stale else 0)
                     | (HAS_TAGS if d.tag_count else 0))
     out[10] = <char>d.mark
     out[11] = <char>d.tag_count
-    memcpy(out + 12, &dictionary, 4)
+    memcpy(out + 12, &d.dictionary, 4)
     out += FRAME_HEADER
     if d.deadline:
         memcpy(out, &d.deadline, 8)

@@ -10,8 +10,8 @@ import os
 import weakref
 
 from clib.lmdb cimport *
-from clib.zstd cimport *
 from door43fast.native.clock cimport Clock, span_ns
+from door43fast.native.compression cimport Compression
 from door43fast.native.core cimport BY_EXPIRY, BY_USER, EventQueue, Flight, OP_DELETE, OP_SET
 from door43fast.native.environment cimport acquire
 from door43fast.native.status cimport lmdb_raise
@@ -58,16 +58,12 @@ cdef class LmdbEngine(TransactionEngine):
         from door43fast.codecs import resolve
         self.codec = resolve(plan["codec"])
         self.native_values = plan["codec"] == "auto"
-        self.compress = plan["compression"] == "zstd"
         self.readonly = plan["readonly"]
         self.default_ttl = -1 if plan["ttl"] is None else span_ns(plan["ttl"], "ttl")
         self.clock = Clock("wall") if plan["clock"] is None else plan["clock"]
-        self.packer = ZSTD_createCCtx()
-        self.unpacker = ZSTD_createDCtx()
-        if self.packer == NULL or self.unpacker == NULL:
-            raise MemoryError("no memory for the compressor")
         self.home = acquire(path, {name: plan[name] for name in ("durability", "sync_interval", "readonly", "map_size",
                                                                 "keys", "index_bytes")}, plan["create"])
+        self.compression = Compression(self.home, plan["compression"] == "zstd")
         self.known = self.home.last_txn()
         plan["path"] = self.home.path
         self.plan = plan
@@ -244,7 +240,11 @@ cdef class LmdbEngine(TransactionEngine):
             raise KeyError(key)
         try:
             frame_read(job.key, job.taken.data, job.taken.size, &frame)
-            lifted = self.lift(&frame)
+            self.home.enter()       # a dictionary may have to be read
+            try:
+                lifted = self.lift(&frame)
+            finally:
+                self.home.leave()
         finally:
             free(<void*>job.taken.data)
         self.deletes += 1

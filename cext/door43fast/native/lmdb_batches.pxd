@@ -4,7 +4,7 @@ from libc.stdint cimport int64_t, uint64_t
 
 from door43fast.native.core cimport EventQueue
 from door43fast.native.lmdb_changes cimport ChangeEngine
-from door43fast.native.lmdb_order cimport Batch
+from door43fast.native.lmdb_batch cimport Batch
 from door43fast.native.lmdb_records cimport Found
 
 cdef class BatchEngine(ChangeEngine):

@@ -7,9 +7,11 @@ from libc.stdlib cimport calloc, free, malloc
 from libc.string cimport memcmp, memcpy
 
 from clib.lmdb cimport *
+from door43fast.native.compression cimport Unpacked
 from door43fast.native.core cimport BY_EXPIRY, BY_USER, OP_DELETE, OP_SET, Op, Reason
 from door43fast.native.status cimport lmdb_raise
-from door43fast.native.frame cimport (Draft, FRAME_CORRUPT, FRAME_NEWER, FRESH, GONE, HAS_TAGS, Frame, REFUSED, Slice)
+from door43fast.native.frame cimport (Draft, FRAME_CORRUPT, FRAME_NEWER, FRESH, GONE, HAS_TAGS, Frame, REFUSED, Slice,
+                                           ZSTD)
 from door43fast.native.keys cimport KEYS_INT, KEYS_STR, put_int64
 from door43fast.native.lmdb_reads cimport BLOCK
 from door43fast.native.lmdb_values cimport MAX_KEY
@@ -75,6 +77,7 @@ cdef class BatchEngine(ChangeEngine):
         cdef Py_ssize_t start, stop, i, n = batch.count
         cdef list out = [default] * n
         cdef list marks = None
+        cdef Unpacked unpacked = Unpacked.__new__(Unpacked)
         cdef Frame* frames = <Frame*>malloc(STRETCH * sizeof(Frame))
         cdef Frame* f
         cdef MDB_txn* txn
@@ -91,6 +94,12 @@ cdef class BatchEngine(ChangeEngine):
                     stop = min(start + STRETCH, n)
                     with nogil:
                         rc = self.find_all(txn, batch.places + start, frames, stop - start, now, &i)
+                        if rc == 0:
+                            for i in range(stop - start):
+                                if frames[i].state == FRESH and frames[i].flags & ZSTD:
+                                    rc = unpacked.take(self.compression, &frames[i])
+                                    if rc:
+                                        break
                     if rc:
                         i += start
                         break
@@ -112,6 +121,7 @@ cdef class BatchEngine(ChangeEngine):
                                 if marks is None:
                                     marks = []
                                 marks.append((i, f.mark))
+                    unpacked.clear()
             finally:
                 self.home.follow(txn)
                 self.home.give(txn)
@@ -320,6 +330,7 @@ cdef class BatchEngine(ChangeEngine):
             if owner is not values[i]:
                 batch.owners.append(owner)
             batch.drafts[i].deadline = deadline
+        batch.pack(self.compression)
         self.write_many(batch, False, BY_USER, values)
         self.sets += batch.count
 

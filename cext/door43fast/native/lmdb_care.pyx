@@ -7,7 +7,7 @@ from libc.stdlib cimport free, malloc
 from libc.string cimport memcpy
 
 from clib.lmdb cimport *
-from door43fast.native.audit cimport audit_data, audit_expiry
+from door43fast.native.audit cimport audit_data, audit_dictionaries, audit_expiry
 from door43fast.native.core cimport BY_EXPIRY, OP_DELETE
 from door43fast.native.directory cimport prepare, sync_directory
 from door43fast.native.status cimport lmdb_raise
@@ -187,6 +187,7 @@ cdef class CareEngine(RangeEngine):
         cdef MDB_txn* txn
         cdef uint64_t count = 0
         cdef list errors = []
+        cdef set dictionaries = None
         cdef int table
         self.begin(False)
         for table in range(2):
@@ -195,7 +196,10 @@ cdef class CareEngine(RangeEngine):
                 txn = self.home.reader()
                 try:
                     if table == 0:
-                        resume = audit_data(txn, self.home.data, self.home.expiry, resume, &count, errors)
+                        if dictionaries is None:
+                            dictionaries = audit_dictionaries(txn, self.home.meta, errors)
+                        resume = audit_data(txn, self.home.data, self.home.expiry, resume, &count, dictionaries,
+                                            errors)
                     else:
                         resume = audit_expiry(txn, self.home.data, self.home.expiry, resume, errors)
                 finally:

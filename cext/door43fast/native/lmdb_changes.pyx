@@ -92,7 +92,7 @@ cdef class ChangeEngine(ReadEngine):
         name = self.slice_key(key, &job.key)
         if deadline < 0:
             return self.remove(key, BY_EXPIRY)
-        owner = self.draft_value(value, &job.draft)
+        owner = self.draft_packed(value, job.key, &job.draft)
         job.verb = verb
         job.draft.deadline = deadline
         job.draft.stale = stale if deadline else 0

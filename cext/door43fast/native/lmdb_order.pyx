@@ -5,28 +5,18 @@ sorted as numbers, byte by byte (radix sort from the least byte on, without thos
 that are equal so far are compared in full.
 """
 
-from cpython.object cimport PyObject
 from libc.stdint cimport uint8_t, uint64_t
-from libc.stdlib cimport calloc, free, malloc, qsort
+from libc.stdlib cimport free, malloc, qsort
 from libc.string cimport memcmp, memcpy, memset
-
-from door43fast.native.lmdb_values cimport MAX_KEY
 
 cdef extern from "d43_pages.h" nogil:
     void d43_prefetch(const void*)
-
-cdef extern from "d43_str.h" nogil:
-    bint d43_str_plain(PyObject*, const char**, size_t*)
-
-cdef extern from "Python.h":
-    PyObject** PySequence_Fast_ITEMS(object) noexcept
 
 cdef enum:
     FEW = 64                # places from which the numbers pay
     HEAD = 8
     DIGITS = 256
     AHEAD = 8
-    NAMES_AHEAD = 16
 
 
 cdef struct Head:
@@ -142,50 +132,3 @@ cdef Py_ssize_t order_places(Place* places, Py_ssize_t n) noexcept nogil:
         places[kept] = places[i]
         kept += 1
     return kept
-
-
-cdef class Batch:
-    """The keys of one batch call, sorted and held in C memory."""
-
-    def __dealloc__(self):
-        free(self.places)
-        free(self.drafts)
-        free(self.numbers)
-
-    cdef int reserve(self, Py_ssize_t count) except -1:
-        self.places = <Place*>malloc(max(count, 1) * sizeof(Place))
-        if self.places == NULL:
-            raise MemoryError(f"no memory for a batch of {count} keys")
-        self.owners = []
-        self.count = count
-        return 0
-
-    cdef bint plain(self) noexcept:
-        """Point the places to the bytes of the names, without the GIL, if all are ASCII and of a good length."""
-        cdef PyObject** names = PySequence_Fast_ITEMS(self.names)
-        cdef Place* place = self.places
-        cdef Py_ssize_t i, n = self.count
-        with nogil:
-            for i in range(n):
-                if i + NAMES_AHEAD < n:
-                    d43_prefetch(names[i + NAMES_AHEAD])
-                if not d43_str_plain(names[i], &place[i].key.data, &place[i].key.size) or \
-                        place[i].key.size - 1 >= MAX_KEY:
-                    return False
-                place[i].index = i
-        return True
-
-    cdef int draft(self) except -1:
-        self.drafts = <Draft*>calloc(self.count or 1, sizeof(Draft))
-        if self.drafts == NULL:
-            raise MemoryError(f"no memory for a batch of {self.count} values")
-        return 0
-
-    cdef int arrange(self) except -1:
-        cdef Py_ssize_t kept
-        with nogil:
-            kept = order_places(self.places, self.count)
-        if kept < 0:
-            raise MemoryError(f"no memory to sort {self.count} keys")
-        self.count = kept
-        return 0

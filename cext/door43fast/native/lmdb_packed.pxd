@@ -1,6 +1,5 @@
 """Batches of a store on disk in one piece of memory, without an object per record."""
 
-from clib.zstd cimport ZSTD_DCtx
 from door43fast.native.frame cimport Frame
 from door43fast.native.lmdb_care cimport CareEngine
 from door43fast.native.packed cimport PackedBuilder
@@ -11,5 +10,5 @@ cdef enum:
 
 
 cdef class PackedEngine(CareEngine):
-    cdef int append(self, PackedBuilder builder, const Frame* frame, ZSTD_DCtx** unpacker) except? -99 nogil
+    cdef int append(self, PackedBuilder builder, const Frame* frame) except? -99 nogil
     cdef int misfit(self, int rc, PackedBuilder builder, object key, const Frame* frame) except -1

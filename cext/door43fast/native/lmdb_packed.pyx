@@ -6,13 +6,12 @@ The walk and the copying go on without the GIL, so that threads do them side by 
 from libc.stdint cimport int64_t
 
 from clib.lmdb cimport *
-from clib.zstd cimport *
+from door43fast.native.compression cimport LARGEST_PACKED
 from door43fast.native.core cimport BY_EXPIRY, BY_USER
-from door43fast.native.frame cimport (FRAME_CORRUPT, FRESH, HAS_DEADLINE, HAS_TAGS, NO_MEMORY, Slice, ZSTD, frame_read)
-from door43fast.native.lmdb_order cimport Batch
+from door43fast.native.frame cimport (FRAME_CORRUPT, FRESH, HAS_DEADLINE, HAS_TAGS, Slice, ZSTD, frame_read)
+from door43fast.native.lmdb_batch cimport Batch
 from door43fast.native.lmdb_reads cimport BLOCK
 from door43fast.native.lmdb_ranges cimport Bounds, seek, slice_of, step, within
-from door43fast.native.lmdb_values cimport LARGEST_PACKED
 from door43fast.native.mapped cimport Stroll, stroll
 from door43fast.native.packed cimport Packed
 
@@ -23,26 +22,17 @@ cdef enum:
 cdef class PackedEngine(CareEngine):
     """What a store on disk does with packed batches."""
 
-    cdef int append(self, PackedBuilder builder, const Frame* frame, ZSTD_DCtx** unpacker) except? -99 nogil:
-        """Copy a value out of the map to the end of the batch; decompressed by a context of this call's own."""
+    cdef int append(self, PackedBuilder builder, const Frame* frame) except? -99 nogil:
+        """Copy a value out of the map to the end of the batch, decompressed."""
         cdef char* place
-        cdef size_t made
         if frame.mark != MARK_RAW:
             return NOT_BYTES
         if not frame.flags & ZSTD:
             return WRONG_SIZE if builder.append(frame.payload.data, frame.payload.size) else 0
-        if frame.original > LARGEST_PACKED or ZSTD_getFrameContentSize(
-                frame.payload.data, frame.payload.size) != frame.original:
+        if frame.original > LARGEST_PACKED:
             return FRAME_CORRUPT
-        if unpacker[0] == NULL:
-            unpacker[0] = ZSTD_createDCtx()
-            if unpacker[0] == NULL:
-                return NO_MEMORY
         place = builder.room(frame.original)
-        if place == NULL:
-            return WRONG_SIZE
-        made = ZSTD_decompressDCtx(unpacker[0], place, frame.original, frame.payload.data, frame.payload.size)
-        return FRAME_CORRUPT if ZSTD_isError(made) or made != frame.original else 0
+        return WRONG_SIZE if place == NULL else self.compression.unpack(frame, place)
 
     cdef int misfit(self, int rc, PackedBuilder builder, object key, const Frame* frame) except -1:
         """The exception for a status of append or of a read."""
@@ -50,8 +40,6 @@ cdef class PackedEngine(CareEngine):
             raise TypeError(f"key {key!r} does not hold bytes, and only bytes can be packed; read it with get")
         if rc == WRONG_SIZE:
             raise builder.wrong_size(key, frame.original if frame.flags & ZSTD else frame.payload.size)
-        if rc == NO_MEMORY:
-            raise MemoryError("no memory for a decompressor")
         return self.fault(rc, key)
 
     def get_packed(self, keys, *, out=None):
@@ -66,7 +54,6 @@ cdef class PackedEngine(CareEngine):
         """
         cdef Batch batch = self.batch_of(keys)
         cdef PackedBuilder builder = PackedBuilder(batch.count, out)
-        cdef ZSTD_DCtx* unpacker = NULL
         cdef Frame frames[BLOCK]
         cdef MDB_txn* txn
         cdef int64_t now
@@ -87,7 +74,7 @@ cdef class PackedEngine(CareEngine):
                             rc = builder.missing()
                         else:
                             found += 1
-                            rc = self.append(builder, &frames[i], &unpacker)
+                            rc = self.append(builder, &frames[i])
                         if rc:
                             break
                     if rc:
@@ -97,7 +84,6 @@ cdef class PackedEngine(CareEngine):
         finally:
             self.home.give(txn)
             self.home.leave()
-            ZSTD_freeDCtx(unpacker)
         if rc:
             self.misfit(rc, builder, self.key_at(batch, start + i), &frames[i])
         self.hits += found
@@ -131,13 +117,10 @@ cdef class PackedEngine(CareEngine):
         if spoilt:
             values.check()
             raise ValueError("the offsets of this packed batch were changed while it was read")
-        if self.compress:
-            for i in range(batch.count):
-                batch.owners.append(self.draft_value(batch.drafts[i].payload.data[:batch.drafts[i].payload.size],
-                                                     &batch.drafts[i]))
         if deadline < 0:
             self.expirations += self.write_many(batch, True, BY_EXPIRY, None)
             return
+        batch.pack(self.compression)
         self.write_many(batch, False, BY_USER, values)
         self.sets += batch.count
 
@@ -165,7 +148,6 @@ cdef class PackedEngine(CareEngine):
     def _chunk(self, Bounds bounds, bytes after, Py_ssize_t chunk, PackedBuilder names, PackedBuilder values):
         """Append up to ``chunk`` live records that follow ``after``; returns the key to go on after, or None."""
         cdef MDB_cursor* cursor = NULL
-        cdef ZSTD_DCtx* unpacker = NULL
         cdef MDB_val key, value
         cdef Frame frame
         cdef Slice name, start = slice_of(after)
@@ -191,7 +173,7 @@ cdef class PackedEngine(CareEngine):
                     if rc == 0 and frame.flags & (HAS_DEADLINE | HAS_TAGS):
                         rc = self.judge(txn, &frame, now)
                     if rc == 0 and frame.state == FRESH:
-                        rc = self.append(values, &frame, &unpacker)
+                        rc = self.append(values, &frame)
                         if rc == 0:
                             names.append(name.data, name.size)
                     if rc == 0:
@@ -204,4 +186,3 @@ cdef class PackedEngine(CareEngine):
                 mdb_cursor_close(cursor)
             self.home.give(txn)
             self.home.leave()
-            ZSTD_freeDCtx(unpacker)

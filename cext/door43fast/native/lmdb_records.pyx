@@ -265,6 +265,7 @@ cdef class RecordEngine(ValueEngine):
                 kept.mark = old.mark
                 kept.flags = old.flags
                 kept.original = old.original
+                kept.dictionary = old.dictionary
                 kept.deadline = job.draft.deadline
                 kept.stale = old.stale if kept.deadline else 0
                 kept.tag_count = old.tag_count

@@ -6,8 +6,8 @@ from clib.lmdb cimport MDB_txn
 from door43fast.native.core cimport EventQueue
 from door43fast.native.environment cimport Environment
 from door43fast.native.frame cimport Slice
-from door43fast.native.lmdb_order cimport Batch
-from door43fast.native.lmdb_packed cimport PackedEngine
+from door43fast.native.lmdb_batch cimport Batch
+from door43fast.native.lmdb_training cimport TrainingEngine
 from door43fast.native.lmdb_ranges cimport Range
 
 
@@ -40,7 +40,7 @@ cdef class Commit:
     cdef Py_ssize_t conflict        # out: which read or range (reads.count + n) had changed
 
 
-cdef class TransactionEngine(PackedEngine):
+cdef class TransactionEngine(TrainingEngine):
     cdef int check(self, MDB_txn* txn, Commit commit) noexcept nogil
     cdef int check_range(self, MDB_txn* txn, const Seen* seen) noexcept nogil
     cdef int apply_commit(self, Commit commit, EventQueue queue, uint64_t* seq, uint64_t* events) noexcept nogil

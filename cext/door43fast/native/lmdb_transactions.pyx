@@ -114,7 +114,7 @@ cdef class Commit:
         free(self.seen)
 
 
-cdef class TransactionEngine(PackedEngine):
+cdef class TransactionEngine(TrainingEngine):
     """What a store on disk does for transactions; door43fast.transactions is the face of it."""
 
     def _snapshot(self):
@@ -278,6 +278,7 @@ cdef class TransactionEngine(PackedEngine):
                 c.owners.append(tags)
                 c.writes.drafts[i].tags = PyBytes_AS_STRING(tags)
                 c.writes.drafts[i].tag_count = PyBytes_GET_SIZE(tags) // TAG_HASH
+        c.writes.pack(self.compression)
         for i, (prefix, start, stop, records) in enumerate(ranges):
             bounds = self.bounds_of(prefix, start, stop, False)
             parts = []

@@ -2,8 +2,8 @@
 
 from libc.stdint cimport int64_t, uint8_t, uint64_t
 
-from clib.zstd cimport ZSTD_CCtx, ZSTD_DCtx
 from door43fast.native.clock cimport Clock
+from door43fast.native.compression cimport Compression
 from door43fast.native.core cimport Core
 from door43fast.native.environment cimport Environment
 from door43fast.native.frame cimport Draft, Frame, Slice
@@ -11,8 +11,6 @@ from door43fast.native.keys cimport KeyCodec, KeyMode
 
 cdef enum:
     MAX_KEY = 511           # of LMDB as Debian builds it
-    # The longest value that is compressed, and that is taken at its word about its size when it is decompressed.
-    LARGEST_PACKED = 1 << 30
 
 
 cdef class ValueEngine(Core):
@@ -23,12 +21,10 @@ cdef class ValueEngine(Core):
     cdef object codec
     cdef object absent              # what fetch and fetch_many give for a key without a value
     cdef bint native_values         # bytes and str need no codec
-    cdef bint compress
+    cdef Compression compression
     cdef bint readonly
     cdef int64_t default_ttl        # nanoseconds, -1 for none
     cdef Clock clock
-    cdef ZSTD_CCtx* packer          # both used with the GIL held only
-    cdef ZSTD_DCtx* unpacker
     cdef uint64_t hits
     cdef uint64_t misses
     cdef uint64_t sets
@@ -40,8 +36,10 @@ cdef class ValueEngine(Core):
     # Point ``out`` to the bytes of ``key``; they live as long as the object that is returned.
     cdef object slice_key(self, object key, Slice* out)
     cdef object key_of(self, const char* data, size_t size)
-    # Fill payload, mark and compression; they live as long as the object that is returned. May run Python code.
+    # Fill payload and mark; they live as long as the object that is returned. May run Python code.
     cdef object draft_value(self, object value, Draft* draft)
+    # The same, compressed if the store compresses and it pays.
+    cdef object draft_packed(self, object value, Slice key, Draft* draft)
     # The payload as bytes or str: no Python code runs here. REQUIRES: entered, or a copy of the frame.
     cdef object lift(self, const Frame* frame)
     # What was lifted as the value it stands for. May run Python code.

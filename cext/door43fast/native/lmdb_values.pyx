@@ -4,9 +4,9 @@ from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes
 from cpython.unicode cimport PyUnicode_AsUTF8AndSize, PyUnicode_DecodeUTF8
 
 from clib.xxhash cimport XXH128_canonicalFromHash, XXH128_canonical_t, XXH3_128bits
-from clib.zstd cimport *
 from door43fast.native.clock cimport MANUAL, WALL, d43_monotonic_ns, d43_wall_ns, span_ns
-from door43fast.native.frame cimport FRAME_CORRUPT, FRAME_NEWER, TAG_HASH, ZSTD
+from door43fast.native.compression cimport LARGEST_PACKED, Rules, room_for
+from door43fast.native.frame cimport (FRAME_CORRUPT, FRAME_NEWER, NO_MEMORY, TAG_HASH, UNKNOWN_DICTIONARY, ZSTD)
 from door43fast.native.keys cimport KEYS_STR
 from door43fast.native.status cimport lmdb_raise
 
@@ -20,18 +20,13 @@ cdef extern from "Python.h":
 cdef enum:
     MARK_RAW = 0
     MARK_STR = 1
-    LEVEL = 3               # of zstd
-    LEAST_PACKED = 64       # bytes below which compression never pays for its size field
+    ALONE = 4096            # bytes from which on a value is worth letting the GIL go for
 
 assert (RAW, STR) == (MARK_RAW, MARK_STR)
 
 
 cdef class ValueEngine(Core):
     """What a store on disk knows of keys, values, tags and time."""
-
-    def __dealloc__(self):
-        ZSTD_freeCCtx(self.packer)
-        ZSTD_freeDCtx(self.unpacker)
 
     # Keys and values
 
@@ -62,10 +57,9 @@ cdef class ValueEngine(Core):
         return self.key_codec.decode(PyBytes_FromStringAndSize(data, size))
 
     cdef object draft_value(self, object value, Draft* draft):
-        """Fill payload, mark and compression of ``draft``; they live as long as the object that is returned."""
+        """Fill payload and mark of ``draft``; they live as long as the object that is returned."""
         cdef Py_ssize_t size = 0
-        cdef object owner = value, packed
-        cdef size_t bound, made
+        cdef object owner = value
         if self.native_values and PyBytes_CheckExact(value):
             draft.mark = MARK_RAW
         elif self.native_values and PyUnicode_CheckExact(value):
@@ -81,33 +75,47 @@ cdef class ValueEngine(Core):
             draft.payload.data = PyBytes_AS_STRING(owner)
             size = PyBytes_GET_SIZE(owner)
         draft.payload.size = size
-        if self.compress and LEAST_PACKED <= <uint64_t>size <= LARGEST_PACKED:
-            bound = ZSTD_compressBound(size)
-            packed = PyBytes_FromStringAndSize(NULL, bound)
-            made = ZSTD_compressCCtx(self.packer, PyBytes_AS_STRING(packed), bound, draft.payload.data, size, LEVEL)
-            if not ZSTD_isError(made) and made + 8 < <size_t>size:
-                draft.original = size
-                draft.flags |= ZSTD
-                draft.payload.data = PyBytes_AS_STRING(packed)
-                draft.payload.size = made
-                return packed
         return owner
+
+    cdef object draft_packed(self, object value, Slice key, Draft* draft):
+        cdef object owner = self.draft_value(value, draft), packed
+        cdef Rules rules
+        cdef char* place
+        cdef size_t room = room_for(draft.payload.size) if self.compression.writes else 0
+        cdef int rc
+        if room == 0:
+            return owner
+        rules = self.compression.current()
+        packed = PyBytes_FromStringAndSize(NULL, room)
+        place = PyBytes_AS_STRING(packed)
+        if draft.payload.size < ALONE:
+            rc = self.compression.pack(rules, key, draft, place, room)
+        else:
+            with nogil:
+                rc = self.compression.pack(rules, key, draft, place, room)
+        if rc < 0:
+            raise MemoryError("no memory for the compressor")
+        return packed if rc else owner
 
     cdef object lift(self, const Frame* frame):
         """The payload as bytes or str, out of the map: no Python code runs here. REQUIRES: entered, or a copy."""
         cdef object plain
-        cdef size_t made
+        cdef char* place
+        cdef int rc
         if frame.flags & ZSTD:
-            if frame.original > LARGEST_PACKED or ZSTD_getFrameContentSize(
-                    frame.payload.data, frame.payload.size) != frame.original:
-                raise CorruptError("a compressed value does not say the size that its frame says; run verify()")
+            if frame.original > LARGEST_PACKED:
+                raise CorruptError("a compressed value says that it is larger than any may be; run verify()")
             plain = PyBytes_FromStringAndSize(NULL, frame.original)
-            made = ZSTD_decompressDCtx(self.unpacker, PyBytes_AS_STRING(plain), frame.original, frame.payload.data,
-                                       frame.payload.size)
-            if ZSTD_isError(made) or made != frame.original:
-                raise CorruptError("a compressed value cannot be decompressed; run verify()")
+            place = PyBytes_AS_STRING(plain)
+            if frame.original < ALONE:
+                rc = self.compression.unpack(frame, place)
+            else:
+                with nogil:
+                    rc = self.compression.unpack(frame, place)
+            if rc:
+                unpack_fault(rc, frame, self.home.path)
             if frame.mark == MARK_STR and self.native_values:
-                return PyUnicode_DecodeUTF8(PyBytes_AS_STRING(plain), made, "surrogatepass")
+                return PyUnicode_DecodeUTF8(place, frame.original, "surrogatepass")
             return plain
         if frame.mark == MARK_STR and self.native_values:
             return PyUnicode_DecodeUTF8(frame.payload.data, frame.payload.size, "surrogatepass")
@@ -157,6 +165,11 @@ cdef class ValueEngine(Core):
                                "not returned. Run verify() to see what else is damaged, and restore or set it anew")
         if rc == FRAME_NEWER:
             raise FormatError(f"the record {key!r} in {self.home.path} was written by a newer door43fast; upgrade it")
+        if rc == UNKNOWN_DICTIONARY:
+            raise CorruptError(f"the compression dictionary of the record {key!r} in {self.home.path} is missing or "
+                               "damaged; restore a backup")
+        if rc == NO_MEMORY:
+            raise MemoryError(f"no memory to decompress the record {key!r} in {self.home.path}")
         return lmdb_raise(rc, "reading the key", key)
 
     cdef int64_t now(self) noexcept nogil:
@@ -171,3 +184,18 @@ cdef class ValueEngine(Core):
             raise ReadOnlyError(f"the store {self.plan['path']} was opened with readonly=True; open it "
                                 "without, to write")
         return 0
+
+
+cdef int unpack_fault(int rc, const Frame* frame, str path) except -1:
+    """The exception for a value that could not be decompressed, where its key is not at hand."""
+    if rc == UNKNOWN_DICTIONARY:
+        raise CorruptError(f"the compression dictionary {frame.dictionary} of {path} is missing or damaged; restore a "
+                           "backup")
+    if rc == FRAME_CORRUPT:
+        raise CorruptError(f"a compressed value of {path} cannot be decompressed to the size that its frame says; run "
+                           "verify()")
+    if rc == FRAME_NEWER:
+        raise FormatError(f"{path} was written by a newer door43fast; upgrade it")
+    if rc == NO_MEMORY:
+        raise MemoryError("no memory for the decompressor")
+    return lmdb_raise(rc, "reading the compression dictionaries of", path)

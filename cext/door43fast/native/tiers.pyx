@@ -9,7 +9,7 @@ from libc.stdlib cimport free, malloc
 
 from door43fast.native.encoded cimport Encoded
 from door43fast.native.keys cimport KEYS_ANY, KEYS_BYTES, KEYS_INT, KEYS_STR
-from door43fast.native.lmdb_order cimport Batch
+from door43fast.native.lmdb_batch cimport Batch
 from door43fast.native.lmdb_records cimport Found
 
 from door43fast import codecs

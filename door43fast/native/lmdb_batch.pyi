@@ -1,0 +1,2 @@
+class Batch:
+    """The keys of one batch call, sorted and held in C memory."""
