@@ -23,7 +23,8 @@ class LmdbStore(StoreSurface, LmdbEngine):
     codec : str or Codec
         How values become bytes: ``"auto"``, ``"raw"``, ``"json"``, ``"msgpack"``, ``"numpy"``, ``"pickle"``.
     compression : {None, "zstd"}
-        Compress values where it makes them smaller. Stores without it read them too.
+        Compress values where it makes them smaller, with the dictionaries of ``train``. Stores without it read them
+        too.
     durability : {"commit", "batch", "none"}
         What survives; see docs/durability.md.
     sync_interval : float

@@ -50,7 +50,7 @@ def test_a_dictionary_makes_short_values_several_times_smaller(make, trained, ju
     plain.close()
     small, large = (sum(map(len, stored(judge, path).values())) for path in paths)
     raw = sum(len(text.encode()) for text in VERSES.values())
-    assert raw / small > 2 * raw / large > 4
+    assert raw / small > 1.7 * raw / large > 5
 
 
 def test_the_figures_of_a_training(make):

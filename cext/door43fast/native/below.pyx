@@ -77,7 +77,7 @@ cdef class Below(Core):
         cdef dict fast = self.fast.verify()
         return {**report, "errors": list(report["errors"]) + fast["errors"], "fast": fast["checked"]}
 
-    def train(self, prefix="", *, samples=None, size=112640):
+    def train(self, prefix="", *, samples=None, size=262144):
         """Train a compression dictionary of the slow tier for the values under ``prefix``."""
         cdef object slow = self.below()
         if not hasattr(slow, "train"):
