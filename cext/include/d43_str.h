@@ -51,6 +51,16 @@ static inline int d43_str_plain(PyObject *s, const char **data, size_t *size) {
     return 1;
 }
 
+/* Whether a str is of the kind whose characters lie behind a short head: exact and ASCII. */
+static inline int d43_str_is_ascii(PyObject *s) { return PyUnicode_CheckExact(s) && PyUnicode_IS_COMPACT_ASCII(s); }
+
+/* As d43_str_equal, where d43_str_is_ascii(a) is known. */
+static inline int d43_str_equal_ascii(PyObject *a, PyObject *b) {
+    Py_ssize_t n = PyUnicode_GET_LENGTH(a);
+    return n == PyUnicode_GET_LENGTH(b) && PyUnicode_IS_COMPACT_ASCII(b) &&
+           d43_same((const char *)((PyASCIIObject *)a + 1), (const char *)((PyASCIIObject *)b + 1), (size_t)n);
+}
+
 /* 0: a good key. 1: empty. 2: holds a lone surrogate, so that it has no UTF-8. */
 static inline int d43_str_fault(PyObject *s) {
     Py_ssize_t n = PyUnicode_GET_LENGTH(s), i;

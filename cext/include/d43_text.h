@@ -48,9 +48,10 @@ static inline Py_hash_t d43_text_hash(const d43_text *t) {
 #endif
 }
 
-static inline int d43_text_is(PyObject *o, const d43_text *t, int wide) {
+/* Whether an object is the element; ``ascii``: d43_str_is_ascii(o) is known. */
+static inline int d43_text_is(PyObject *o, const d43_text *t, int wide, int ascii) {
     if (wide)
-        return PyUnicode_CheckExact(o) && PyUnicode_IS_COMPACT_ASCII(o) && PyUnicode_GET_LENGTH(o) == t->size &&
+        return (ascii || d43_str_is_ascii(o)) && PyUnicode_GET_LENGTH(o) == t->size &&
                d43_same((const char *)((PyASCIIObject *)o + 1), t->data, (size_t)t->size);
     return PyBytes_CheckExact(o) && PyBytes_GET_SIZE(o) == t->size &&
            d43_same(PyBytes_AS_STRING(o), t->data, (size_t)t->size);

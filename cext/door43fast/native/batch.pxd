@@ -10,7 +10,7 @@ from libc.stdint cimport int64_t, uint32_t, uint64_t
 
 from door43fast.native.hashing cimport mix
 from door43fast.native.index cimport (
-    Group, Groups, Index, Walk, d43_first, d43_match, d43_tag, groups_home, walk_begin, walk_next)
+    ASCII, REFERENCE, Group, Groups, Index, Walk, d43_first, d43_match, d43_tag, groups_home, walk_begin, walk_next)
 from door43fast.native.slab cimport Entry, Slab, d43_prefetch, slab_entry
 
 cdef extern from "d43_str.h" nogil:
@@ -25,7 +25,7 @@ cdef extern from "d43_text.h":
         pass
     bint d43_text_read(Text* t, const char* p, Py_ssize_t characters, bint wide) noexcept
     Py_hash_t d43_text_hash(const Text* t) noexcept
-    bint d43_text_is(PyObject* o, const Text* t, bint wide) noexcept
+    bint d43_text_is(PyObject* o, const Text* t, bint wide, bint ascii) noexcept
     object d43_text_object(const char* p, Py_ssize_t characters, bint wide)
 
 cdef extern from "Python.h":
@@ -36,6 +36,7 @@ cdef extern from "Python.h":
 
 cdef enum:
     BLOCK = 64
+    TEXT_HEAD = 16      # where the length of a str stands
     TEXT_REACH = 64     # bytes of a stored key that a comparison reads: a short str,
     INT_REACH = 32      # or a number of up to 60 bits
     LARGE = 256          # groups of a table that the nearest cache does not hold: below, reading ahead would only cost
@@ -48,13 +49,13 @@ cdef extern from *:
 
 cdef struct Row:
     uint32_t hash[BLOCK]
-    uint32_t ref[BLOCK]     # of the first entry with the key's hash; 0: there is none; or SINGLY
+    uint32_t ref[BLOCK]     # of the first entry with the key's hash, with its mark; 0: there is none; or SINGLY
 
 cdef struct Texts:      # the elements of a block of an array of texts
     Text text[BLOCK]
 
 cdef inline uint32_t row_guess(Groups* t, uint32_t hash) noexcept nogil:
-    """The first entry with the tag of this hash; 0 if there is none in its home."""
+    """The first entry with the tag of this hash, marked; 0 if there is none in its home."""
     cdef Group* home = groups_home(t, hash)
     cdef uint32_t found = d43_match(home, d43_tag(hash))
     return home.ref[d43_first(found)] if found else 0
@@ -89,16 +90,16 @@ cdef inline void row_find(Row* row, Index* index, Slab* slab, Py_ssize_t n, int 
         if row.ref[i] != SINGLY:
             row.ref[i] = ref = row_guess(&index.now, row.hash[i])
             if ref:
-                d43_prefetch(slab_entry(slab, ref))
+                d43_prefetch(slab_entry(slab, ref & REFERENCE))
     for i in range(n):
         ref = row.ref[i]
         if ref == SINGLY:
             continue
-        if not ref or slab_entry(slab, ref).hash != row.hash[i]:
+        if not ref or slab_entry(slab, ref & REFERENCE).hash != row.hash[i]:
             row.ref[i] = ref = row_seek(index, slab, row.hash[i])
         if large and ref:
-            e = slab_entry(slab, ref)
-            d43_prefetch(e.key)
+            e = slab_entry(slab, ref & REFERENCE)
+            d43_prefetch(<char*>e.key + (TEXT_HEAD if ref & ASCII else 0))
             d43_prefetch(<char*>e.key + reach - 1)
             if values:
                 d43_prefetch(e.value)

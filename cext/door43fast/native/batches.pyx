@@ -21,10 +21,11 @@ from door43fast.native.batch cimport (
     BLOCK, INT_REACH, LARGE, SINGLY, TEXT_REACH, PyLong_CheckExact, PySequence_Fast_GET_SIZE, PySequence_Fast_ITEMS,
     Row, Texts, d43_int64_is, d43_text_is, d43_text_object, row_find, row_of_numbers, row_of_objects, row_of_texts)
 from door43fast.native.clock cimport span_ns
+from door43fast.native.index cimport ASCII, REFERENCE
 from door43fast.native.ordered cimport Ordered
 from door43fast.native.singles cimport MISSING
 from door43fast.native.slab cimport Entry, slab_entry
-from door43fast.native.table cimport PyUnicode_CheckExact, d43_str_equal, d43_str_fault
+from door43fast.native.table cimport PyUnicode_CheckExact, d43_str_equal, d43_str_equal_ascii, d43_str_fault
 from door43fast.native.writes cimport Write
 
 from door43fast.errors import ClosedError
@@ -109,7 +110,7 @@ cdef class Batches(Ordered):
         cdef uint64_t version
         cdef uint32_t ref
         cdef PyObject** item
-        cdef bint same
+        cdef bint same, ascii
         cdef PyObject* stored
         cdef PyObject* held
         cdef list found
@@ -142,13 +143,17 @@ cdef class Batches(Ordered):
                         if form == LISTED and PyUnicode_CheckExact(item[i]) and d43_str_fault(item[i]):
                             self.refuse(<object>item[i])
                     elif ref != SINGLY:
+                        ascii = (ref & ASCII) != 0
+                        ref &= REFERENCE
                         stored = slab_entry(&self.slab, ref).key
                         if form == LISTED:
-                            same = stored == item[i] or same_key(stored, item[i])
+                            same = stored == item[i] or (
+                                d43_str_equal_ascii(stored, item[i]) if ascii and PyUnicode_CheckExact(item[i])
+                                else same_key(stored, item[i]))
                         elif form == NUMBERS:
                             same = d43_int64_is(stored, (<int64_t*>(data + i * stride))[0])
                         else:
-                            same = d43_text_is(stored, &texts.text[i], form == WIDE)
+                            same = d43_text_is(stored, &texts.text[i], form == WIDE, ascii)
                         if not same:
                             ref = SINGLY
                     if ref == SINGLY:

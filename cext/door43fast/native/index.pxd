@@ -8,6 +8,9 @@ whose count is 0; a deletion takes its own passings back, so nothing is left beh
 quarters are in use. When that is reached a table of twice the size is put in front, and each later insertion moves
 a few groups over, so that no single one pays for all. Until then a search that misses in ``now`` goes on in ``old``.
 Comparing keys is the caller's: these functions know hashes and references, and the hash of an entry where it is.
+
+The high bit of a reference in a group says that the key is an exact str of ASCII characters: its type, which often lies
+in another cache line than its text, need not be looked at.
 """
 
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
@@ -29,6 +32,14 @@ cdef enum:
     FULL = 9            # places in use of each group, on average, when the table doubles
     FIRST_BITS = 1
     MOVES = 4           # groups moved over by one insertion while two tables stand
+
+cdef extern from *:
+    """
+    #define D43_ASCII 0x80000000u
+    #define D43_REFERENCE 0x7FFFFFFFu
+    """
+    const uint32_t ASCII "D43_ASCII"
+    const uint32_t REFERENCE "D43_REFERENCE"
 
 cdef struct Groups:
     Group* group
@@ -57,7 +68,7 @@ cdef inline Group* groups_home(Groups* t, uint32_t hash) noexcept nogil:
     return &t.group[hash >> t.shift]
 
 cdef inline void groups_put(Groups* t, uint32_t hash, uint32_t ref) noexcept nogil:
-    """REQUIRES: there is an empty place."""
+    """``ref`` with its mark. REQUIRES: there is an empty place."""
     cdef uint32_t p = hash >> t.shift
     cdef Group* g = &t.group[p]
     cdef uint32_t room = d43_match(g, 0)
@@ -81,7 +92,7 @@ cdef inline bint groups_remove(Groups* t, uint32_t hash, uint32_t ref) noexcept 
         found = d43_match(&t.group[p], tag)
         while found:
             i = d43_first(found)
-            if t.group[p].ref[i] == ref:
+            if t.group[p].ref[i] & REFERENCE == ref:
                 t.group[p].tag[i] = 0
                 t.count -= 1
                 while home != p:
@@ -120,7 +131,7 @@ cdef inline uint32_t walk_next(Walk* w) noexcept nogil:
         w.found = d43_match(&w.t.group[w.p], w.tag)
     i = d43_first(w.found)
     w.found &= w.found - 1
-    return w.t.group[w.p].ref[i]
+    return w.t.group[w.p].ref[i] & REFERENCE
 
 cdef inline bint index_open(Index* x) noexcept nogil:
     x.old.group = NULL
@@ -139,7 +150,7 @@ cdef inline void index_ask(Group* g, Slab* slab) noexcept nogil:
     cdef uint32_t i
     for i in range(PLACES):
         if g.tag[i]:
-            d43_prefetch(slab_entry(slab, g.ref[i]))
+            d43_prefetch(slab_entry(slab, g.ref[i] & REFERENCE))
 
 cdef inline void index_move(Index* x, Slab* slab) noexcept nogil:
     """Move the next groups from the old table to the new one.
@@ -153,7 +164,7 @@ cdef inline void index_move(Index* x, Slab* slab) noexcept nogil:
         g = &x.old.group[x.cursor]
         for i in range(PLACES):
             if g.tag[i]:
-                groups_put(&x.now, slab_entry(slab, g.ref[i]).hash, g.ref[i])
+                groups_put(&x.now, slab_entry(slab, g.ref[i] & REFERENCE).hash, g.ref[i])
                 x.old.count -= 1
         memset(g.tag, 0, PLACES)
         x.cursor += 1

@@ -6,7 +6,8 @@ from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 from door43fast.native.clock cimport Clock
 from door43fast.native.core cimport Core, Reason
 from door43fast.native.hashing cimport mix
-from door43fast.native.index cimport Group, Groups, Index, d43_first, d43_match, d43_tag, groups_home
+from door43fast.native.index cimport (
+    ASCII, REFERENCE, Group, Groups, Index, d43_first, d43_match, d43_tag, groups_home)
 from door43fast.native.policy cimport Policy
 from door43fast.native.queues cimport LINK
 from door43fast.native.slab cimport FLAGS, Entry, Extra, Slab, d43_prefetch, slab_entry, slab_extra, slab_flags
@@ -16,6 +17,8 @@ from door43fast.native.wheel cimport LONG, NEVER, TICK_BITS, Wheel
 cdef extern from "d43_str.h" nogil:
     Py_hash_t d43_str_hash(PyObject* s) noexcept
     bint d43_str_equal(PyObject* a, PyObject* b) noexcept
+    bint d43_str_equal_ascii(PyObject* a, PyObject* b) noexcept
+    bint d43_str_is_ascii(PyObject* s) noexcept
     int d43_str_fault(PyObject* s) noexcept
 
 cdef extern from "Python.h":
@@ -78,18 +81,22 @@ cdef class Table(Core):
         cdef uint32_t home = hash >> t.shift
         cdef uint32_t p = home
         cdef uint32_t tag = d43_tag(hash)
-        cdef uint32_t found, ref
+        cdef uint32_t found, marked, ref
         cdef Group* g
         cdef Entry* e
         while True:
             g = &t.group[p]
             found = d43_match(g, tag)
             while found:
-                ref = g.ref[d43_first(found)]
+                marked = g.ref[d43_first(found)]
+                ref = marked & REFERENCE
                 e = slab_entry(&self.slab, ref)
                 if e.key == key:
                     return ref
-                if e.hash == hash:
+                if e.hash == hash and marked & ASCII:
+                    if d43_str_equal_ascii(e.key, key):
+                        return ref
+                elif e.hash == hash:
                     if not PyUnicode_CheckExact(e.key):
                         return ASK
                     if d43_str_equal(e.key, key):
@@ -114,6 +121,10 @@ cdef class Table(Core):
                 if ref != ASK and (ref or self.index.old.group == NULL):
                     return ref
         return self.find_hashed(key, hash)
+
+    # What the index holds for an entry with this key.
+    cdef inline uint32_t marked(self, PyObject* key, uint32_t ref) noexcept:
+        return ref | ASCII if d43_str_is_ascii(key) else ref
 
     # The next to be evicted is known one eviction ahead: what its removal will touch is asked for now.
     cdef inline void expect(self, uint32_t ref) noexcept nogil:

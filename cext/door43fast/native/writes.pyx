@@ -134,7 +134,7 @@ cdef class Writes(Table):
             e.key = <PyObject*>key
             Py_INCREF(key)
             e.hash = hash
-            groups_put(&self.index.now, hash, ref)
+            groups_put(&self.index.now, hash, self.marked(<PyObject*>key, ref))
             self.count += 1
             self.keys_version += 1
         else:
@@ -212,7 +212,7 @@ cdef class Writes(Table):
             e.key = key
             Py_INCREF(<object>key)
             e.hash = hash
-            groups_put(&self.index.now, hash, ref)
+            groups_put(&self.index.now, hash, self.marked(key, ref))
             policy_add(&self.policy, s, ref)
             self.evictions += 1
             self.keys_version += 1
