@@ -35,6 +35,30 @@ def test_batch(benchmark, store, method):
     benchmark(getattr(store, method), wanted)
 
 
+@pytest.mark.parametrize("index", ["index", "tree"])
+@pytest.mark.parametrize("method", ["get_many", "get_packed"])
+def test_batch_by_number(benchmark, tmp_path, index, method):
+    """An int64 array of keys, through the key index and without one."""
+    import numpy as np
+
+    numbers = np.arange(COUNT)
+    wanted = np.random.default_rng(1).integers(0, COUNT, COUNT)
+    options = {} if index == "index" else {"index_bytes": 0}
+    with d43.LmdbStore(tmp_path / "numbers", keys="int", durability="none", **options) as store:
+        store.set_packed(numbers, b"".join(values(COUNT, 128)), np.arange(COUNT + 1) * 128)
+        benchmark(getattr(store, method), wanted)
+
+
+def test_get_after_a_write(benchmark, store):
+    """The index follows the snapshot: one write, then reads."""
+    def work():
+        store.set(STORED[0], b"x" * 128)
+        return [store.get(key) for key in STORED[:20]]
+
+    store.get_many(STORED)
+    benchmark(work)
+
+
 def test_set(benchmark, store):
     benchmark(lambda: [store.set(key, b"x" * 128) for key in STORED[:100]])
 

@@ -359,6 +359,22 @@ def test_the_file_does_not_bloat_beside_readers(make, foreign):
     assert idle.stats()["bytes"] <= 2 * live
 
 
+def test_it_pauses_among_writes_and_comes_back(make):
+    store = make()
+    names = [f"k{number}" for number in range(600)]
+    store.set_many(dict.fromkeys(names, b"0"))
+    warm(store, names)
+    assert not store.stats()["index_paused"]
+    for turn in range(400):
+        store.set(names[turn % 600], b"1")
+        assert store.get(names[turn % 600]) == b"1"
+    assert store.stats()["index_paused"]
+    for _ in range(2):
+        assert store.get_many(names) == [b"1"] * 400 + [b"0"] * 200
+    assert not store.stats()["index_paused"]
+    assert store.get_many(names) == [b"1"] * 400 + [b"0"] * 200
+
+
 def test_a_transaction_reads_its_own_pages(make):
     """What a writer has changed lies outside the map until it commits; it is no damage."""
     store = make()

@@ -33,6 +33,8 @@ cdef enum:
     STAMP_AT = 40           # a way: 40 bits of place / 2, 12 of stamp, 12 of hash
     TAG_AT = 52
     LEAST_READS = 256       # before a table is made
+    WINDOW = 64             # commits between two decisions whether the index pays
+    WORTH = 8               # reads a commit from which it does
 
 
 # The head of a table, in the line before its first bucket.
@@ -93,6 +95,8 @@ cdef inline bint index_ready(KeyIndex* x, MDB_txn* txn, uint64_t id, MDB_dbi dat
     x.reads += reads        # lost updates do no harm
     if d43_load(&x.txn) == id:
         return True
+    if x.paused and id - x.seen < WINDOW and x.reads < WINDOW * WORTH:
+        return False
     return (x.table != NULL or x.reads >= LEAST_READS) and index_renew(x, txn, id, data, False)
 
 

@@ -23,8 +23,6 @@ cdef enum:
     LINE = 64
     SAFE_STEP = 2           # transactions whose free pages are surely all listed still
     LONGEST_STEP = 100000
-    WINDOW = 64             # commits between two decisions whether the index pays
-    WORTH = 8               # reads a commit from which it does
 
 
 cdef void index_open(KeyIndex* x, uint64_t limit, size_t map_bytes, size_t page_size) noexcept nogil:
@@ -175,7 +173,7 @@ cdef bint index_renew(KeyIndex* x, MDB_txn* txn, uint64_t id, MDB_dbi data, bint
     if x.seen:
         x.commits += id - x.seen
     x.seen = id
-    if x.commits >= WINDOW:
+    if x.commits >= WINDOW or (x.paused and x.reads >= WINDOW * WORTH):
         x.paused = x.reads < x.commits * WORTH
         x.reads = x.commits = 0
     d43_store(&x.txn, 0)

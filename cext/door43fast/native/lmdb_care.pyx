@@ -161,6 +161,7 @@ cdef class CareEngine(RangeEngine):
             "depth": stat.ms_depth, "leaf_pages": stat.ms_leaf_pages, "overflow_pages": stat.ms_overflow_pages,
             "readers": info.me_numreaders, "transactions": info.me_last_txnid,
             "unsynced": self.home.unsynced(), "index_bytes": index_bytes(&self.home.index),
+            "index_paused": self.home.index.paused,
         }
 
     def flush(self):
