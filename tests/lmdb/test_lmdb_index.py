@@ -9,7 +9,7 @@ import threading
 
 import pytest
 
-from door43fast.errors import CorruptError
+from door43fast.errors import ClosedError, ConfigError, CorruptError
 from door43fast.lmdb import LmdbStore
 
 WRITER = """
@@ -262,8 +262,6 @@ def test_a_batch_is_of_one_instant_beside_a_writer(make):
 
 
 def test_closing_ends_reads_cleanly(make):
-    from door43fast.errors import ClosedError
-
     for _ in range(10):
         store = make()
         names = [f"key {number}" for number in range(1000)]
@@ -369,10 +367,9 @@ def test_it_pauses_among_writes_and_comes_back(make):
         store.set(names[turn % 600], b"1")
         assert store.get(names[turn % 600]) == b"1"
     assert store.stats()["index_paused"]
-    for _ in range(2):
+    for _ in range(3):
         assert store.get_many(names) == [b"1"] * 400 + [b"0"] * 200
     assert not store.stats()["index_paused"]
-    assert store.get_many(names) == [b"1"] * 400 + [b"0"] * 200
 
 
 def test_a_transaction_reads_its_own_pages(make):
@@ -395,8 +392,6 @@ def test_a_transaction_reads_its_own_pages(make):
 
 
 def test_an_index_option_that_disagrees_is_named(make):
-    from door43fast.errors import ConfigError
-
     make(index_bytes=0)
     with pytest.raises(ConfigError, match="index_bytes=0.*index_bytes=4096"):
         make(index_bytes=4096)
