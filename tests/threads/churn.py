@@ -1,8 +1,8 @@
 """Eight threads of bare reads and writes on one memory store that grows, evicts and is cleared: ``churn.py SECONDS``.
 
 No write here has an option, so that all of them go the short way: an entry changes hands without a search for its
-place. Every value is made of its key, so a value under a foreign key is seen at once, and every value is counted, so one that
-is let go of twice or never is seen at the end.
+place. Every value is made of its key, so a value under a foreign key is seen at once. Every value is counted, so one
+that is let go of twice or never is seen at the end.
 """
 
 import random
