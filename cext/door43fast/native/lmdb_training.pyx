@@ -81,9 +81,11 @@ cdef class TrainingEngine(PackedEngine):
         random.Random(0).shuffle(taken)
         body = _learn(taken, size)
         self.begin(True)
-        id = self.keep_dictionary(bounds.low or b"", body)
+        # An empty prefix has an address too: comparing nothing with no address is undefined in C.
+        covered = bounds.low or b""
+        id = self.keep_dictionary(covered, body)
         self.compression.behind = True
-        return {"dictionary": id, "bytes": len(body), "samples": len(taken), "ratio": self._ratio(bounds.low, taken)}
+        return {"dictionary": id, "bytes": len(body), "samples": len(taken), "ratio": self._ratio(covered, taken)}
 
     def _pick(self, samples, size_t limit):
         """Payloads of ``samples``, evenly thinned so that together they stay below ``limit`` bytes."""
@@ -113,8 +115,8 @@ cdef class TrainingEngine(PackedEngine):
         cdef Slice key
         cdef bytes sample, room
         cdef size_t before = 0, after = 0
-        key.data = PyBytes_AS_STRING(prefix) if prefix else NULL
-        key.size = len(prefix) if prefix else 0
+        key.data = prefix
+        key.size = len(prefix)
         for sample in taken[::max(1, len(taken) // TRIED)]:
             memset(&draft, 0, sizeof(Draft))
             draft.payload.data = sample
