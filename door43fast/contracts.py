@@ -40,6 +40,7 @@ class Capabilities(NamedTuple):
     persistent: bool = False
     backup: bool = False
     shared: bool = False
+    journal: bool = False
 
 
 class Event(NamedTuple):
@@ -57,6 +58,24 @@ class Event(NamedTuple):
     origin: str
     time: float
     value: Any = None
+
+
+class Change(NamedTuple):
+    """One change of a store, as its journal keeps it.
+
+    ``op`` is ``"set"``, ``"delete"``, ``"expire"``, ``"clear"`` or ``"invalidate"``. For ``clear``, ``key`` is the
+    prefix that was cleared; for ``invalidate``, the tag. ``hash`` tells one version of a record from another, and
+    ``base`` is the hash of the one that was replaced or taken out; 0 stands for none. ``origin`` names the open store
+    that made the change, ``time`` is Unix time in seconds.
+    """
+
+    seq: int
+    op: str
+    key: Any
+    hash: int
+    base: int
+    origin: str
+    time: float
 
 
 class Codec(Protocol):

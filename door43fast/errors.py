@@ -45,6 +45,17 @@ class BackendUnavailableError(Error):
     """A backend cannot be used here; the message says what to install or start."""
 
 
+class PrunedError(Error):
+    """A journal no longer holds the changes that were asked for; ``oldest`` is the number of the first that it does."""
+
+    def __init__(self, message: str, oldest: int = 0) -> None:
+        super().__init__(message)
+        self.oldest = oldest
+
+    def __reduce__(self):
+        return type(self), (str(self), self.oldest)
+
+
 class ConflictError(Error):
     """What a transaction had read was changed before it could commit; nothing was written, run it again."""
 

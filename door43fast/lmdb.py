@@ -41,6 +41,11 @@ class LmdbStore(StoreSurface, LmdbEngine):
         The clock of deadlines; the wall clock if not given.
     create : bool
         Create the store where there is none.
+    journal : bool or dict, optional
+        Keep an ordered log of the changes beside the data, for ``changes(since)``; see docs/changes.md. True gives the
+        store a journal of up to 64 MiB and a week; ``{"max_bytes": bytes, "max_age": seconds}`` sets its bounds,
+        None in it for no bound. It is a property of the store: whoever opens it later, with None, keeps it too.
+        False refuses a store that has one.
 
     Raises
     ------

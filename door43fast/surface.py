@@ -140,9 +140,34 @@ class StoreSurface:
         return self._events.subscribe(pattern, callback, values=values)
 
     def changes(self, since: int = 0) -> Iterator[Any]:
-        """The changes since number ``since``, where there is a journal."""
-        raise UnsupportedError(f"{type(self).__name__} keeps no journal, so it cannot list the changes since "
-                               f"{since}: use subscribe() for those to come")
+        """Yield the changes after number ``since``, the oldest first, as the journal keeps them.
+
+        Parameters
+        ----------
+        since : int
+            The number of the last change that is known; 0 for all since the store has a journal.
+
+        Yields
+        ------
+        Change
+            ``(seq, op, key, hash, base, origin, time)``; see :class:`door43fast.contracts.Change`. What is written
+            while it runs is yielded too.
+
+        Raises
+        ------
+        PrunedError
+            If the journal no longer holds all of them: here, or on the way if they go while it runs.
+        ValueError
+            If ``since`` is beyond the last change.
+        UnsupportedError
+            If the store keeps no journal.
+        """
+        if self.closed:
+            raise ClosedError(f"{type(self).__name__} is closed: open it again before use")
+        if not self.capabilities.journal:
+            raise UnsupportedError(f"{type(self).__name__} keeps no journal, so it cannot list the changes since "
+                                   f"{since}: open a LmdbStore with journal=True, or use subscribe() for those to come")
+        return self._changes(since)
 
     def _needs(self, capability: str, lack: str) -> None:
         if self.closed:
@@ -188,6 +213,7 @@ class StoreSurface:
         close: Any
         _lookup: Any
         _read: Any
+        _changes: Any
 
         def __iter__(self) -> Iterator[Any]: ...
 

@@ -68,6 +68,17 @@ def test_set_many(benchmark, store):
     benchmark(store.set_many, items)
 
 
+@pytest.mark.parametrize("method", ["get", "set", "set_many"])
+def test_with_a_journal(benchmark, tmp_path, method):
+    """Beside test_read, test_set and test_set_many: what noting each change costs."""
+    items = dict(zip(STORED, values(COUNT, 128), strict=True))
+    with d43.LmdbStore(tmp_path / "journalled", durability="none", journal=True) as store:
+        store.set_many(items)
+        benchmark({"get": lambda: [store.get(key) for key in STORED[:1000]],
+                   "set": lambda: [store.set(key, b"x" * 128) for key in STORED[:100]],
+                   "set_many": lambda: store.set_many(items)}[method])
+
+
 def test_scan(benchmark, store):
     benchmark(lambda: sum(1 for _ in store.scan()))
 

@@ -5,16 +5,17 @@ from typing import Any, Literal
 from door43fast.contracts import Capabilities, Codec, Seconds
 from door43fast.native.clock import Clock
 from door43fast.native.core import Flight
-from door43fast.native.lmdb_transactions import TransactionEngine
+from door43fast.native.lmdb_journal import JournalEngine
 
-class LmdbEngine(TransactionEngine):
+class LmdbEngine(JournalEngine):
     """A store on disk; the options are those of :class:`door43fast.LmdbStore`."""
 
     def __init__(self, path: str | os.PathLike[str], *, keys: Literal["str", "bytes", "int", "any"] = "str",
                  codec: str | Codec = "auto", compression: Literal["zstd"] | None = None,
                  durability: Literal["commit", "batch", "none"] = "commit", sync_interval: float = 0.1,
                  readonly: bool = False, map_size: int | None = None, index_bytes: int = 268435456,
-                 ttl: Seconds | None = None, clock: Clock | None = None, create: bool = True) -> None: ...
+                 ttl: Seconds | None = None, clock: Clock | None = None, create: bool = True,
+                 journal: bool | dict[str, Any] | None = None) -> None: ...
     @property
     def path(self) -> str: ...
     @property

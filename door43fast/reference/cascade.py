@@ -167,6 +167,9 @@ class CascadeEngine:
         fast, slow = self.fast.verify(), self.slow.verify()
         return {"checked": fast["checked"] + slow["checked"], "errors": fast["errors"] + slow["errors"]}
 
+    def _changes(self, since: int) -> Iterator[Any]:
+        return self.slow.changes(since)
+
     def backup(self, path: Any) -> None:
         self.slow.backup(path)
 

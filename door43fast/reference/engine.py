@@ -11,6 +11,7 @@ from door43fast.contracts import MISSING, Capabilities, Items, Seconds
 from door43fast.errors import ConfigError, UnsupportedError, did_you_mean
 from door43fast.reference.clock import MonotonicClock
 from door43fast.reference.entries import Probe
+from door43fast.reference.journal import Journal
 from door43fast.reference.packing import pack, unpack
 from door43fast.reference.policies import POLICIES
 from door43fast.reference.ranges import Ranges
@@ -31,7 +32,8 @@ class ReferenceEngine(Ranges):
 
     def __init__(self, max_entries: int | None = None, max_bytes: int | None = None, policy: str = "lru",
                  ttl: Seconds | None = None, *, idle: Seconds | None = None,
-                 weigher: Callable[[Any, Any], int] | None = None, clock: Any = None) -> None:
+                 weigher: Callable[[Any, Any], int] | None = None, clock: Any = None,
+                 journal: bool | dict[str, Any] | None = None) -> None:
         super().__init__()
         if policy != "none" and policy not in POLICIES:
             raise ConfigError(f"policy={policy!r} is unknown: {did_you_mean(str(policy), [*POLICIES, 'none'])}")
@@ -49,6 +51,9 @@ class ReferenceEngine(Ranges):
             self._policy = self._new_policy()
         self._weigher = weigher
         self._clock = MonotonicClock() if clock is None else clock
+        if journal is not None and journal is not False:
+            self._journal = Journal(journal, self._clock, self._queue.origin)
+            self.capabilities = self.capabilities._replace(journal=True)
         try:
             self._ttl = None if ttl is None else span(ttl, "ttl")
             self._idle = None if idle is None else span(idle, "idle")
@@ -122,6 +127,8 @@ class ReferenceEngine(Ranges):
                 entry.deadline = None if seconds is None else self._clock.seconds + seconds
                 entry.idle, entry.stale = False, 0.0
                 self._watch(entry)
+                if self._journal is not None:
+                    self._journal.note("set", entry.key, entry.version, entry.version)
             return True
         return self._at_once([key], step, int(seconds == 0))
 
@@ -252,6 +259,10 @@ class ReferenceEngine(Ranges):
         if told != counted:
             errors.append(f"bytes, fixed entries and their bytes are {told}, but the entries sum up to {counted}")
         return {"checked": len(entries), "errors": errors}
+
+    def _changes(self, since: int) -> Any:
+        assert self._journal is not None    # the capabilities say so
+        return self._journal.since(since)
 
     def backup(self, path: Any) -> None:
         self._open()

@@ -121,6 +121,8 @@ class Ranges(Table):
             if not prefix and self._new_policy is not None:
                 self._policy = self._new_policy()
             self._queue.push("clear", prefix, "user")
+            if self._journal is not None:
+                self._journal.note("clear", prefix)
         entries.clear()
         dropped.clear()
         self._queue.drain()
@@ -145,6 +147,8 @@ class Ranges(Table):
             self._generations[tag] = self._generations.get(tag, 0) + 1
             for flight in flights:
                 flight.voided = True
+            if self._journal is not None:
+                self._journal.note("invalidate", tag)
 
     def _snapshot(self) -> Snapshot:
         self._open()

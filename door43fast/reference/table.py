@@ -18,6 +18,7 @@ from door43fast.contracts import Seconds
 from door43fast.errors import BudgetError, ClosedError
 from door43fast.reference.entries import Entry, Probe, weigh
 from door43fast.reference.events import EventQueue
+from door43fast.reference.journal import Journal
 from door43fast.reference.policies import Policy
 from door43fast.reference.section import Section
 
@@ -64,6 +65,7 @@ class Table:
         self._counts = dict.fromkeys(("hits", "misses", "sets", "deletes", "evictions", "expirations"), 0)
         self._section = Section()
         self._queue = EventQueue(f"{type(self).__name__}-{id(self):x}")
+        self._journal: Journal | None = None
         self._flight_table: dict[Any, Any] = {}
         self._is_closed = False
         self._max_entries: int | None = None
@@ -157,6 +159,8 @@ class Table:
     def _remove(self, entry: Entry, reason: str, dropped: list[Any]) -> None:
         self._counts[REASONS[reason]] += 1
         self._queue.push("delete", entry.key, reason)
+        if self._journal is not None:
+            self._journal.note("delete" if self._live(entry) else "expire", entry.key, 0, entry.version)
         self._forget(entry, dropped)
 
     def _forget(self, entry: Entry, dropped: list[Any]) -> None:
@@ -261,6 +265,7 @@ class Table:
 
     def _put(self, probe: Probe, entry: Entry | None, write: Write, dropped: list[Any]) -> None:
         known = False       # the policy knows the entry
+        base = 0 if entry is None else entry.version
         if entry is None:
             self._make_room(len(self._index) + 1, self._weight + write.weight, dropped)
             entry = Entry(probe.key, probe.hash)
@@ -291,5 +296,7 @@ class Table:
             self._policy.add(entry, write.weight)
         self._account(entry, 1)
         self._watch(entry)
+        if self._journal is not None:
+            self._journal.note("set", entry.key, entry.version, base)
         self._counts["sets"] += 1
         self._queue.push("set", entry.key, "user", write.value)

@@ -16,6 +16,7 @@ from door43fast.testing.batches import BatchTests
 from door43fast.testing.calls import CALLS, REFUSALS
 from door43fast.testing.computing import ComputeTests
 from door43fast.testing.expiry import ExpiryTests, TagTests
+from door43fast.testing.journals import JournalTests
 from door43fast.testing.mapping import MappingTests
 from door43fast.testing.ordering import OrderTests
 from door43fast.testing.watching import EventTests
@@ -29,8 +30,9 @@ class CareTests(Basis):
             for call in REFUSALS[name]:
                 with pytest.raises(UnsupportedError):
                     call(store)
-        with pytest.raises(UnsupportedError):
-            store.changes(0)
+        if not store.capabilities.journal:
+            with pytest.raises(UnsupportedError, match="journal"):
+                store.changes(0)
 
     @pytest.mark.parametrize("method", CALLS)
     def test_after_close_every_method_says_so(self, method: str) -> None:
@@ -74,7 +76,7 @@ class CareTests(Basis):
 
 
 class StoreConformance(MappingTests, BatchTests, ExpiryTests, TagTests, OrderTests, EventTests, TransactionTests,
-                       ComputeTests, AsyncTests, CareTests):
+                       ComputeTests, AsyncTests, JournalTests, CareTests):
     """Every method of the contract, with its meanings. Inherit it and define ``make_store``."""
 
 

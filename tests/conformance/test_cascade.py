@@ -12,6 +12,11 @@ class TestMemoryOverLmdb(StoreConformance):
         return d43.open(path)
 
 
+class TestMemoryOverLmdbWithJournal(TestMemoryOverLmdb):
+    def make_store(self, **options):
+        return super().make_store(journal=True, **options)
+
+
 class TestMemoryOverMemory(StoreConformance):
     def make_store(self, **options):
         clock = {"clock": options["clock"]} if "clock" in options else {}

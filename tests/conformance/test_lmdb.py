@@ -10,3 +10,8 @@ class TestLmdb(StoreConformance):
 
     def open_backup(self, path):
         return d43.LmdbStore(path)
+
+
+class TestLmdbWithJournal(TestLmdb):
+    def make_store(self, **options):
+        return super().make_store(journal=True, **options)

@@ -9,6 +9,11 @@ class TestReference(StoreConformance, BudgetConformance):
         return reference.MemoryStore(**options)
 
 
+class TestReferenceWithJournal(StoreConformance):
+    def make_store(self, **options):
+        return reference.MemoryStore(journal=True, **options)
+
+
 class TestReferenceCascade(StoreConformance):
     def make_store(self, **options):
         clock = {"clock": options["clock"]} if "clock" in options else {}

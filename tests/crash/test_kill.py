@@ -4,6 +4,7 @@ DOOR43FAST_KILL_CYCLES says how often, all levels of durability together.
 """
 
 import itertools
+import json
 import os
 import pathlib
 import random
@@ -47,6 +48,33 @@ def different(held, right):
     return sorted(key for key in held.keys() | right.keys() if held.get(key) != right.get(key))
 
 
+HASHES = """
+import json, lmdb, sys
+env = lmdb.open(sys.argv[1], readonly=True, max_dbs=16)
+with env.begin() as txn, txn.cursor(env.open_db(b"data", txn, create=False)) as cursor:
+    json.dump({key.decode(): int.from_bytes(value[:8], "little") for key, value in cursor}, sys.stdout)
+"""
+
+
+def hashes(path):
+    """The checksum of each record, as py-lmdb reads it."""
+    run = subprocess.run([sys.executable, "-c", HASHES, path], capture_output=True, text=True)
+    assert run.returncode == 0, run.stderr
+    return json.loads(run.stdout)
+
+
+def replayed(changes):
+    """The hash of each record as the journal tells it, each change being one of what was there before."""
+    state = {}
+    for change in changes:
+        assert change.op in ("set", "delete") and change.base == state.get(change.key, 0), change
+        if change.op == "set":
+            state[change.key] = change.hash
+        else:
+            del state[change.key]
+    return state
+
+
 @pytest.mark.parametrize("durability", ["commit", "batch", "none"])
 def test_no_acknowledged_write_is_lost(tmp_path, durability, capsys):
     rng = random.Random(durability)
@@ -59,6 +87,9 @@ def test_no_acknowledged_write_is_lost(tmp_path, durability, capsys):
         with LmdbStore(tmp_path / "s", durability=durability) as store:
             held = dict(store.scan())
             assert store.verify()["checked"] == len(held)
+            noted = replayed(store.changes())
+        now = hashes(tmp_path / "s")
+        assert noted == now, (cycle, seed, n, different(noted, now))
         settled, further = after(state, taken), after(state, [*taken, under_way])
         assert held in (settled, further), (cycle, seed, n, different(held, settled), different(held, further))
         state = held

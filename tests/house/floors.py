@@ -18,7 +18,7 @@ FLOORS = {name: floor for floor, names in enumerate((
     "codecs native.codec native.messagepack native.jsontext native.keys native.packed moments arrays"
     " native.memory native.batch native.writes native.singles native.ordered native.batches"
     " native.lmdb native.frame native.expiry native.environment native.directory native.audit native.status"
-    " native.tables native.handle native.saver native.mapped native.keyindex native.compression"
+    " native.tables native.journal native.handle native.saver native.mapped native.keyindex native.compression"
     " reference surface compute transactions aio memory lmdb",
     # 3: tiers
     "native.stack native.below native.tiers layers",

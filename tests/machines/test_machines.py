@@ -48,9 +48,14 @@ class Lmdb(OnDisk):
         return d43.LmdbStore(path, durability="none", **options)
 
 
+class LmdbWithJournal(Lmdb):
+    def open(self, path, **options):
+        return super().open(path, journal=True, **options)
+
+
 class MemoryOverLmdb(OnDisk):
     def open(self, path, **options):
-        return d43.open(path, durability="none", memory="64KB", **options)
+        return d43.open(path, durability="none", memory="64KB", journal=True, **options)
 
 
 class MemoryOverMemory(machine.StoreMachine):
@@ -69,7 +74,8 @@ def profile(examples):
 
 
 @pytest.mark.parametrize(("kind", "examples"), [
-    (Memory, 700), (Evicting, 800), (Reference, 100), (Lmdb, 300), (MemoryOverLmdb, 250), (MemoryOverMemory, 350)],
+    (Memory, 700), (Evicting, 800), (Reference, 100), (Lmdb, 200),
+    (LmdbWithJournal, 150), (MemoryOverLmdb, 250), (MemoryOverMemory, 350)],
     ids=lambda one: one.__name__ if isinstance(one, type) else str(one))
 def test_machine(kind, examples):
     run_state_machine_as_test(kind, settings=profile(examples))

@@ -3,6 +3,7 @@
 from libc.stdint cimport uint64_t
 
 from clib.lmdb cimport MDB_dbi, MDB_env, MDB_txn
+from door43fast.native.journal cimport Journal
 
 # The numbers of the compression dictionaries that are sound; the others are told of in ``errors``.
 cdef set audit_dictionaries(MDB_txn* txn, MDB_dbi meta, list errors)
@@ -12,4 +13,7 @@ cdef set audit_dictionaries(MDB_txn* txn, MDB_dbi meta, list errors)
 cdef object audit_data(MDB_txn* txn, MDB_dbi data, MDB_dbi expiry, bytes resume, uint64_t* count, set dictionaries,
                        list errors)
 cdef object audit_expiry(MDB_txn* txn, MDB_dbi data, MDB_dbi expiry, bytes resume, list errors)
-cdef uint64_t audit_all(MDB_env* env, MDB_dbi meta, MDB_dbi data, MDB_dbi expiry, str path) except? 0
+# The same over the rows of a journal; ``next`` is the number that the next row must begin with, 0 if any may.
+cdef object audit_journal(MDB_txn* txn, const Journal* journal, bytes resume, uint64_t* next, list errors)
+cdef uint64_t audit_all(MDB_env* env, MDB_dbi meta, MDB_dbi data, MDB_dbi expiry, const Journal* journal,
+                        str path) except? 0

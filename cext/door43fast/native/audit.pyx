@@ -7,6 +7,7 @@ from clib.lmdb cimport *
 from door43fast.native.compression cimport read_dictionary
 from door43fast.native.expiry cimport EXPIRY_KEY, expiry_key
 from door43fast.native.frame cimport FRAME_CORRUPT, FRAME_NEWER, Frame, HAS_DEADLINE, Slice, frame_read
+from door43fast.native.journal cimport Entry, Row, row_next, row_read
 
 from door43fast.errors import CorruptError
 
@@ -123,10 +124,50 @@ cdef object audit_expiry(MDB_txn* txn, MDB_dbi data, MDB_dbi expiry, bytes resum
         mdb_cursor_close(cursor)
 
 
-cdef uint64_t audit_all(MDB_env* env, MDB_dbi meta, MDB_dbi data, MDB_dbi expiry, str path) except? 0:
+cdef object audit_journal(MDB_txn* txn, const Journal* journal, bytes resume, uint64_t* next, list errors):
+    """Each row whole, and each where the one before ended."""
+    cdef MDB_cursor* cursor
+    cdef MDB_val key, value
+    cdef Row row
+    cdef Entry entry
+    cdef int rc, seen = 0, more
+    if not journal.on:
+        return None
+    cursor = walk(txn, journal.table, "changes", resume, &key, &value, &rc)
+    try:
+        while rc == 0:
+            if seen == STRETCH:
+                return (<char*>key.mv_data)[:key.mv_size]
+            seen += 1
+            more = row_read(<const char*>key.mv_data, key.mv_size, <const char*>value.mv_data, value.mv_size, &row)
+            if more == 0:
+                more = 1
+                while more == 1:
+                    more = row_next(&row, &entry)
+            name = (<char*>key.mv_data)[:key.mv_size]
+            number = int.from_bytes(name, "big")
+            if more == FRAME_NEWER:
+                errors.append(f"the journal's row {number} is of a newer format")
+            elif more:
+                errors.append(f"the journal's row {number} does not match its checksum, or not what it says it holds")
+                next[0] = 0
+            elif next[0] and row.first != next[0]:
+                errors.append(f"the journal goes on with {row.first} where {next[0]} should follow")
+            if more == 0:
+                next[0] = row.first + row.count
+            rc = mdb_cursor_get(cursor, &key, &value, MDB_NEXT)
+        if rc != MDB_NOTFOUND:
+            errors.append(f"the walk over the journal stopped: {mdb_strerror(rc).decode()}")
+        return None
+    finally:
+        mdb_cursor_close(cursor)
+
+
+cdef uint64_t audit_all(MDB_env* env, MDB_dbi meta, MDB_dbi data, MDB_dbi expiry, const Journal* journal,
+                        str path) except? 0:
     """All of a store that nobody may use yet; raises if anything is wrong. Returns the number of records."""
     cdef MDB_txn* txn = NULL
-    cdef uint64_t count = 0
+    cdef uint64_t count = 0, next = 0
     cdef list errors = []
     cdef int rc = mdb_txn_begin(env, NULL, MDB_RDONLY, &txn)
     if rc:
@@ -139,6 +180,9 @@ cdef uint64_t audit_all(MDB_env* env, MDB_dbi meta, MDB_dbi data, MDB_dbi expiry
         resume = b""
         while resume is not None:
             resume = audit_expiry(txn, data, expiry, resume, errors)
+        resume = b""
+        while resume is not None:
+            resume = audit_journal(txn, journal, resume, &next, errors)
     finally:
         mdb_txn_abort(txn)
     if errors:

@@ -84,6 +84,9 @@ cdef class Below(Core):
             raise UnsupportedError(f"{type(slow).__name__} does not compress, so there is nothing to train")
         return slow.train(prefix, samples=samples, size=size)
 
+    def _changes(self, since):
+        return self.below().changes(since)
+
     def backup(self, path):
         """Copy the slow tier to ``path`` while it is in use."""
         self.below().backup(path)

@@ -34,6 +34,9 @@ cdef class Environment(Handle):
     cdef bint unsynced(self) noexcept nogil
     cdef int sync(self) except -1
 
+    # Give the store a journal, or other bounds to the one that it has if ``bounded``; 0 for no bound. REQUIRES: not
+    # entered.
+    cdef int keep_journal(self, bint bounded, uint64_t max_age, uint64_t max_bytes) except -1
     cdef int open(self, bint create) except -1
     cdef int shut(self) except -1
 

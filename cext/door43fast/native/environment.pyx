@@ -8,17 +8,19 @@ import os
 import threading
 import weakref
 
-from libc.stdint cimport int64_t, uint64_t
+from libc.stdint cimport int64_t, uint32_t, uint64_t
+from libc.string cimport memcmp
 
-from clib.lmdb cimport MDB_NOSYNC, MDB_RDONLY, mdb_reader_check
+from clib.lmdb cimport *
 from door43fast.native.audit cimport audit_all
 from door43fast.native.directory cimport (alone, claim, inspect, place_marker, prepare, remove_marker, stale_markers,
                                           sync_directory)
+from door43fast.native.journal cimport ROW, SETTINGS, journal_settings
 from door43fast.native.saver cimport put_back, saver_due, saver_job, saver_release
 from door43fast.native.status cimport lmdb_raise
-from door43fast.native.tables cimport probe
+from door43fast.native.tables cimport FORMAT, HAS_JOURNAL, probe
 
-from door43fast.errors import ConfigError, CorruptError, FormatError
+from door43fast.errors import ClosedError, ConfigError, CorruptError, FormatError
 
 cdef extern from "d43_worker.h" nogil:
     void d43_worker_init(d43_worker*, int (*)(void*, int) noexcept nogil, int (*)(void*) noexcept nogil, void*)
@@ -169,7 +171,7 @@ cdef class Environment(Handle):
                                        "read; restore a backup") from error
                 self.map_metas()
                 if lost:
-                    audit_all(self.env, self.meta, self.data, self.expiry, self.path)
+                    audit_all(self.env, self.meta, self.data, self.expiry, &self.journal, self.path)
                 if markers and not self.readonly:
                     self.adopt(markers)
                 if not self.readonly:
@@ -249,6 +251,81 @@ cdef class Environment(Handle):
         if rc:
             lmdb_raise(rc, "syncing", self.path)
         return 0
+
+    cdef int join_journal(self) except -1:
+        cdef MDB_txn* txn = NULL
+        cdef uint64_t age, size
+        cdef int rc
+        with nogil:
+            d43_gate_close(&self.gate)      # a table is opened by one transaction at a time
+        try:
+            if self.env == NULL:
+                raise ClosedError(f"the store {self.path} was closed; open it again")
+            rc = mdb_txn_begin(self.env, NULL, MDB_RDONLY, &txn)
+            if rc == MDB_MAP_RESIZED:
+                return 0                    # whoever called finds the larger map first
+            if rc == 0:
+                rc = journal_settings(txn, self.meta, &age, &size)
+            if rc == 0 and not self.journal.on:
+                rc = mdb_dbi_open(txn, b"journal", 0, &self.journal.table)
+            if rc:
+                if rc == MDB_NOTFOUND:
+                    self.journal.checked = mdb_txn_id(txn)      # nobody is inside, so no writer of ours either
+                mdb_txn_abort(txn)
+                return 0 if rc == MDB_NOTFOUND else lmdb_raise(rc, "reading the journal of", self.path)
+            rc = mdb_txn_commit(txn)        # only a commit makes the table's handle last
+            if rc:
+                lmdb_raise(rc, "reading the journal of", self.path)
+            self.journal.checked = 0
+            self.journal.on = True
+        finally:
+            d43_gate_open(&self.gate)
+        return 0
+
+    cdef int keep_journal(self, bint bounded, uint64_t max_age, uint64_t max_bytes) except -1:
+        cdef MDB_txn* txn
+        cdef MDB_val name, value
+        cdef uint64_t wanted[2]
+        cdef uint64_t held[2]
+        cdef uint32_t version = FORMAT | HAS_JOURNAL
+        cdef MDB_dbi table
+        cdef int rc
+        wanted[0] = max_age
+        wanted[1] = max_bytes
+        self.enter()                # in the child of a fork this opens the files anew
+        self.leave()
+        while True:
+            txn = NULL
+            with nogil:
+                d43_gate_close(&self.gate)
+                rc = mdb_txn_begin(self.env, NULL, 0, &txn)
+                if rc == 0:
+                    rc = journal_settings(txn, self.meta, &held[0], &held[1])
+                    if rc == MDB_NOTFOUND or (rc == 0 and bounded and memcmp(held, wanted, SETTINGS)):
+                        rc = mdb_dbi_open(txn, b"journal", MDB_CREATE, &table)
+                        name.mv_data = <char*>b"journal"
+                        name.mv_size = 7
+                        value.mv_data = wanted
+                        value.mv_size = SETTINGS
+                        if rc == 0:
+                            rc = mdb_put(txn, self.meta, &name, &value, 0)
+                        name.mv_data = <char*>b"door43fast"
+                        name.mv_size = 10
+                        value.mv_data = &version
+                        value.mv_size = 4
+                        if rc == 0:
+                            rc = mdb_put(txn, self.meta, &name, &value, 0)
+                        if rc == 0:
+                            rc = mdb_txn_commit(txn)
+                            txn = NULL
+                        if rc == 0:
+                            rc = mdb_env_sync(self.env, 1)
+                    if txn != NULL:
+                        mdb_txn_abort(txn)
+                d43_gate_open(&self.gate)
+            if rc == 0:
+                return self.join_journal()
+            self.recover(rc, ROW, "giving a journal to", self.path)
 
     def release(self):
         """One user less; the last one closes it, after the calls in flight."""

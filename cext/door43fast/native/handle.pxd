@@ -3,6 +3,7 @@
 from libc.stdint cimport uint64_t
 
 from clib.lmdb cimport MDB_dbi, MDB_env, MDB_txn, MDB_val
+from door43fast.native.journal cimport Journal
 from door43fast.native.keyindex cimport KeyIndex
 from door43fast.native.mapped cimport View
 from door43fast.native.saver cimport TXN_ID_AT
@@ -41,6 +42,7 @@ cdef class Handle:
     cdef int fd
     cdef View view                      # of the map; its base changes only with the gate closed
     cdef KeyIndex index
+    cdef Journal journal
 
     # With the GIL; waits without it. After it the handle is open, of this process, and stays mapped until leave.
     cdef int enter(self) except -1
@@ -64,6 +66,9 @@ cdef class Handle:
     # Id of the last committed transaction, whoever committed it. Needs no gate.
     cdef uint64_t last_txn(self) noexcept nogil
     cdef bint own(self) noexcept nogil
+
+    # Open the table of a journal that another process has made, if there is one. REQUIRES: not entered.
+    cdef int join_journal(self) except -1
 
     cdef int open_handle(self) except -1
     cdef int open_tables(self, bint create) except -1

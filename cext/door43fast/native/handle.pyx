@@ -19,6 +19,7 @@ from posix.stat cimport fstat, struct_stat
 
 from clib.lmdb cimport *
 from door43fast.native.keyindex cimport (index_close, index_open, index_renew, index_tidy)
+from door43fast.native.journal cimport JOURNAL_FOUND
 from door43fast.native.mapped cimport MAGIC_AT, View, view_holds
 from door43fast.native.saver cimport TXN_ID_AT
 from door43fast.native.status cimport MAX_READERS, lmdb_raise
@@ -131,6 +132,7 @@ cdef class Handle:
                         lmdb_raise(rc, "reading", self.path)
                     self.store_id = found
                     self.meta, self.data, self.expiry, self.tags = tables.meta, tables.data, tables.expiry, tables.tags
+                    self.journal.on, self.journal.table, self.journal.checked = tables.journalled, tables.journal, 0
                     return 0
             finally:
                 if txn != NULL:
@@ -295,6 +297,8 @@ cdef class Handle:
     cdef int recover(self, int rc, size_t need, str what, object subject) except -1:
         if rc == MDB_MAP_RESIZED:
             self.remap(0)
+        elif rc == JOURNAL_FOUND:
+            self.join_journal()
         elif rc == MDB_MAP_FULL:
             self.remap(max(2 * self.map_bytes, self.map_bytes + 2 * need))
         else:
@@ -354,6 +358,10 @@ cdef class Handle:
     cdef bint own(self) noexcept nogil:
         """Whether the handle was opened by this process, and not by the one that it was forked from."""
         return self.generation == d43_forks
+
+    cdef int join_journal(self) except -1:
+        """For the heir: the store has a journal since it was opened."""
+        return 0
 
     cdef int handle_opened(self) except -1:
         """For the heir: the handle is open, and nobody uses it yet."""

@@ -10,8 +10,8 @@ A layer above (the cascade) uses, all with the GIL held unless said otherwise:
                         set() and delete() without the reading of options; see lmdb_records.pxd.
 """
 
-from door43fast.native.lmdb_transactions cimport TransactionEngine
+from door43fast.native.lmdb_journal cimport JournalEngine
 
 
-cdef class LmdbEngine(TransactionEngine):
+cdef class LmdbEngine(JournalEngine):
     pass

@@ -3,7 +3,7 @@
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
 from libc.stdint cimport int64_t, uint64_t
 from libc.stdlib cimport free
-from libc.string cimport memset
+from libc.string cimport memcpy, memset
 
 import difflib
 import os
@@ -16,7 +16,9 @@ from door43fast.native.core cimport BY_EXPIRY, BY_USER, EventQueue, Flight, OP_D
 from door43fast.native.environment cimport acquire
 from door43fast.native.status cimport lmdb_raise
 from door43fast.native.frame cimport *
+from door43fast.native.journal cimport ORIGIN
 from door43fast.native.keys cimport KeyCodec
+from door43fast.native.lmdb_journal cimport check_journal
 from door43fast.native.lmdb_records cimport *
 
 from door43fast.contracts import MISSING, Capabilities
@@ -25,6 +27,7 @@ from door43fast.errors import ConfigError, CorruptError
 cdef dict DEFAULTS = {
     "keys": "str", "codec": "auto", "compression": None, "durability": "commit", "sync_interval": 0.1,
     "readonly": False, "map_size": None, "index_bytes": 256 << 20, "ttl": None, "clock": None, "create": True,
+    "journal": None,
 }
 cdef tuple LEVELS = ("commit", "batch", "none")
 cdef object STORES = weakref.WeakSet()
@@ -35,12 +38,13 @@ def _after_fork():
     cdef LmdbEngine store
     for store in STORES:
         store.unvoided = 0
+        _name(store)            # two processes are two origins
 
 
 os.register_at_fork(after_in_child=_after_fork)
 
 
-cdef class LmdbEngine(TransactionEngine):
+cdef class LmdbEngine(JournalEngine):
     """A store on disk; the options are those of :class:`door43fast.LmdbStore`."""
 
     def __init__(self, path, **options):
@@ -65,6 +69,13 @@ cdef class LmdbEngine(TransactionEngine):
                                                                 "keys", "index_bytes")}, plan["create"])
         self.compression = Compression(self.home, plan["compression"] == "zstd")
         self.known = self.home.last_txn()
+        _name(self)
+        try:
+            self._keep_journal(plan["journal"])
+        except BaseException:
+            self.closed = True
+            self.home.release()
+            raise
         plan["path"] = self.home.path
         self.plan = plan
         STORES.add(self)
@@ -77,7 +88,8 @@ cdef class LmdbEngine(TransactionEngine):
     @property
     def capabilities(self):
         """What this store can do."""
-        return Capabilities(writes=not self.readonly, persistent=True, backup=True, shared=True)
+        return Capabilities(writes=not self.readonly, persistent=True, backup=True, shared=True,
+                            journal=self.journalled())
 
     # Reading
 
@@ -307,6 +319,13 @@ cdef class LmdbEngine(TransactionEngine):
                 if name != "path" and not (value is DEFAULTS[name] or value == DEFAULTS[name])}
 
 
+cdef int _name(LmdbEngine store) except -1:
+    """Give a store the name that its changes have in a journal."""
+    cdef bytes name = os.urandom(ORIGIN)
+    memcpy(store.origin, PyBytes_AS_STRING(name), ORIGIN)
+    return 0
+
+
 cdef bint _whole(object value):
     return isinstance(value, int) and not isinstance(value, bool)
 
@@ -334,6 +353,7 @@ cdef int _check(dict plan) except -1:
     size = plan["index_bytes"]
     if isinstance(size, bool) or not isinstance(size, int) or not 0 <= size < 1 << 40:
         raise ConfigError(f"index_bytes={size!r} is out of range; give bytes from 0, for no index, to {1 << 40}")
+    check_journal(plan["journal"])
     if plan["clock"] is not None and not isinstance(plan["clock"], Clock):
         raise ConfigError(f"clock={plan['clock']!r} is no clock; give a door43fast.native.clock.Clock")
     return 0

@@ -13,6 +13,7 @@ from door43fast.native.status cimport lmdb_raise
 from door43fast.native.frame cimport (Draft, FRAME_CORRUPT, FRAME_NEWER, FRESH, GONE, HAS_TAGS, Frame, REFUSED, Slice,
                                            ZSTD)
 from door43fast.native.keys cimport KEYS_INT, KEYS_STR, put_int64
+from door43fast.native.journal cimport CHANGED_DELETE, CHANGED_EXPIRE
 from door43fast.native.lmdb_reads cimport BLOCK
 from door43fast.native.lmdb_values cimport MAX_KEY
 
@@ -241,7 +242,8 @@ cdef class BatchEngine(ChangeEngine):
                 if rc == 0:
                     alive[i] = old.state == FRESH
                     existed[0] += alive[i]
-                    rc = self.erase(txn, batch.places[i].key, &old)
+                    rc = self.erase(txn, batch.places[i].key, &old,
+                                    CHANGED_DELETE if alive[i] else CHANGED_EXPIRE)
             if rc:
                 break
             touched += 1

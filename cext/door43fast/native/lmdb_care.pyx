@@ -7,12 +7,14 @@ from libc.stdlib cimport free, malloc
 from libc.string cimport memcpy
 
 from clib.lmdb cimport *
-from door43fast.native.audit cimport audit_data, audit_dictionaries, audit_expiry
+from door43fast.native.audit cimport audit_data, audit_dictionaries, audit_expiry, audit_journal
 from door43fast.native.core cimport BY_EXPIRY, OP_DELETE
 from door43fast.native.directory cimport prepare, sync_directory
 from door43fast.native.status cimport lmdb_raise
-from door43fast.native.frame cimport TAG_HASH
+from door43fast.native.frame cimport Slice, TAG_HASH
+from door43fast.native.journal cimport (CHANGED_TAG, journal_note, journal_prune, journal_span)
 from door43fast.native.keyindex cimport index_bytes
+from door43fast.native.lmdb_ranges cimport slice_of
 from door43fast.native.lmdb_records cimport HEAP, MAX_KEY
 
 from door43fast.errors import ConfigError, CorruptError
@@ -24,22 +26,27 @@ cdef extern from "d43_atomic.h" nogil:
 cdef class CareEngine(RangeEngine):
     """What is done to a store on disk as a whole."""
 
-    cdef int apply_reap(self, EventQueue queue, Reaped* reaped, uint64_t* seq) noexcept nogil:
+    cdef int apply_reap(self, EventQueue queue, Reaped* reaped, uint64_t* seq, uint64_t* pruned) noexcept nogil:
         cdef MDB_txn* txn = NULL
         cdef int rc = self.open_write(&txn)
         if rc:
             return rc
         rc = self.reap(txn, self.now(), reaped)
-        if rc or reaped.count == 0:
+        if rc == 0 and self.home.journal.on:
+            rc = journal_prune(&self.home.journal, txn, HEAP, pruned)
+        if rc or (reaped.count == 0 and pruned[0] == 0):
             mdb_txn_abort(txn)
             return rc
         return self.close_write(txn, queue, reaped.count, seq)
 
     def expire(self):
-        """Remove the records that are past their deadline and stale window; returns how many there were."""
+        """Remove the records that are past their deadline and stale window; returns how many there were.
+
+        A journal loses what is beyond its bounds.
+        """
         cdef Reaped reaped
         cdef EventQueue queue
-        cdef uint64_t seq
+        cdef uint64_t seq, pruned
         cdef int i, rc, synced = 0
         cdef Py_ssize_t total = 0
         self.begin(True)
@@ -53,14 +60,14 @@ cdef class CareEngine(RangeEngine):
         try:
             while True:
                 queue = self.events
-                seq = 0
+                seq = pruned = 0
                 reaped.count = 0
                 self.home.enter()
                 try:
                     self.announce()
                     with nogil:
-                        rc = self.apply_reap(queue, &reaped, &seq)
-                        if rc == 0 and reaped.count:
+                        rc = self.apply_reap(queue, &reaped, &seq, &pruned)
+                        if rc == 0 and (reaped.count or pruned):
                             synced = self.home.committed(False)
                 finally:
                     self.home.leave()
@@ -69,14 +76,14 @@ cdef class CareEngine(RangeEngine):
                         queue.cancel(seq, reaped.count)
                     self.home.recover(rc, 0, "reaping expired records of", self.home.path)
                     continue
-                if reaped.count:
+                if reaped.count or pruned:
                     d43_add(&self.unvoided, <uint64_t>-1)
                     if seq:
                         for i in range(reaped.count):
                             queue.fill(seq + i, OP_DELETE, BY_EXPIRY,
                                        self.key_of(reaped.keys + i * MAX_KEY, reaped.sizes[i]), None)
                 total += reaped.count
-                if reaped.count < HEAP or synced:
+                if (reaped.count < HEAP and pruned < HEAP) or synced:
                     break
         finally:
             free(reaped.keys)
@@ -88,7 +95,7 @@ cdef class CareEngine(RangeEngine):
             lmdb_raise(synced, "syncing", self.home.path)
         return total
 
-    cdef int apply_invalidate(self, const char* tag) noexcept nogil:
+    cdef int apply_invalidate(self, const char* tag, Slice name_of_tag) noexcept nogil:
         """One generation more; only tags that were ever invalidated have a row."""
         cdef MDB_txn* txn = NULL
         cdef MDB_val name, value
@@ -108,6 +115,8 @@ cdef class CareEngine(RangeEngine):
         value.mv_data = &generation
         value.mv_size = 8
         rc = mdb_put(txn, self.home.tags, &name, &value, 0)
+        if rc == 0 and self.home.journal.on:
+            rc = journal_note(&self.home.journal, txn, CHANGED_TAG, name_of_tag, 0, 0)
         if rc:
             mdb_txn_abort(txn)
             return rc
@@ -115,20 +124,23 @@ cdef class CareEngine(RangeEngine):
 
     def invalidate(self, tag):
         """Make every record that carries ``tag`` missing. O(1): they are reaped when they are next overwritten."""
-        cdef bytes hash
+        cdef bytes hash, spelled
         cdef const char* name
+        cdef Slice whole
         cdef int rc, synced = 0
         self.begin(True)
         if not isinstance(tag, str):
             raise TypeError(f"a tag is a str, not {type(tag).__name__}: {tag!r}")
         hash = self.tag_hashes((tag,))
         name = hash
+        spelled = tag.encode("utf-8", "surrogatepass")
+        whole = slice_of(spelled)
         while True:
             self.home.enter()
             try:
                 self.announce()
                 with nogil:
-                    rc = self.apply_invalidate(name)
+                    rc = self.apply_invalidate(name, whole)
                     if rc == 0:
                         synced = self.home.committed(False)
             finally:
@@ -142,13 +154,18 @@ cdef class CareEngine(RangeEngine):
 
     def stats(self):
         """Figures of this store: entries and bytes of the file, and what this object has done since it was opened."""
-        cdef MDB_stat stat
+        cdef MDB_stat stat, log
         cdef MDB_envinfo info
+        cdef uint64_t oldest = 1, last = 0
         cdef MDB_txn* txn
         cdef int rc
         self.begin(False)
         txn = self.home.reader()
         rc = mdb_stat(txn, self.home.data, &stat)
+        if rc == 0 and self.home.journal.on:
+            rc = mdb_stat(txn, self.home.journal.table, &log)
+            if rc == 0:
+                rc = journal_span(txn, self.home.journal.table, &oldest, &last)
         mdb_env_info(self.home.env, &info)
         self.home.give(txn)
         self.home.leave()
@@ -162,6 +179,9 @@ cdef class CareEngine(RangeEngine):
             "readers": info.me_numreaders, "transactions": info.me_last_txnid,
             "unsynced": self.home.unsynced(), "index_bytes": index_bytes(&self.home.index),
             "index_paused": self.home.index.paused,
+            "journal": {"oldest": oldest, "last": last,
+                        "bytes": (log.ms_leaf_pages + log.ms_branch_pages + log.ms_overflow_pages) * log.ms_psize}
+                       if self.home.journal.on else None,
         }
 
     def flush(self):
@@ -173,7 +193,7 @@ cdef class CareEngine(RangeEngine):
             self.events.flush()
 
     def verify(self):
-        """Check every record against its checksum, and the table of deadlines both ways.
+        """Check every record against its checksum, the table of deadlines both ways, and the rows of the journal.
 
         Returns
         -------
@@ -186,12 +206,12 @@ cdef class CareEngine(RangeEngine):
             If anything is damaged; the message names the first of it.
         """
         cdef MDB_txn* txn
-        cdef uint64_t count = 0
+        cdef uint64_t count = 0, next = 0
         cdef list errors = []
         cdef set dictionaries = None
         cdef int table
         self.begin(False)
-        for table in range(2):
+        for table in range(3):
             resume = b""
             while resume is not None:
                 txn = self.home.reader()
@@ -201,8 +221,10 @@ cdef class CareEngine(RangeEngine):
                             dictionaries = audit_dictionaries(txn, self.home.meta, errors)
                         resume = audit_data(txn, self.home.data, self.home.expiry, resume, &count, dictionaries,
                                             errors)
-                    else:
+                    elif table == 1:
                         resume = audit_expiry(txn, self.home.data, self.home.expiry, resume, errors)
+                    else:
+                        resume = audit_journal(txn, &self.home.journal, resume, &next, errors)
                 finally:
                     self.home.give(txn)
                     self.home.leave()

@@ -14,6 +14,7 @@ from door43fast.native.core cimport BY_USER, EventQueue, OP_CLEAR
 from door43fast.native.status cimport lmdb_raise
 from door43fast.native.frame cimport FRAME_CORRUPT, FRESH, Frame, HAS_DEADLINE, HAS_TAGS, Slice, frame_read
 from door43fast.native.keys cimport KEYS_STR
+from door43fast.native.journal cimport CHANGED_CLEAR, NO_CHANGE, journal_note
 from door43fast.native.lmdb_records cimport TOKEN, frame_token
 from door43fast.native.mapped cimport Stroll, stroll
 
@@ -250,11 +251,14 @@ cdef class RangeEngine(BatchEngine):
                     name.size = key.mv_size
                     if frame_read(name, <const char*>value.mv_data, value.mv_size, &frame):
                         frame.flags = 0
-                    rc = self.erase(txn, name, &frame)
+                    rc = self.erase(txn, name, &frame, NO_CHANGE)
                 if cursor != NULL:
                     mdb_cursor_close(cursor)
                 if rc == MDB_NOTFOUND:
                     rc = 0
+            if rc == 0 and self.home.journal.on:
+                name = bounds.range.low
+                rc = journal_note(&self.home.journal, txn, CHANGED_CLEAR, name, 0, 0)
             if rc == 0:
                 rc = self.close_write(txn, queue, 1, seq)
             elif txn != NULL:

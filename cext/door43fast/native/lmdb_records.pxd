@@ -3,10 +3,11 @@
 from libc.stdint cimport int64_t, uint8_t, uint16_t, uint64_t
 from libc.string cimport memcpy
 
-from clib.lmdb cimport MDB_cursor, MDB_txn
+from clib.lmdb cimport MDB_cursor, MDB_txn, MDB_val
 from clib.xxhash cimport XXH128_canonicalFromHash, XXH128_canonical_t, XXH3_128bits
 from door43fast.native.core cimport EventQueue
 from door43fast.native.frame cimport Draft, Frame, Slice
+from door43fast.native.journal cimport ORIGIN, Change
 from door43fast.native.lmdb_values cimport MAX_KEY, ValueEngine
 
 cdef enum:
@@ -65,6 +66,11 @@ cdef class RecordEngine(ValueEngine):
     cdef uint64_t epoch
     cdef uint64_t unvoided          # changes of ours that are committed, but whose flights are not voided yet
 
+    cdef char origin[ORIGIN]        # what changes of this store are marked with in a journal
+    # The newest changes without a gap that are all of this store: number of the first in the upper 40 bits, how many in
+    # the lower 24. Atomic.
+    cdef uint64_t own_run
+
     cdef uint64_t generation        # number of the fork in which ``unvoided`` was counted
 
     # REQUIRES: the GIL, entered.
@@ -79,7 +85,10 @@ cdef class RecordEngine(ValueEngine):
     # With ``cursor``, one of the data, and ``order`` MDB_APPEND if the key comes after all others.
     cdef int put(self, MDB_txn* txn, MDB_cursor* cursor, unsigned int order, Slice key,
                  const Draft* draft) noexcept nogil
-    cdef int erase(self, MDB_txn* txn, Slice key, const Frame* old) noexcept nogil
+    # ``change`` is what a journal calls it, NO_CHANGE if it is told of otherwise.
+    cdef int erase(self, MDB_txn* txn, Slice key, const Frame* old, Change change) noexcept nogil
+    cdef uint64_t sum_of(self, const MDB_val* value) noexcept nogil
+    cdef void wrote_changes(self, uint64_t first, uint64_t count) noexcept nogil
     cdef int reap(self, MDB_txn* txn, int64_t now, Reaped* reaped) noexcept nogil
     cdef bint expiring(self, MDB_txn* txn) noexcept nogil
     cdef int open_write(self, MDB_txn** txn) noexcept nogil

@@ -10,6 +10,7 @@ from libc.string cimport memcmp, memcpy
 from clib.lmdb cimport *
 from door43fast.native.expiry cimport EXPIRY_KEY, expiry_key, expiry_time
 from door43fast.native.frame cimport *
+from door43fast.native.journal cimport *
 
 cdef extern from "d43_atomic.h" nogil:
     uint64_t d43_load(uint64_t*)
@@ -74,13 +75,16 @@ cdef class RecordEngine(ValueEngine):
         cdef Frame old
         cdef char due[EXPIRY_KEY]
         cdef char* at
-        cdef uint64_t current
+        cdef uint64_t current, hash, base = 0
+        cdef bint expiring = self.expiring(txn), noted = self.home.journal.on
         cdef int rc, i
         name.mv_data = <void*>key.data
         name.mv_size = key.size
-        if self.expiring(txn):
+        if expiring or (noted and order == 0):
             rc = mdb_get(txn, self.home.data, &name, &value)
-            if rc == 0 and self.home.holds(&value) and \
+            if rc == 0 and noted:
+                base = self.sum_of(&value)
+            if rc == 0 and expiring and self.home.holds(&value) and \
                     frame_read(key, <const char*>value.mv_data, value.mv_size, &old) == 0 and \
                     old.flags & HAS_DEADLINE and old.deadline + old.stale != draft.deadline + draft.stale:
                 expiry_key(key, old.deadline + old.stale, due)
@@ -127,12 +131,23 @@ cdef class RecordEngine(ValueEngine):
                 memcpy(at + TAG_HASH, &current, 8)
                 at += TAG_SIZE
         frame_seal(key, draft, <char*>value.mv_data, value.mv_size, at)
-        return 0
+        if not noted:
+            return 0
+        memcpy(&hash, value.mv_data, 8)
+        return journal_note(&self.home.journal, txn, CHANGED_SET, key, hash, base)
 
-    cdef int erase(self, MDB_txn* txn, Slice key, const Frame* old) noexcept nogil:
+    cdef uint64_t sum_of(self, const MDB_val* value) noexcept nogil:
+        """The checksum that a record carries: what a journal calls its hash."""
+        cdef uint64_t sum = 0
+        if value.mv_size >= 8 and self.home.holds(value):
+            memcpy(&sum, value.mv_data, 8)
+        return sum
+
+    cdef int erase(self, MDB_txn* txn, Slice key, const Frame* old, Change change) noexcept nogil:
         """Remove a record, and its row in the table of deadlines if ``old`` says that it has one."""
         cdef MDB_val name, row
         cdef char due[EXPIRY_KEY]
+        cdef uint64_t base
         cdef int rc
         if old != NULL and old.flags & HAS_DEADLINE:
             expiry_key(key, old.deadline + old.stale, due)
@@ -143,6 +158,14 @@ cdef class RecordEngine(ValueEngine):
                 return rc
         name.mv_data = <void*>key.data
         name.mv_size = key.size
+        if change != NO_CHANGE and self.home.journal.on:
+            rc = mdb_get(txn, self.home.data, &name, &row)
+            if rc:
+                return rc
+            base = self.sum_of(&row)
+            rc = journal_note(&self.home.journal, txn, change, key, 0, base)
+            if rc:
+                return rc
         return mdb_del(txn, self.home.data, &name, NULL)
 
     cdef int reap(self, MDB_txn* txn, int64_t now, Reaped* reaped) noexcept nogil:
@@ -171,7 +194,7 @@ cdef class RecordEngine(ValueEngine):
                 break
             found = self.find(txn, key, &frame, now)
             if found == 0 and frame.flags & HAS_DEADLINE and frame.deadline + frame.stale == when:
-                rc = self.erase(txn, key, NULL)
+                rc = self.erase(txn, key, NULL, CHANGED_EXPIRE)
                 reaped.sizes[reaped.count] = <uint16_t>key.size
                 reaped.count += 1
         if cursor != NULL:
@@ -193,14 +216,29 @@ cdef class RecordEngine(ValueEngine):
     cdef int open_write(self, MDB_txn** txn) noexcept nogil:
         """Begin, under the writer lock; what others have committed before is accounted for here."""
         cdef int rc = mdb_txn_begin(self.home.env, NULL, 0, txn)
-        if rc == 0 and d43_raise_to(&self.known, mdb_txn_id(txn[0]) - 1):
+        if rc:
+            return rc
+        if d43_raise_to(&self.known, mdb_txn_id(txn[0]) - 1):
             d43_add(&self.epoch, 1)
+        rc = journal_begin(&self.home.journal, txn[0], self.home.meta, self.origin,
+                           self.now() if self.home.journal.on else 0)
+        if rc:
+            mdb_txn_abort(txn[0])
+            txn[0] = NULL
         return rc
 
     cdef int close_write(self, MDB_txn* txn, EventQueue queue, uint64_t events, uint64_t* seq) noexcept nogil:
         """Commit. Numbers for events are taken under the writer lock, so that their order is that of the changes."""
-        cdef uint64_t id = mdb_txn_id(txn)
+        cdef uint64_t id = mdb_txn_id(txn), first = 0, count = 0
         cdef int rc
+        if self.home.journal.on:
+            rc = journal_end(&self.home.journal, txn)
+            if rc:
+                mdb_txn_abort(txn)
+                return rc
+            first = self.home.journal.first
+            count = self.home.journal.row_first - first
+        self.home.journal.checked = id      # should the commit fail, no transaction follows on this one
         if events and queue is not None and queue.active:
             seq[0] = queue.reserve(events)
         d43_add(&self.unvoided, 1)
@@ -212,7 +250,18 @@ cdef class RecordEngine(ValueEngine):
             d43_add(&self.epoch, 1)
         else:
             self.home.wrote(id)
+            if count:
+                self.wrote_changes(first, count)
         return rc
+
+    cdef void wrote_changes(self, uint64_t first, uint64_t count) noexcept nogil:
+        """Note changes of ours, which are committed. Of two threads that do so at once, one may be forgotten."""
+        cdef uint64_t run = d43_load(&self.own_run), since = run >> 24, length = run & 0xFFFFFF
+        if run and since + length == first:
+            first = since
+            count += length
+        if count <= 0xFFFFFF and first >> 40 == 0:
+            d43_store(&self.own_run, first << 24 | count)
 
     cdef int apply(self, Job* job, EventQueue queue) noexcept nogil:
         """One job in one transaction. REQUIRES: entered. REFUSED, with nothing written, if its condition is unmet."""
@@ -260,7 +309,7 @@ cdef class RecordEngine(ValueEngine):
                 if job.take and job.existed:
                     rc = _keep(&old, &job.taken)
                 if rc == 0:
-                    rc = self.erase(txn, job.key, &old)
+                    rc = self.erase(txn, job.key, &old, CHANGED_DELETE if job.existed else CHANGED_EXPIRE)
             elif job.verb == TOUCH:
                 kept.mark = old.mark
                 kept.flags = old.flags

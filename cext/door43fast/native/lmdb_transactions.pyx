@@ -15,6 +15,7 @@ from door43fast.native.core cimport BY_EXPIRY, BY_USER, OP_DELETE, OP_SET
 from door43fast.native.status cimport lmdb_raise
 from door43fast.native.frame cimport (FRAME_CORRUPT, FRESH, Frame, HAS_DEADLINE, HAS_TAGS, PINNED, REFUSED, TAG_HASH,
                                       frame_read)
+from door43fast.native.journal cimport CHANGED_DELETE, CHANGED_EXPIRE
 from door43fast.native.lmdb_ranges cimport Bounds, seek, slice_of, step, within
 from door43fast.native.lmdb_records cimport TOKEN, frame_token
 
@@ -226,7 +227,7 @@ cdef class TransactionEngine(TrainingEngine):
                 if rc == 0:
                     commit.alive[i] = old.state == FRESH
                     events[0] += commit.alive[i]
-                    rc = self.erase(txn, key, &old)
+                    rc = self.erase(txn, key, &old, CHANGED_DELETE if commit.alive[i] else CHANGED_EXPIRE)
             else:
                 rc = self.put(txn, NULL, 0, key, &commit.writes.drafts[at])
                 events[0] += 1

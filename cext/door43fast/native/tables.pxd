@@ -4,6 +4,8 @@ from clib.lmdb cimport MDB_dbi, MDB_env, MDB_txn
 
 cdef enum:
     FORMAT = 1              # of our tables; a change that an older door43fast cannot read raises it
+    FORMAT_BITS = 0xFFFF    # above them stands a bit for each thing that whoever writes the store must know of
+    HAS_JOURNAL = 0x10000
     MAX_TABLES = 16
 
 
@@ -12,6 +14,8 @@ cdef struct Tables:
     MDB_dbi data
     MDB_dbi expiry
     MDB_dbi tags
+    MDB_dbi journal
+    bint journalled         # the store has a journal, and its table is open
 
 
 # The id of the store, with ``tables`` open; None if the file is empty. Raises if it is not ours, or not for us.

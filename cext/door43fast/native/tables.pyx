@@ -58,9 +58,11 @@ cdef bytes check_tables(MDB_txn* txn, Tables* tables, str path, str keys):
     if rc:
         lmdb_raise(rc, "reading", path)
     version = int.from_bytes((<char*>value.mv_data)[:value.mv_size], "little")
-    if version != FORMAT:
-        raise FormatError(f"{path} is of format {version}, written by a newer door43fast; this one reads "
-                          f"format {FORMAT}. It was left untouched: upgrade door43fast")
+    if version & ~<long>HAS_JOURNAL != FORMAT:
+        raise FormatError(f"{path} is of format {version & FORMAT_BITS}"
+                          + (f" with what is marked {version >> 16:#x}" if version >> 16 else "")
+                          + f", written by a newer door43fast; this one reads format {FORMAT:d}. It was left "
+                          "untouched: upgrade door43fast")
     held = _meta_value(txn, tables, path, b"keys").decode()
     if held != keys:
         raise ConfigError(f'{path} was created with keys="{held}" and cannot be opened with keys="{keys}"; open it '
@@ -70,6 +72,9 @@ cdef bytes check_tables(MDB_txn* txn, Tables* tables, str path, str keys):
         rc = mdb_dbi_open(txn, b"expiry", 0, &tables.expiry)
     if rc == 0:
         rc = mdb_dbi_open(txn, b"tags", 0, &tables.tags)
+    tables.journalled = version & HAS_JOURNAL != 0
+    if rc == 0 and tables.journalled:
+        rc = mdb_dbi_open(txn, b"journal", 0, &tables.journal)
     if rc:
         lmdb_raise(MDB_CORRUPTED if rc == MDB_NOTFOUND else rc, "reading", path)
     return _meta_value(txn, tables, path, b"store")

@@ -1,0 +1,1 @@
+# The rows of a journal are written and read from native code alone.

@@ -1,0 +1,13 @@
+from collections.abc import Iterator
+from typing import Any
+
+from door43fast.contracts import Change
+from door43fast.native.lmdb_transactions import TransactionEngine
+
+class JournalEngine(TransactionEngine):
+    """What a store on disk does with its journal."""
+
+    def _keep_journal(self, wanted: bool | dict[str, Any] | None) -> None: ...
+    def _changes(self, since: int) -> Iterator[Change]: ...
+    def _walk_changes(self, since: int) -> Iterator[Change]: ...
+    def _pruned(self, since: int, oldest: int) -> str: ...
