@@ -61,6 +61,7 @@ EXTENSIONS = {
     "lmdb": ("lmdb", "libzstd", "libxxhash"),
     "below": (),
     "tiers": ("lmdb", "libzstd", "libxxhash"),
+    "coherence": ("lmdb", "libzstd", "libxxhash"),
     "stack": ("lmdb", "libzstd", "libxxhash"),
 }
 

@@ -2,10 +2,10 @@ from collections.abc import Iterable
 from typing import Any
 
 from door43fast.contracts import Items, Seconds
-from door43fast.native.below import Below
+from door43fast.native.coherence import Coherent
 from door43fast.native.memory import MemoryEngine
 
-class CascadeEngine(Below):
+class CascadeEngine(Coherent):
     """A memory store over a slower one, with the methods of a store."""
 
     def __new__(cls, *args: object, **options: object) -> CascadeEngine: ...

@@ -21,7 +21,7 @@ FLOORS = {name: floor for floor, names in enumerate((
     " native.tables native.journal native.handle native.saver native.mapped native.keyindex native.compression"
     " reference surface compute transactions aio memory lmdb",
     # 3: tiers
-    "native.stack native.below native.tiers layers",
+    "native.stack native.coherence native.below native.tiers layers",
     # 4: backends written in Python, configuration
     "plugins config host",
     # 5: bytes to tokens and back

@@ -139,7 +139,8 @@ def mixed(engine, folder, seconds):
     assert store.verify()["errors"] == []
     assert stress.evicts or store.get("n", 0) == sum(stress.added), (store.get("n"), sum(stress.added))
     assert not store._flights
-    if engine == "cascade":     # the tiers are equal
+    if engine == "cascade":     # the tiers are equal, once what had a millisecond to live has ended in both
+        time.sleep(0.05)
         slow = dict(store.slow.scan())
         assert {key: store.get(key) for key in [*KEYS, "n"] if key in store} == slow
     store.close()

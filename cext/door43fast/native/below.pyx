@@ -61,11 +61,16 @@ cdef class Below(Core):
         return self.below()._snapshot()
 
     def stats(self):
-        """Counts since the store was opened; ``layers`` holds those of each tier, the fast one first."""
+        """Counts since the store was opened; ``layers`` holds those of each tier, the fast one first.
+
+        ``coherence`` says how many keys the fast tier has let go because another process had changed them
+        (``dropped``), and how often it let go of all since it could not be told which (``emptied``).
+        """
         cdef dict slow = self.below().stats()
         cdef dict fast = self.fast.stats()
         return {**slow, "hits": fast["hits"] + slow["hits"], "misses": fast["misses"] - slow["hits"],
-                "evictions": fast["evictions"], "bytes": fast["bytes"], "layers": [fast, slow]}
+                "evictions": fast["evictions"], "bytes": fast["bytes"], "layers": [fast, slow],
+                "coherence": {"dropped": self.dropped, "emptied": self.emptied}}
 
     def flush(self):
         """Sync the slow tier, and return when every listener has had what happened before this call."""

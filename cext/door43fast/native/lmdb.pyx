@@ -68,7 +68,6 @@ cdef class LmdbEngine(JournalEngine):
         self.home = acquire(path, {name: plan[name] for name in ("durability", "sync_interval", "readonly", "map_size",
                                                                 "keys", "index_bytes")}, plan["create"])
         self.compression = Compression(self.home, plan["compression"] == "zstd")
-        self.known = self.home.last_txn()
         _name(self)
         try:
             self._keep_journal(plan["journal"])

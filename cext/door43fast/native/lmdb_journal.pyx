@@ -10,14 +10,14 @@ from libc.string cimport memcmp
 
 from clib.lmdb cimport *
 from door43fast.native.clock cimport span_ns
-from door43fast.native.frame cimport FRAME_CORRUPT
+from door43fast.native.frame cimport FRAME_CORRUPT, FRAME_NEWER
 from door43fast.native.journal cimport (CHANGED_CLEAR, CHANGED_TAG, ENTRY_HEAD, ORIGIN, ROW, ROW_HEAD, Entry, Row,
                                         journal_seek, journal_span, row_next, row_read)
 from door43fast.native.keys cimport KEYS_ANY
 from door43fast.native.status cimport lmdb_raise
 
 from door43fast.contracts import Change
-from door43fast.errors import ConfigError, PrunedError
+from door43fast.errors import ConfigError, FormatError, PrunedError
 
 cdef extern from "d43_atomic.h" nogil:
     uint64_t d43_load(uint64_t*)
@@ -114,6 +114,8 @@ cdef class JournalEngine(TransactionEngine):
                 mdb_cursor_close(cursor)
             self.home.give(txn)
             self.home.leave()
+        if rc == FRAME_NEWER:
+            raise FormatError(f"the journal of {self.home.path} has rows of a newer format: upgrade door43fast")
         if rc and rc != MDB_NOTFOUND:
             lmdb_raise(MDB_CORRUPTED if rc == FRAME_CORRUPT else rc, "reading the journal of", self.home.path)
         return since

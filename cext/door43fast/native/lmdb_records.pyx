@@ -10,6 +10,7 @@ from libc.string cimport memcmp, memcpy
 from clib.lmdb cimport *
 from door43fast.native.expiry cimport EXPIRY_KEY, expiry_key, expiry_time
 from door43fast.native.frame cimport *
+from door43fast.native.handle cimport handle_leave, handle_try
 from door43fast.native.journal cimport *
 
 cdef extern from "d43_atomic.h" nogil:
@@ -202,9 +203,22 @@ cdef class RecordEngine(ValueEngine):
         return 0 if rc == MDB_NOTFOUND else rc
 
     cdef uint64_t foreign_epoch(self) noexcept nogil:
-        if d43_raise_to(&self.known, self.home.last_txn()):
-            return d43_add(&self.epoch, 1)
-        return d43_load(&self.epoch)
+        """The head pages tell of a commit before a reader sees it, and a writer may be killed in between.
+
+        So what is known is what a reader sees. The epoch is raised first, so that nobody who finds nothing new finds
+        it as it was.
+        """
+        cdef MDB_txn* txn = NULL
+        cdef uint64_t epoch
+        if self.home.last_txn() <= d43_load(&self.known):
+            return d43_load(&self.epoch)
+        epoch = d43_add(&self.epoch, 1)
+        if handle_try(self.home):
+            if self.home.take(&txn) == 0:
+                d43_raise_to(&self.known, mdb_txn_id(txn))
+                self.home.give(txn)
+            handle_leave(self.home)
+        return epoch
 
     cdef int announce(self) except -1:
         """Before each write. What the parent's threads had under way at a fork is under way nowhere in the child."""
@@ -215,11 +229,14 @@ cdef class RecordEngine(ValueEngine):
 
     cdef int open_write(self, MDB_txn** txn) noexcept nogil:
         """Begin, under the writer lock; what others have committed before is accounted for here."""
+        cdef uint64_t before
         cdef int rc = mdb_txn_begin(self.home.env, NULL, 0, txn)
         if rc:
             return rc
-        if d43_raise_to(&self.known, mdb_txn_id(txn[0]) - 1):
-            d43_add(&self.epoch, 1)
+        before = mdb_txn_id(txn[0]) - 1
+        if d43_load(&self.known) < before:
+            d43_add(&self.epoch, 1)         # first: see foreign_epoch
+            d43_raise_to(&self.known, before)
         rc = journal_begin(&self.home.journal, txn[0], self.home.meta, self.origin,
                            self.now() if self.home.journal.on else 0)
         if rc:

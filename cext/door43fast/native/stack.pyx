@@ -3,7 +3,8 @@
 Reads go to the fast tier first; a hit there runs no Python code. What it lacks is read from the slow tier and
 promoted. Writes and deletes go to the slow tier first, then the fast one follows. What may go up, and when, is
 ruled by tickets (``tickets.pxd``), so that nothing that was overwritten or deleted comes back, and by the slow
-tier's epoch: when another process has written there, the fast tier is emptied before it is read.
+tier's epoch: when another process has written there, what it changed leaves the fast tier before that is read; all of
+it, where the slow tier keeps no journal that tells.
 """
 
 from collections.abc import Mapping
@@ -26,16 +27,8 @@ from door43fast.native.writes cimport Write
 from door43fast.errors import ClosedError, ConfigError
 
 
-cdef class CascadeEngine(Below):
+cdef class CascadeEngine(Coherent):
     """A memory store over a slower one, with the methods of a store."""
-
-    def __cinit__(self, *_, **__):
-        self.tickets = <Tickets*>calloc(1, sizeof(Tickets))
-        if self.tickets == NULL:
-            raise MemoryError()
-
-    def __dealloc__(self):
-        free(self.tickets)
 
     def __init__(self, fast, slow, *, bint share=False):
         if not isinstance(fast, MemoryEngine):
@@ -46,6 +39,7 @@ cdef class CascadeEngine(Below):
         self.slow = slow
         self.tier = tier_over(slow, share)
         self.str_keys = self.tier.canonical("a") == "a"
+        self.following = self.tier.follow(&self.followed)
         self.seen = self.tier.epoch()
 
     # -- reading ---------------------------------------------------------------------------------------------
@@ -55,22 +49,6 @@ cdef class CascadeEngine(Below):
         if self.closed or self.tier is None:
             raise ClosedError(f"{type(self).__name__} is closed: open it again before use")
         return self.tier.canonical(key)
-
-    cdef int renew(self) except -1:
-        """Empty the fast tier if others have written to the slow one."""
-        cdef uint64_t epoch = self.tier.epoch()
-        if epoch != self.seen:
-            self.seen = epoch
-            self.forget(True)
-        return 0
-
-    cdef int forget(self, bint all) except -1:
-        """Void all tickets, and take everything out of the fast tier if ``all``."""
-        self.tickets.epoch += 1
-        if all:
-            self.fast.empty()
-            self.fast.settle()
-        return 0
 
     # hot
     def get(self, key, default=None):
@@ -155,7 +133,7 @@ cdef class CascadeEngine(Below):
         cdef Py_ssize_t i, j
         cdef Ticket* tickets
         cdef Fetched* fetched
-        self.local("")
+        self.below()
         self.renew()
         if None in locals:
             return self.slow.get_many(wanted, default)
@@ -187,7 +165,7 @@ cdef class CascadeEngine(Below):
 
     def contains_many(self, keys):
         """For each of ``keys`` whether it is there, as a list of bool."""
-        self.local("")
+        self.below()
         return self.slow.contains_many(keys)
 
     # -- writing ---------------------------------------------------------------------------------------------
@@ -367,7 +345,7 @@ cdef class CascadeEngine(Below):
 
     def _all(self, call, bint empty):
         """Carry out a change that may concern any key."""
-        self.local("")
+        self.below()
         self.forget(False)
         try:
             return call()
@@ -376,6 +354,6 @@ cdef class CascadeEngine(Below):
 
     def expire(self):
         """Take out everything that is past its time. Returns how many there were in the slow tier."""
-        self.local("")
+        self.below()
         self.fast.expire()
         return self.slow.expire()

@@ -24,6 +24,11 @@ cdef class Tier:
     cdef list fetch_many(self, list keys, Fetched* fetched)
     # A number that changes when others have changed the store behind our back.
     cdef uint64_t epoch(self) noexcept nogil
+    # Whether it can tell what others change from now on; then ``last`` is the number of the last change.
+    cdef bint follow(self, uint64_t* last) except -1
+    # Append what others have changed after change ``since``: keys of the faster tier, and tags. ``last`` is then the
+    # last change. False if it cannot be told, or if it is more than ``limit`` changes.
+    cdef bint changes(self, uint64_t since, Py_ssize_t limit, list locals, list tags, uint64_t* last) except -1
     # What a faster tier keeps for a value of ours, MISSING if it must not; and back.
     cdef object wrap(self, object value)
     cdef object unwrap(self, object kept)

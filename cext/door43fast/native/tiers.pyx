@@ -5,16 +5,21 @@ Which of them a cascade calls is decided once, when it is made: they are entries
 
 from datetime import datetime
 
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 from libc.stdlib cimport free, malloc
 
 from door43fast.native.encoded cimport Encoded
+from door43fast.native.journal cimport CHANGED_CLEAR, CHANGED_TAG, Entry, Row, row_next, row_read
 from door43fast.native.keys cimport KEYS_ANY, KEYS_BYTES, KEYS_INT, KEYS_STR
 from door43fast.native.lmdb_batch cimport Batch
 from door43fast.native.lmdb_records cimport Found
 
 from door43fast import codecs
 from door43fast.contracts import MISSING
-from door43fast.errors import ConfigError
+from door43fast.errors import ConfigError, CorruptError
+
+cdef extern from "d43_atomic.h" nogil:
+    uint64_t d43_load(uint64_t*)
 
 
 cdef bint immutable(object value) noexcept:
@@ -62,6 +67,12 @@ cdef class Tier:
 
     cdef uint64_t epoch(self) noexcept nogil:
         return 0
+
+    cdef bint follow(self, uint64_t* last) except -1:
+        return False
+
+    cdef bint changes(self, uint64_t since, Py_ssize_t limit, list locals, list tags, uint64_t* last) except -1:
+        return False
 
     cdef object wrap(self, object value):
         if immutable(value) or self.share:
@@ -136,6 +147,47 @@ cdef class LmdbTier(Tier):
 
     cdef uint64_t epoch(self) noexcept nogil:
         return self.engine.foreign_epoch()
+
+    cdef bint follow(self, uint64_t* last) except -1:
+        cdef uint64_t oldest
+        if not self.engine.journalled():
+            return False
+        try:
+            last[0] = self.engine.last_change(&oldest)
+        except CorruptError:        # verify tells of it; a tier that can not be told is emptied at every change
+            return False
+        return True
+
+    cdef bint changes(self, uint64_t since, Py_ssize_t limit, list locals, list tags, uint64_t* last) except -1:
+        cdef uint64_t oldest, run = d43_load(&self.engine.own_run), first = run >> 24
+        cdef list rows = []
+        cdef bytes name, data
+        cdef Row row
+        cdef Entry entry
+        cdef Py_ssize_t i, taken = 0
+        if first and first <= since + 1:            # our own are no news
+            since = max(since, first + (run & 0xFFFFFF) - 1)
+        try:
+            last[0] = self.engine.rows_after(since, limit + 1, True, rows, &oldest)
+        except CorruptError:
+            return False
+        if oldest > since + 1:                      # pruned
+            return False
+        for i in range(0, len(rows), 2):
+            name = (<object>rows[i]).to_bytes(8, "big")
+            data = rows[i + 1]
+            row_read(PyBytes_AS_STRING(name), 8, PyBytes_AS_STRING(data), PyBytes_GET_SIZE(data), &row)
+            while row_next(&row, &entry) == 1:
+                taken += 1
+                if entry.op == CHANGED_CLEAR or taken > limit:
+                    return False
+                if entry.op == CHANGED_TAG:
+                    tags.append(self.engine.key_of_change(entry.op, entry.key.data, entry.key.size))
+                elif self.engine.mode == KEYS_ANY:
+                    locals.append(PyBytes_FromStringAndSize(entry.key.data, entry.key.size))
+                else:
+                    locals.append(self.engine.key_of(entry.key.data, entry.key.size))
+        return True
 
 
 cdef Tier tier_over(object store, bint share):
