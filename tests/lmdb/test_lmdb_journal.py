@@ -331,3 +331,20 @@ def test_many_processes_write_one_sequence(make):
         own = [change for change in changes if change.key.startswith(f"{n}/")]
         assert [change.key for change in own] == [f"{n}/{i}" for i in range(300)]
         assert len({change.origin for change in own}) == 1
+
+
+def test_without_its_last_row_nothing_is_written_and_everything_is_read(make, judge):
+    """The number of the next change would be a guess."""
+    store = make(journal=True)
+    store.set_many({f"k{i}": i for i in range(10)})
+    path = store.path
+    store.close()
+    edit = "import lmdb, sys; e = lmdb.open(sys.argv[1], max_dbs=16); d = e.open_db(b'journal')\n" \
+           "with e.begin(db=d, write=True) as t:\n" \
+           "    k = (1).to_bytes(8, 'big'); t.put(k, t.get(k)[:-1] + b'?')"
+    judge(edit, path)
+    store = make()
+    for write in (lambda: store.set("k1", 5), lambda: store.set_many({"k1": 5}), store.clear):
+        with pytest.raises(errors.CorruptError, match="restore a backup"):
+            write()
+    assert dict(store.scan()) == {f"k{i}": i for i in range(10)}
