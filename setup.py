@@ -21,6 +21,7 @@ EXTENSIONS = {
     "tags": (),
     "encoded": (),
     "weigh": (),
+    "recording": (),
     "table": (),
     "writes": (),
     "singles": (),

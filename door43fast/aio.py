@@ -238,6 +238,10 @@ class AsyncSurface(Caller):
     async def verify(self) -> dict[str, Any]:
         return await self._call(self._store.verify)
 
+    async def record_trace(self, path: Any, *, sample: float = 1.0) -> Any:
+        """Its ``stop()``, which waits for the disk, is called as it is."""
+        return await self._call(self._store.record_trace, path, sample=sample)
+
     async def backup(self, path: Any) -> None:
         await self._call(self._store.backup, path)
 

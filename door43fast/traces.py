@@ -1,8 +1,8 @@
 """Access traces: the keys that were asked for, in order, as a list of whole numbers.
 
-What a file holds is told by how it begins and is named, compressed by gzip or xz or not at all: our own recording
-(``docs/policies.md``), whole numbers as text (one a line; lines of ``*`` separate parts), any other text (a line is
-a key), the edit traces of Door43 (a table with a column ``path``), or big-endian binary numbers as in Caffeine's
+What a file holds is told by how it begins, compressed by gzip or xz or not at all: our own recording
+(``door43fast.recordings``), whole numbers as text (one a line; lines of ``*`` separate parts), any other text (a line
+is a key), the edit traces of Door43 (a table with a column ``path``), or big-endian binary numbers as in Caffeine's
 simulator, 32 or 64 bits wide.
 """
 
@@ -18,8 +18,8 @@ from collections.abc import Iterable, Iterator
 from itertools import accumulate
 
 from door43fast.errors import ConfigError
+from door43fast.recordings import MAGIC, decoded
 
-MAGIC = b"D43TRACE"
 FORMATS = ("auto", "recorded", "text", "binary32", "binary64")
 
 
@@ -56,10 +56,8 @@ def read(path: str | os.PathLike[str], form: str = "auto") -> list[int]:
     if form == "auto":
         form = told_by(data)
     if form == "recorded":
-        if data[:8] != MAGIC or len(data) < 16:
-            raise ConfigError(f"{os.fspath(path)} is no recording of door43fast: it does not begin as one")
-        body = data[16:]
-        return list(struct.unpack(f"<{len(body) // 8}Q", body[:len(body) // 8 * 8]))
+        hashes: list[int] = decoded(data, os.fsdecode(path)).hashes.tolist()
+        return hashes
     if form == "text":
         return list(numbered(lines(data.decode("utf-8", "replace"))))
     width, letter = (4, "I") if form == "binary32" else (8, "Q")

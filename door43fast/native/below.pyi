@@ -1,10 +1,12 @@
 from collections.abc import Iterable, Iterator
+from os import PathLike
 from typing import Any
 
 from door43fast.contracts import Capabilities, Seconds
 from door43fast.native.core import Core
 from door43fast.native.memory import MemoryEngine
 from door43fast.native.packed import Packed
+from door43fast.native.recording import Recording
 
 class Below(Core):
     """Two tiers, of which the slow one knows everything."""
@@ -25,6 +27,8 @@ class Below(Core):
     def keys(self, prefix: Any = "") -> Iterator[Any]: ...
     def count(self, prefix: Any = "") -> int: ...
     def stats(self) -> dict[str, Any]: ...
+    def record_trace(self, path: str | bytes | PathLike[str] | PathLike[bytes], *,
+                     sample: float = 1.0) -> Recording: ...
     def flush(self) -> None: ...
     def verify(self) -> dict[str, Any]: ...
     def train(self, prefix: Any = "", *, samples: Iterable[Any] | None = None,

@@ -1,10 +1,12 @@
 from collections.abc import Callable, Iterable, Iterator
+from os import PathLike
 from typing import Any, Literal
 
 from door43fast.contracts import Capabilities, Seconds
 from door43fast.native.clock import Clock
 from door43fast.native.core import Flight
 from door43fast.native.batches import Batches
+from door43fast.native.recording import Recording
 
 class MemoryEngine(Batches):
     """A store in memory that holds any object under any hashable key."""
@@ -16,6 +18,8 @@ class MemoryEngine(Batches):
     @property
     def capabilities(self) -> Capabilities: ...
     def invalidate(self, tag: str) -> None: ...
+    def record_trace(self, path: str | bytes | PathLike[str] | PathLike[bytes], *,
+                     sample: float = 1.0) -> Recording: ...
     def expire(self) -> int: ...
     def stats(self) -> dict[str, Any]: ...
     def flush(self) -> None: ...

@@ -30,7 +30,7 @@ class CascadeEngine:
 
     @property
     def capabilities(self) -> Capabilities:
-        return self.slow.capabilities
+        return self.slow.capabilities._replace(traces=True)
 
     # -- reads -----------------------------------------------------------------------------------------------
 
@@ -159,6 +159,9 @@ class CascadeEngine:
     def stats(self) -> dict[str, Any]:
         fast, slow = self.fast.stats(), self.slow.stats()
         return {**slow, "hits": fast["hits"] + slow["hits"], "misses": slow["misses"], "layers": [fast, slow]}
+
+    def record_trace(self, path: Any, *, sample: float = 1.0) -> Any:
+        return self.fast.record_trace(path, sample=sample)
 
     def flush(self) -> None:
         self.slow.flush()

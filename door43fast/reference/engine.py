@@ -15,6 +15,7 @@ from door43fast.reference.journal import Journal
 from door43fast.reference.packing import pack, unpack
 from door43fast.reference.policies import POLICIES
 from door43fast.reference.ranges import Ranges
+from door43fast.reference.recording import Recording
 from door43fast.reference.table import Write
 
 def _bound(n: object, option: str) -> int | None:
@@ -28,7 +29,7 @@ def _bound(n: object, option: str) -> int | None:
 class ReferenceEngine(Ranges):
     """A store in memory that holds any object under any hashable key."""
 
-    capabilities = Capabilities()
+    capabilities = Capabilities(traces=True)
 
     def __init__(self, max_entries: int | None = None, max_bytes: int | None = None, policy: str = "lru",
                  ttl: Seconds | None = None, *, idle: Seconds | None = None,
@@ -70,7 +71,8 @@ class ReferenceEngine(Ranges):
         return default if value is MISSING else value
 
     def _get(self, key: Any) -> Any:
-        return self._at_once([key], lambda _, found, __: found[0].value if self._hit(found[0]) else MISSING)
+        return self._at_once([key], lambda probes, found, __: (
+            found[0].value if self._hit(probes[0], found[0]) else MISSING))
 
     def __getitem__(self, key: Any) -> Any:
         value = self._get(key)
@@ -197,8 +199,8 @@ class ReferenceEngine(Ranges):
 
     def get_many(self, keys: Iterable[Any], default: Any = None) -> list[Any]:
         """``get`` for each key in order, at one instant."""
-        return self._at_once(list(keys), lambda _, found, __: [
-            entry.value if self._hit(entry) else default for entry in found])
+        return self._at_once(list(keys), lambda probes, found, __: [
+            entry.value if self._hit(probe, entry) else default for probe, entry in zip(probes, found, strict=True)])
 
     def contains_many(self, keys: Iterable[Any]) -> list[bool]:
         """For each key in order if it is there."""
@@ -231,6 +233,15 @@ class ReferenceEngine(Ranges):
         """Store the bytes ``data[offsets[i]:offsets[i + 1]]`` under ``keys[i]``."""
         self._open()
         self.set_many(unpack(keys, data, offsets))
+
+    def record_trace(self, path: Any, *, sample: float = 1.0) -> Recording:
+        """Record which keys are asked for into a file; see ``door43fast.MemoryStore.record_trace``."""
+        self._open()
+        if self._recording is not None and self._recording.active:
+            raise ConfigError(f"the reads of this store are being recorded into {self._recording.path!r}: "
+                              "call stop() of that recording first")
+        self._recording = Recording(path, sample)
+        return self._recording
 
     # -- care ------------------------------------------------------------------------------------------------
 
@@ -278,6 +289,8 @@ class ReferenceEngine(Ranges):
                 self._forget(entry, dropped)
             self._due.clear()
         dropped.clear()
+        if self._recording is not None:
+            self._recording._close()
 
     @property
     def closed(self) -> bool:
@@ -296,9 +309,9 @@ class ReferenceEngine(Ranges):
         return self._queue
 
     def _lookup(self, key: Any) -> tuple[int, Any]:
-        def step(_: Any, found: Any, __: Any) -> tuple[int, Any]:
+        def step(probes: Any, found: Any, __: Any) -> tuple[int, Any]:
             entry = found[0]
-            if self._hit(entry):
+            if self._hit(probes[0], entry):
                 return 1, entry.value
             if entry is not None and entry.stale and entry.deadline is not None and all(
                     self._generations.get(tag, 0) == generation for tag, generation in entry.tags):

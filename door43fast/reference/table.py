@@ -20,6 +20,7 @@ from door43fast.reference.entries import Entry, Probe, weigh
 from door43fast.reference.events import EventQueue
 from door43fast.reference.journal import Journal
 from door43fast.reference.policies import Policy
+from door43fast.reference.recording import Recording
 from door43fast.reference.section import Section
 
 
@@ -66,6 +67,7 @@ class Table:
         self._section = Section()
         self._queue = EventQueue(f"{type(self).__name__}-{id(self):x}")
         self._journal: Journal | None = None
+        self._recording: Recording | None = None
         self._flight_table: dict[Any, Any] = {}
         self._is_closed = False
         self._max_entries: int | None = None
@@ -142,8 +144,10 @@ class Table:
     def _token(self, entry: Entry | None) -> int:
         return entry.version if entry is not None and self._live(entry) else 0
 
-    def _hit(self, entry: Entry | None) -> bool:
+    def _hit(self, probe: Probe, entry: Entry | None) -> bool:
         """Count a read, and note the use of what it found."""
+        if self._recording is not None:
+            self._recording.note(probe.hash)
         live = self._live(entry)
         self._counts["hits" if live else "misses"] += 1
         if live:

@@ -19,6 +19,7 @@ REFUSALS: dict[str, list[Callable[[Any], Any]]] = {
     "packed": [lambda s: s.get_packed(["a"]), lambda s: s.set_packed(["a"], b"", [0, 0])],
     "compute": [lambda s: s.get_or_compute("a", lambda: 1)],
     "backup": [lambda s: s.backup("somewhere")],
+    "traces": [lambda s: s.record_trace("somewhere")],
 }
 
 # Every method, with arguments that it takes.

@@ -19,11 +19,12 @@ from libc.string cimport strlen
 
 from door43fast.native.batch cimport (
     BLOCK, INT_REACH, LARGE, SINGLY, TEXT_REACH, PyLong_CheckExact, PySequence_Fast_GET_SIZE, PySequence_Fast_ITEMS,
-    Row, Texts, d43_int64_is, d43_text_is, d43_text_object, row_find, row_of_numbers, row_of_objects, row_of_texts)
+    Row, Texts, d43_int64_hash, d43_int64_is, d43_text_hash, d43_text_is, d43_text_object, row_find, row_of_numbers,
+    row_of_objects, row_of_texts)
 from door43fast.native.clock cimport span_ns
 from door43fast.native.index cimport ASCII, REFERENCE
 from door43fast.native.ordered cimport Ordered
-from door43fast.native.singles cimport MISSING
+from door43fast.native.singles cimport MISSING, own_hash
 from door43fast.native.slab cimport Entry, slab_entry
 from door43fast.native.table cimport PyUnicode_CheckExact, d43_str_equal, d43_str_equal_ascii, d43_str_fault
 from door43fast.native.writes cimport Write
@@ -180,9 +181,15 @@ cdef class Batches(Ordered):
                     if peek:
                         held = Py_True if ref and self.live(slab_entry(&self.slab, ref), ref) else Py_False
                     elif ref:
-                        held = self.taken(ref)
-                    else:
+                        held = self.taken(ref, -1)
+                    elif not self.aside:
                         self.misses += 1
+                    elif form == LISTED:    # nothing but exact str and int is known to be missing without being asked
+                        self.missed(own_hash(item[i]))
+                    elif form == NUMBERS:
+                        self.missed(d43_int64_hash((<int64_t*>(data + i * stride))[0]))
+                    else:
+                        self.missed(d43_text_hash(&texts.text[i]))
                     if held == NULL:
                         held = <PyObject*>default
                     Py_INCREF(<object>held)

@@ -8,8 +8,8 @@ cdef class Below(Core):
 
     @property
     def capabilities(self):
-        """What the slow tier can do; the fast one can do all of it."""
-        return self.slow.capabilities
+        """What the slow tier can do, and record reads, which the fast one sees."""
+        return self.slow.capabilities._replace(traces=True)
 
     @property
     def _flights(self):
@@ -71,6 +71,11 @@ cdef class Below(Core):
         return {**slow, "hits": fast["hits"] + slow["hits"], "misses": fast["misses"] - slow["hits"],
                 "evictions": fast["evictions"], "bytes": fast["bytes"], "layers": [fast, slow],
                 "coherence": {"dropped": self.dropped, "emptied": self.emptied}}
+
+    def record_trace(self, path, *, sample=1.0):
+        """Record which keys the fast tier is asked for into a file; see ``MemoryStore.record_trace``."""
+        self.below()
+        return self.fast.record_trace(path, sample=sample)
 
     def flush(self):
         """Sync the slow tier, and return when every listener has had what happened before this call."""

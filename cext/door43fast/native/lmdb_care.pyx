@@ -17,7 +17,7 @@ from door43fast.native.keyindex cimport index_bytes
 from door43fast.native.lmdb_ranges cimport slice_of
 from door43fast.native.lmdb_records cimport HEAP, MAX_KEY
 
-from door43fast.errors import ConfigError, CorruptError
+from door43fast.errors import ConfigError, CorruptError, UnsupportedError
 
 cdef extern from "d43_atomic.h" nogil:
     uint64_t d43_add(uint64_t*, uint64_t)
@@ -233,6 +233,12 @@ cdef class CareEngine(RangeEngine):
             raise CorruptError(f"{self.home.path}: {len(errors)} of {count} records are damaged, the first: "
                                f"{errors[0]}; restore a backup, or delete and set them anew")
         return {"checked": count, "errors": errors}
+
+    def record_trace(self, path, *, sample=1.0):
+        """A store on disk alone records no reads: UnsupportedError."""
+        self.begin(False)
+        raise UnsupportedError(f"a store on disk alone cannot record its reads into {path!r}: open it with a memory "
+                               "tier, by door43fast.open(path) or memory='64MB', which records what it is asked for")
 
     def backup(self, path):
         """Write a compact copy of the store, as it is now, into the new directory ``path``; synced when it returns."""

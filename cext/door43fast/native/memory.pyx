@@ -15,14 +15,15 @@ from door43fast.native.singles cimport MISSING
 from door43fast.native.slab cimport (
     EXTRAS, FLAGS, WEIGHTS, Entry, Extra, slab_bytes, slab_entry, slab_extra, slab_flags, slab_turn_on, slab_weight)
 from door43fast.native.policy cimport NONE, Kind, policy_begin, policy_bytes, policy_fault, policy_open
-from door43fast.native.table cimport PINNED, STALE
+from door43fast.native.recording cimport Recording
+from door43fast.native.table cimport PINNED, RECORDING, STALE
 from door43fast.native.writes cimport Write
 from door43fast.native.wheel cimport NEVER, TICK_BITS, wheel_holds
 
 from door43fast.contracts import Capabilities
 from door43fast.errors import ClosedError, ConfigError, ConflictError, UnsupportedError, did_you_mean
 
-cdef object CAPABILITIES = Capabilities()
+cdef object CAPABILITIES = Capabilities(traces=True)
 cdef tuple POLICIES = ("none", "lru", "sieve", "s3fifo", "wtinylfu")    # by their kinds
 cdef tuple OPTIONS = ("max_entries", "max_bytes", "policy", "ttl", "idle", "weigher", "clock")
 
@@ -60,6 +61,7 @@ cdef class MemoryEngine(Batches):
         policy_open(&self.policy, <Kind><int>POLICIES.index(policy) if self.ring else NONE, self.max_entries,
                     self.max_bytes)
         policy_begin(&self.policy, &self.slab)
+        self.notice = self.policy.kind
         self.clock = Clock() if clock is None else clock
         self.birth = self.clock.now()
         try:
@@ -168,6 +170,49 @@ cdef class MemoryEngine(Batches):
                 self.prepare(&w, key, value, ttl, tags, pin, None)
                 self.write(key, value, &w)
 
+    # -- recording -------------------------------------------------------------------------------------------
+
+    def record_trace(self, path, *, sample=1.0):
+        """Record which keys are asked for into a file, for ``door43fast simulate``; see ``door43fast.recordings``.
+
+        What is recorded is what ``stats()`` counts: each ``get``, ``[]``, ``get_or_compute`` and each key of a
+        ``get_many`` or ``get_packed``, whether it hits or misses. Writes are not: a simulation puts what misses in.
+
+        Parameters
+        ----------
+        path : path
+            The file. An earlier recording is written over; any other file is refused.
+        sample : float
+            The share of all keys that are followed, chosen by their hashes, such as 0.01.
+
+        Returns
+        -------
+        Recording
+            ``stop()`` ends it, as does leaving its context, or closing the store. A child of a fork records nothing.
+
+        Raises
+        ------
+        OSError
+            The file cannot be written. Where that happens later, the recording ends and ``stop()`` raises it; the
+            store goes on.
+        ConfigError
+            A recording is under way, or ``sample`` is out of range.
+        """
+        if self.closed:
+            raise ClosedError(f"{type(self).__name__} is closed: open it again before use")
+        if self.recording is not None and self.recording.active:
+            raise ConfigError(f"the reads of this store are being recorded into {self.recording.path!r}: "
+                              "call stop() of that recording first")
+        cdef Recording recording = Recording(path, sample)
+        if self.closed:     # by the path's __fspath__
+            recording.end()
+            raise ClosedError(f"{type(self).__name__} was closed while a recording began")
+        self.recording = recording
+        self.tape = &recording.tape
+        self.notice = self.policy.kind | RECORDING
+        self.aside = True
+        return recording
+
     # -- care ------------------------------------------------------------------------------------------------
 
     def expire(self):
@@ -245,10 +290,12 @@ cdef class MemoryEngine(Batches):
             return
         if self.flights:
             self.void_flights()
-        self.closed = True
+        self.closed = self.aside = True
         self.sorted_keys = None
         self.empty()
         self.settle()
+        if self.recording is not None:
+            self.recording._close()
 
 
 cdef class MemorySnapshot:

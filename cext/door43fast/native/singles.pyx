@@ -12,7 +12,7 @@ from door43fast.native.clock cimport span_ns
 from door43fast.native.core cimport BY_EXPIRY, BY_USER
 from door43fast.native.policy cimport policy_hit
 from door43fast.native.slab cimport Entry, slab_entry, slab_flags
-from door43fast.native.table cimport ABSOLUTE, PINNED
+from door43fast.native.table cimport ABSOLUTE, PINNED, RECORDING, PyUnicode_CheckExact, d43_str_hash
 from door43fast.native.writes cimport Write, Writes
 from door43fast.native.wheel cimport LONG, NEVER, TICK_BITS
 
@@ -41,12 +41,13 @@ cdef class Singles(Writes):
         """``hit`` for a key that does not carry its hash, or in a table that grows."""
         cdef uint32_t hash
         cdef uint32_t ref = self.find(<object>key, &hash)
+        cdef Py_hash_t h = d43_str_hash(key) if PyUnicode_CheckExact(key) else self.asked
         cdef PyObject* value
         if ref:
-            value = self.taken(ref)
+            value = self.taken(ref, h)
             return absent if value == NULL else value
         self.refuse(<object>key)
-        self.misses += 1
+        self.missed(h)
         return absent
 
     cdef PyObject* get_by_name(self, PyObject** args, Py_ssize_t n, PyObject* names) except NULL:
@@ -63,8 +64,15 @@ cdef class Singles(Writes):
         Py_INCREF(<object>value)
         return value
 
-    cdef PyObject* taken_slowly(self, Entry* e, uint32_t ref) noexcept:
+    cdef void missed(self, Py_hash_t h) noexcept:
+        self.misses += 1
+        if self.notice & RECORDING:
+            self.record(h)
+
+    cdef PyObject* taken_slowly(self, Entry* e, uint32_t ref, Py_hash_t h) noexcept:
         """``taken`` where some entry has a tag, a pin, or a time to live that is sliding or long."""
+        if self.notice & RECORDING:
+            self.record(own_hash(e.key) if h == -1 else h)
         if not self.live(e, ref):
             self.misses += 1
             return NULL

@@ -10,6 +10,7 @@ from door43fast.native.index cimport (
     ASCII, REFERENCE, Group, Groups, Index, d43_first, d43_match, d43_tag, groups_home)
 from door43fast.native.policy cimport Policy
 from door43fast.native.queues cimport LINK
+from door43fast.native.recording cimport Recording, Tape
 from door43fast.native.slab cimport FLAGS, Entry, Extra, Slab, d43_prefetch, slab_entry, slab_extra, slab_flags
 from door43fast.native.tags cimport TagTable
 from door43fast.native.wheel cimport LONG, NEVER, TICK_BITS, Wheel
@@ -23,6 +24,9 @@ cdef extern from "d43_str.h" nogil:
 
 cdef extern from "Python.h":
     bint PyUnicode_CheckExact(PyObject* o) noexcept
+
+cdef enum:
+    RECORDING = 16      # in ``notice``, beside the kind of the policy
 
 cdef enum:
     PINNED = 1
@@ -51,6 +55,11 @@ cdef class Table(Core):
     cdef bint ring              # there is a policy, and something that it may evict for
     cdef Policy policy
     cdef bint special           # some entry has had flags
+    cdef int notice             # what a hit is told to: the kind of the policy, with RECORDING where reads are recorded
+    cdef bint aside             # a miss takes the longer way: the store is closed, or reads are recorded
+    cdef Tape* tape             # of ``recording``
+    cdef Recording recording    # the last one; None until the first
+    cdef Py_hash_t asked        # hash of the last key that does not carry its own
     cdef uint64_t count
     cdef uint64_t bytes
     cdef uint64_t pinned
@@ -122,6 +131,14 @@ cdef class Table(Core):
                     return ref
         return self.find_hashed(key, hash)
 
+    # Record one read, by the hash of its key. REQUIRES: ``notice`` says RECORDING. Runs no Python code.
+    cdef inline void record(self, Py_hash_t h) noexcept:
+        if self.tape.at == self.tape.end and not self.recording.turn():
+            self.record_no_more()
+            return
+        self.tape.at[0] = <uint64_t>h
+        self.tape.at += 1
+
     # What the index holds for an entry with this key.
     cdef inline uint32_t marked(self, PyObject* key, uint32_t ref) noexcept:
         return ref | ASCII if d43_str_is_ascii(key) else ref
@@ -134,6 +151,7 @@ cdef class Table(Core):
         d43_prefetch(e.value)
         d43_prefetch(slab_entry(&self.slab, e.prev & LINK))
 
+    cdef void record_no_more(self) noexcept
     cdef uint32_t find_hashed(self, object key, uint32_t* hash) except? 0xFFFFFFFE
     cdef uint32_t find_any(self, object key, uint32_t hash) except? 0xFFFFFFFE
     cdef int refuse(self, object key) except -1

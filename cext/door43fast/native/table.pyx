@@ -72,7 +72,9 @@ cdef class Table(Core):
             raise TypeError(f"a key must be hashable, and this {type(key).__name__} is not ({error}): "
                             "use a str, a number, a tuple or a frozenset of such") from error
         hash[0] = mix(h)
-        return self.find_any(key, hash[0])
+        ref = self.find_any(key, hash[0])
+        self.asked = h      # a comparison may have looked for others
+        return ref
 
     cdef uint32_t find_any(self, object key, uint32_t hash) except? 0xFFFFFFFE:
         cdef Walk walk
@@ -123,6 +125,10 @@ cdef class Table(Core):
                 raise ValueError(f"key {key!r} holds a lone surrogate and has no UTF-8 form: "
                                  "decode it with errors='surrogateescape' undone, or use bytes keys")
         return 0
+
+    cdef void record_no_more(self) noexcept:
+        self.notice = self.policy.kind
+        self.aside = self.closed
 
     # -- removing --------------------------------------------------------------------------------------------
 

@@ -1,0 +1,24 @@
+"""A recording of the keys that a store is asked for: their hashes, on their way to a file."""
+
+from libc.stdint cimport uint64_t
+
+cdef extern from "d43_tape.h" nogil:
+    ctypedef struct Tape "d43_tape":
+        uint64_t* at
+        uint64_t* end
+        int error
+        uint64_t asked
+        uint64_t kept
+
+cdef class Recording:
+    cdef object __weakref__
+    cdef Tape tape
+    cdef bint begun
+    cdef bint told              # its error was raised, or warned of
+    cdef int fault              # errno with which it ended
+    cdef readonly str path
+    cdef readonly double sample
+
+    # Make room for one more hash. False: it records no more. Runs no Python code.
+    cdef bint turn(self) noexcept
+    cdef int end(self) except -1

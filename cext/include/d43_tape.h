@@ -1,0 +1,235 @@
+/* A recording under way: hashes go into a block of memory, and a thread of its own writes full blocks to a file.
+ *
+ * Who records (one thread at a time, holding the GIL) puts a hash at ``at`` and calls d43_tape_turn when that reaches
+ * ``end``; it never touches the file. The writer never takes the GIL: it spreads the hashes, leaves out those that are
+ * not of the sample, and writes what is left with a head and a checksum. It is waited for only when D43_TAPE_BLOCKS
+ * blocks lie before it. A write that fails ends the recording: the file is cut back to what was whole, and ``error``
+ * says why. In the child of a fork the tape is off: its thread, and the file, are the parent's.
+ *
+ * The layout of the file is described in docs/format.md. */
+#ifndef D43_TAPE_H
+#define D43_TAPE_H
+#include <errno.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <unistd.h>
+
+#include "d43_crc.h"
+#include "d43_fork.h"
+
+#define D43_TAPE_BLOCK 16384        /* hashes */
+#define D43_TAPE_BLOCKS 64          /* blocks of memory at the most: 8 MiB */
+#define D43_TAPE_HEAD 24            /* bytes of a block's head in the file */
+
+typedef struct d43_tape_block {
+    struct d43_tape_block *next;
+    uint32_t count, unused;
+    char head[D43_TAPE_HEAD];       /* lies right before the hashes, as in the file */
+    uint64_t hash[D43_TAPE_BLOCK];
+} d43_tape_block;
+
+_Static_assert(offsetof(d43_tape_block, hash) == offsetof(d43_tape_block, head) + D43_TAPE_HEAD, "a gap in a block");
+
+typedef struct {
+    uint64_t *at, *end;             /* the GIL guards these, ``filling`` and ``count`` */
+    d43_tape_block *filling;        /* NULL: off */
+    int count;                      /* blocks of memory */
+    pthread_t thread;
+    pthread_mutex_t lock;           /* guards the two lists and ``stop`` */
+    pthread_cond_t filled, freed;
+    d43_tape_block *first, *last;   /* to be written, the oldest first */
+    d43_tape_block *spare;
+    int stop;
+    int error;                      /* atomic: errno of the write that failed */
+    int fd;
+    uint64_t limit;                 /* hashes up to this one are of the sample */
+    uint64_t asked, kept;           /* atomic: hashes that came, and that were written */
+    uint64_t bytes;                 /* of the file that are whole */
+    uint64_t forks;
+} d43_tape;
+
+/* Spread the bits of a hash, so that its size tells by chance whether it is of a sample. No two become the same
+ * (the finalizer of Appleby's MurmurHash3). */
+static inline uint64_t d43_spread(uint64_t x) {
+    x ^= x >> 33;
+    x *= 0xFF51AFD7ED558CCDu;
+    x ^= x >> 33;
+    x *= 0xC4CEB9FE1A85EC53u;
+    return x ^ x >> 33;
+}
+
+static inline void d43_put32(char *p, uint32_t v) {
+    int i;
+    for (i = 0; i < 4; i++) p[i] = (char)(v >> 8 * i & 255);
+}
+
+static int d43_tape_write(d43_tape *t, const char *p, size_t n) {
+    while (n) {
+        ssize_t done = write(t->fd, p, n);
+        if (done < 0 && errno == EINTR) continue;
+        if (done <= 0) return done < 0 ? errno : EIO;
+        p += done;
+        n -= (size_t)done;
+    }
+    return 0;
+}
+
+/* Write what a block holds of the sample; ``last`` marks the end of the recording. */
+static void d43_tape_save(d43_tape *t, d43_tape_block *b, int last) {
+    uint64_t asked = t->asked + b->count, x;
+    uint32_t i, kept = 0;
+    size_t size;
+    int rc;
+    if (t->error) return;
+    for (i = 0; i < b->count; i++) {
+        x = d43_spread(b->hash[i]);
+        b->hash[kept] = x;
+        kept += x <= t->limit;
+    }
+#if defined(__BYTE_ORDER__) && __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
+    for (i = 0; i < kept; i++) b->hash[i] = __builtin_bswap64(b->hash[i]);
+#endif
+    memcpy(b->head, "D43B", 4);
+    d43_put32(b->head + 4, kept);
+    d43_put32(b->head + 8, (uint32_t)asked);
+    d43_put32(b->head + 12, (uint32_t)(asked >> 32));
+    d43_put32(b->head + 16, (uint32_t)last);
+    size = (size_t)kept * 8;
+    d43_put32(b->head + 20, d43_crc(d43_crc(0, b->head, 20), b->hash, size));
+    rc = d43_tape_write(t, b->head, D43_TAPE_HEAD + size);
+    if (rc) {
+        if (ftruncate(t->fd, (off_t)t->bytes)) { /* a torn block at the end is recognised by its checksum */ }
+        __atomic_store_n(&t->error, rc, __ATOMIC_RELEASE);
+        return;
+    }
+    t->bytes += D43_TAPE_HEAD + size;
+    __atomic_store_n(&t->asked, asked, __ATOMIC_RELEASE);
+    __atomic_store_n(&t->kept, t->kept + kept, __ATOMIC_RELEASE);
+}
+
+static void *d43_tape_run(void *argument) {
+    d43_tape *t = argument;
+    d43_tape_block *b;
+    pthread_mutex_lock(&t->lock);
+    for (;;) {
+        while (t->first == NULL && !t->stop) pthread_cond_wait(&t->filled, &t->lock);
+        b = t->first;
+        if (b == NULL) break;
+        t->first = b->next;
+        pthread_mutex_unlock(&t->lock);
+        d43_tape_save(t, b, 0);
+        pthread_mutex_lock(&t->lock);
+        b->next = t->spare;
+        t->spare = b;
+        pthread_cond_signal(&t->freed);
+    }
+    pthread_mutex_unlock(&t->lock);
+    return NULL;
+}
+
+/* Whether this process began it, and not the one that it was forked from. */
+static inline int d43_tape_is_ours(const d43_tape *t) { return t->forks == d43_forks; }
+
+/* Fill this block from now on. */
+static inline void d43_tape_take(d43_tape *t, d43_tape_block *b) {
+    t->filling = b;
+    t->at = b == NULL ? NULL : b->hash;
+    t->end = b == NULL ? NULL : b->hash + D43_TAPE_BLOCK;
+}
+
+/* Off: the block that was being filled, or NULL. */
+static inline d43_tape_block *d43_tape_off(d43_tape *t) {
+    d43_tape_block *b = t->filling;
+    if (b != NULL) b->count = (uint32_t)(t->at - b->hash);
+    d43_tape_take(t, NULL);
+    return b;
+}
+
+/* Room for one more hash. 0: the tape is off, now or already. */
+static int d43_tape_turn(d43_tape *t) {
+    d43_tape_block *b = NULL;
+    d43_tape_block *full = d43_tape_off(t);
+    if (full == NULL) return 0;
+    if (!d43_tape_is_ours(t) || __atomic_load_n(&t->error, __ATOMIC_ACQUIRE)) {
+        free(full);
+        return 0;
+    }
+    full->next = NULL;
+    pthread_mutex_lock(&t->lock);
+    if (t->first == NULL) t->first = full;
+    else t->last->next = full;
+    t->last = full;
+    pthread_cond_signal(&t->filled);
+    if (t->spare == NULL && t->count < D43_TAPE_BLOCKS && (b = malloc(sizeof(d43_tape_block))) != NULL) t->count++;
+    if (b == NULL) {
+        while (t->spare == NULL) pthread_cond_wait(&t->freed, &t->lock);
+        b = t->spare;
+        t->spare = b->next;
+    }
+    pthread_mutex_unlock(&t->lock);
+    d43_tape_take(t, b);
+    return 1;
+}
+
+/* Begin. The file is open and holds ``bytes`` bytes already. An errno, after which nothing is to be ended. All signals
+ * are blocked in the thread: they are for threads that run Python. */
+static int d43_tape_begin(d43_tape *t, int fd, uint64_t bytes, uint64_t limit) {
+    d43_tape_block *b = malloc(sizeof(d43_tape_block));
+    sigset_t all, before;
+    int rc;
+    if (b == NULL) return ENOMEM;
+    memset(t, 0, sizeof(d43_tape));
+    pthread_mutex_init(&t->lock, NULL);
+    pthread_cond_init(&t->filled, NULL);
+    pthread_cond_init(&t->freed, NULL);
+    t->fd = fd;
+    t->bytes = bytes;
+    t->limit = limit;
+    t->forks = d43_forks;
+    t->count = 1;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    rc = pthread_create(&t->thread, NULL, d43_tape_run, t);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    if (rc) free(b);
+    else d43_tape_take(t, b);
+    return rc;
+}
+
+static void d43_tape_free(d43_tape_block *b) {
+    d43_tape_block *next;
+    for (; b != NULL; b = next) {
+        next = b->next;
+        free(b);
+    }
+}
+
+/* End it: what was recorded is written, and the end is marked. Called once, by one thread, which has taken ``filling``
+ * from d43_tape_off; needs no GIL. An errno. In the child of a fork nothing is written, and the lists of blocks, which
+ * the parent's writer may have been changing at the fork, are left alone. */
+static int d43_tape_end(d43_tape *t, d43_tape_block *filling) {
+    int rc = 0;
+    if (d43_tape_is_ours(t)) {
+        pthread_mutex_lock(&t->lock);
+        t->stop = 1;
+        pthread_cond_signal(&t->filled);
+        pthread_mutex_unlock(&t->lock);
+        pthread_join(t->thread, NULL);
+        if (filling != NULL) d43_tape_save(t, filling, 1);
+        pthread_cond_destroy(&t->filled);
+        pthread_cond_destroy(&t->freed);
+        pthread_mutex_destroy(&t->lock);
+        d43_tape_free(t->spare);
+        flock(t->fd, LOCK_UN);      /* a child may hold the file open */
+        rc = t->error;
+    }
+    free(filling);
+    if (close(t->fd) && !rc) rc = errno;
+    return rc;
+}
+#endif
