@@ -28,6 +28,7 @@ EXTENSIONS = {
     "ordered": (),
     "batches": (),
     "memory": (),
+    "replay": (),
     "packed": (),
     "arrow": (),
     "keys": (),

@@ -1,4 +1,4 @@
-"""Access traces: the keys that were asked for, in order, as a list of whole numbers.
+"""Access traces: the keys that were asked for, in order, as whole numbers.
 
 What a file holds is told by how it begins, compressed by gzip or xz or not at all: our own recording
 (``door43fast.recordings``), whole numbers as text (one a line; lines of ``*`` separate parts), any other text (a line
@@ -13,11 +13,13 @@ import lzma
 import os
 import random
 import struct
+import zlib
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator
 from itertools import accumulate
+from typing import Any, NamedTuple
 
-from door43fast.errors import ConfigError
+from door43fast.errors import ConfigError, FormatError
 from door43fast.recordings import MAGIC, decoded
 
 FORMATS = ("auto", "recorded", "text", "binary32", "binary64")
@@ -27,14 +29,27 @@ def contents(path: str | os.PathLike[str]) -> bytes:
     """The bytes of a file, decompressed."""
     with open(path, "rb") as file:
         data = file.read()
-    if data[:2] == b"\x1f\x8b":
-        return gzip.decompress(data)
-    if data[:6] == b"\xfd7zXZ\x00":
-        return lzma.decompress(data)
+    try:
+        if data[:2] == b"\x1f\x8b":
+            return gzip.decompress(data)
+        if data[:6] == b"\xfd7zXZ\x00":
+            return lzma.decompress(data)
+    except (OSError, EOFError, zlib.error, lzma.LZMAError) as error:
+        raise FormatError(f"{os.fsdecode(path)} is compressed, and damaged: {error}") from None
     return data
 
 
-def read(path: str | os.PathLike[str], form: str = "auto") -> list[int]:
+class Trace(NamedTuple):
+    """Reads, in their order."""
+
+    keys: Any           # uint64 array: a number for each key
+    form: str
+    sample: float = 1.0     # the share of keys that was followed
+    asked: int = 0          # reads that there were, those of other keys included
+    whole: bool = True      # a recording that was ended, or a trace that knows no end
+
+
+def load(path: str | os.PathLike[str], form: str = "auto") -> Trace:
     """The keys of a trace, each as a number that is its own.
 
     Parameters
@@ -49,22 +64,35 @@ def read(path: str | os.PathLike[str], form: str = "auto") -> list[int]:
     ------
     ConfigError
         The format is unknown, or the file is not of it.
+    FormatError
+        The file is a recording whose header is damaged or newer, or its compression is damaged.
     """
+    import numpy
+
     if form not in FORMATS:
         raise ConfigError(f"format={form!r} is unknown: known are {', '.join(FORMATS)}")
+    name = os.fsdecode(path)
     data = contents(path)
     if form == "auto":
         form = told_by(data)
     if form == "recorded":
-        hashes: list[int] = decoded(data, os.fsdecode(path)).hashes.tolist()
-        return hashes
+        got = decoded(data, name)
+        return Trace(got.hashes, form, got.sample, got.asked, got.whole)
     if form == "text":
-        return list(numbered(lines(data.decode("utf-8", "replace"))))
-    width, letter = (4, "I") if form == "binary32" else (8, "Q")
-    if len(data) % width:
-        raise ConfigError(f"{os.fspath(path)} holds {len(data)} bytes, which is no multiple of {width}: "
-                          "name its format")
-    return list(struct.unpack(f">{len(data) // width}{letter}", data))
+        numbers = numbered(lines(data.decode("utf-8", "replace")))
+        keys = numpy.fromiter(numbers, numpy.uint64)
+    else:
+        width = 4 if form == "binary32" else 8
+        if len(data) % width:
+            raise ConfigError(f"{name} holds {len(data)} bytes, which is no multiple of {width}: name its format")
+        keys = numpy.frombuffer(data, f">u{width}").astype(numpy.uint64)
+    return Trace(keys, form, 1.0, len(keys))
+
+
+def read(path: str | os.PathLike[str], form: str = "auto") -> list[int]:
+    """The keys of :func:`load`, as a list."""
+    keys: list[int] = load(path, form).keys.tolist()
+    return keys
 
 
 def told_by(data: bytes) -> str:
@@ -95,7 +123,7 @@ def lines(text: str) -> Iterator[str]:
 def numbered(keys: Iterable[str]) -> Iterator[int]:
     """A number for each key: its own where it is one and all are, else that of its first appearance."""
     keys = list(keys)
-    if all(key.isdecimal() for key in keys):
+    if all(key.isdecimal() and len(key) < 19 for key in keys):
         return map(int, keys)
     numbers: dict[str, int] = {}
     return (numbers.setdefault(key, len(numbers)) for key in keys)

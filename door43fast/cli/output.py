@@ -55,10 +55,12 @@ def size(count: float) -> str:
 
 
 class Progress:
-    """A bar on standard error while files are read or written; silent where that is no terminal."""
+    """A bar on standard error while files are read or written; silent where that is no terminal. ``bytes`` says that
+    what is counted is bytes; else it is shown as a share alone."""
 
-    def __init__(self, verb: str, quiet: bool) -> None:
+    def __init__(self, verb: str, quiet: bool, bytes: bool = True) -> None:
         self._verb = verb
+        self._bytes = bytes
         self._bar: Any = None
         self._task: Any = None
         self._quiet = quiet or not sys.stderr.isatty()
@@ -67,14 +69,16 @@ class Progress:
         if self._quiet:
             return None
         from rich.console import Console
-        from rich.progress import BarColumn, DownloadColumn, TextColumn, TimeRemainingColumn, TransferSpeedColumn
+        from rich.progress import BarColumn, DownloadColumn, TaskProgressColumn, TextColumn, TimeRemainingColumn
         from rich.progress import Progress as Bar
+        from rich.progress import TransferSpeedColumn
+
+        measures = (DownloadColumn(), TransferSpeedColumn()) if self._bytes else (TaskProgressColumn(),)
 
         self._bar = Bar(
             TextColumn("{task.description}"),
             BarColumn(),
-            DownloadColumn(),
-            TransferSpeedColumn(),
+            *measures,
             TimeRemainingColumn(),
             console=Console(stderr=True),
         )

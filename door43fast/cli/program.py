@@ -24,6 +24,7 @@ COMMANDS = {
     "stats": ("stats", "What is in a store, and what it did."),
     "verify": ("verify", "Read a whole store and check every record."),
     "doctor": ("doctor", "What this machine has for door43fast."),
+    "simulate": ("simulate", "What each policy would hit at each size, by a trace of reads."),
     "bench": ("bench", "A quick table of speeds beside the installed peers."),
     "demo": ("demo", "Import a sample, read it back, and compare the speed."),
 }

@@ -8,6 +8,8 @@ from door43fast.native.core import Flight
 from door43fast.native.batches import Batches
 from door43fast.native.recording import Recording
 
+POLICIES: tuple[str, ...]
+
 class MemoryEngine(Batches):
     """A store in memory that holds any object under any hashable key."""
 
