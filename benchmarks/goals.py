@@ -64,6 +64,7 @@ GOALS = [
     Goal("memory `get`, hit, 100,000 keys", "memory_hit_100k", "dict", "time", 1.2),
     Goal("memory `get`, hit, 100,000 keys", "memory_hit_100k", "cachebox", "time", 0.9),
     Goal("memory `get`, hit, with a TTL", "memory_hit_ttl", "without", "time", 1.15),
+    Goal("memory `get`, hit, reads recorded", "memory_hit_recorded", "without", "time", 1.05),
     Goal("memory `get`, miss", "memory_miss", "dict", "time", 1.2),
     Goal("memory `get`, miss", "memory_miss", "cachebox", "time", 1),
     Goal("memory `set` with eviction", "memory_evict", "cachebox", "time", 0.7),

@@ -1,7 +1,7 @@
 """Files of recorded reads: a header, then blocks of 64-bit key hashes with a checksum each. See docs/format.md.
 
-Both engines write them and ``traces`` reads them. A hash is Python's own, its bits spread: equal keys have equal
-hashes within one process, and, for keys that hold text, in no other unless PYTHONHASHSEED is set.
+Both engines write them and ``traces`` reads them. A hash is Python's own: equal keys have equal hashes within one
+process, and, for keys that hold text, in no other unless PYTHONHASHSEED is set.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ except ImportError:     # no POSIX: that no two recordings write to one file is 
 MAGIC = b"D43TRACE"
 VERSION = 1
 HEAD = struct.Struct("<8sIIdQQ20sI")    # magic, version, size of the header, sample, seed, start in ns, 0, checksum
-BLOCK = struct.Struct("<4sIQII")        # mark, hashes, reads up to its end, 1 for the last, checksum
+BLOCK = struct.Struct("<4sIQQQ")        # mark, hashes, reads up to its end, 1 for the last, checksum
 MARK = b"D43B"
 WORD = (1 << 64) - 1
 
@@ -40,7 +40,7 @@ class Recorded(NamedTuple):
 
 
 def spread(hashed: int) -> int:
-    """A key's Python hash with its bits spread, as ``d43_spread`` does it."""
+    """A hash with its bits spread, as ``d43_spread`` does it: its size says whether the key is of a sample."""
     x = hashed & WORD
     x ^= x >> 33
     x = x * 0xFF51AFD7ED558CCD & WORD
@@ -63,15 +63,15 @@ def limit(sample: float) -> int:
 
 
 def header(sample: float) -> bytes:
-    told = HEAD.pack(MAGIC, VERSION, HEAD.size, sample, spread(hash("door43fast")), time.time_ns(), b"", 0)
+    told = HEAD.pack(MAGIC, VERSION, HEAD.size, sample, hash("door43fast") & WORD, time.time_ns(), b"", 0)
     return told[:-4] + struct.pack("<I", zlib.crc32(told[:-4]))
 
 
 def block(hashes: list[int], asked: int, last: bool) -> bytes:
-    """A block of spread hashes, all of the sample, as it is written."""
-    body = struct.pack(f"<{len(hashes)}Q", *hashes)
-    head = BLOCK.pack(MARK, len(hashes), asked, last, 0)[:-4]
-    return head + struct.pack("<I", zlib.crc32(body, zlib.crc32(head))) + body
+    """A block of hashes, all of the sample, as it is written."""
+    words = [len(hashes) << 32 | int.from_bytes(MARK, "little"), asked, int(last), *hashes]
+    total = sum(word * (2 * i + 1) for i, word in enumerate(words)) & WORD
+    return struct.pack(f"<{len(words) + 1}Q", *words[:3], total, *hashes)
 
 
 def create(path: Any, sample: float) -> int:
@@ -123,12 +123,14 @@ def decoded(data: bytes, name: str) -> Recorded:
     parts, at, asked, last = [], size, 0, False
     while not last and len(data) >= at + BLOCK.size:
         mark, count, so_far, ends, checksum = BLOCK.unpack_from(data, at)
-        end = at + BLOCK.size + 8 * count
-        if mark != MARK or len(data) < end or zlib.crc32(memoryview(data)[at + BLOCK.size:end],
-                                   zlib.crc32(data[at:at + BLOCK.size - 4])) != checksum:
+        if mark != MARK or len(data) < at + BLOCK.size + 8 * count:
             break
-        parts.append(numpy.frombuffer(data, "<u8", count, at + BLOCK.size))
-        at, asked, last = end, so_far, bool(ends)
+        words = numpy.frombuffer(data, "<u8", count + 4, at)
+        odd = numpy.arange(1, 2 * count + 7, 2, dtype=numpy.uint64)
+        if (int((words[:3] * odd[:3]).sum()) + int((words[4:] * odd[3:]).sum())) & WORD != checksum:
+            break
+        parts.append(words[4:])
+        at, asked, last = at + BLOCK.size + 8 * count, so_far, bool(ends)
     hashes = numpy.concatenate(parts) if parts else numpy.empty(0, "<u8")
     whole = last and at == len(data)
     return Recorded(hashes.astype(numpy.uint64, copy=False), sample, asked, whole, seed, started / 1e9)

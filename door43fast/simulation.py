@@ -98,6 +98,8 @@ def simulate(trace: Trace, sizes: Sequence[int] | None = None, policies: Sequenc
     keys = numpy.ascontiguousarray(trace.keys, dtype=numpy.uint64)
     numbers = numpy.empty(reads, numpy.uint32)
     distinct = number(keys, numbers)
+    # By which the policies know them: what was recorded is that, and other numbers are hashed as Python hashes an int.
+    hashes = keys if trace.form == "recorded" else keys % numpy.uint64((1 << 61) - 1)
     counts = numpy.bincount(numbers, minlength=distinct)
     everything = round(distinct / trace.sample)
     wanted = sorted(set(ladder(everything) if sizes is None else sizes))
@@ -115,7 +117,7 @@ def simulate(trace: Trace, sizes: Sequence[int] | None = None, policies: Sequenc
         for start in range(0, reads, STEP):
             if stopped.is_set():
                 break
-            store.run(numbers[start:start + STEP], keys[start:start + STEP])
+            store.run(numbers[start:start + STEP], hashes[start:start + STEP])
             with lock:
                 done += min(STEP, reads - start)
                 if tell is not None:

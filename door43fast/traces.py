@@ -42,7 +42,7 @@ def contents(path: str | os.PathLike[str]) -> bytes:
 class Trace(NamedTuple):
     """Reads, in their order."""
 
-    keys: Any           # uint64 array: a number for each key
+    keys: Any           # uint64 array: a number for each key; of a recording, Python's hash of it
     form: str
     sample: float = 1.0     # the share of keys that was followed
     asked: int = 0          # reads that there were, those of other keys included

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import tempfile
 from collections import deque
 from collections.abc import Callable
 from typing import Any
@@ -61,6 +63,18 @@ def hit_with_ttl(quick: bool) -> Result:
     return interleave("memory get, hit, with a time to live", contenders, len(wanted), 9 if quick else 41)
 
 
+def hit_recorded(quick: bool) -> Result:
+    """The same as ``hit``, while the reads are recorded into a file."""
+    wanted = keys(1000) * 20
+    contenders = [Contender(CONTROL, lambda get: deque(map(get, wanted), 0), lambda get=_filled(CONTROL).get: get)]
+    with tempfile.TemporaryDirectory() as folder:
+        plain, recorded = _filled(OURS), _filled(OURS)
+        with recorded.record_trace(os.path.join(folder, "reads.trace")):
+            for name, store in (("without", plain), (OURS, recorded)):
+                contenders.append(Contender(name, lambda get: deque(map(get, wanted), 0), lambda get=store.get: get))
+            return interleave("memory get, hit, reads recorded", contenders, len(wanted), 9 if quick else 41)
+
+
 def miss(quick: bool) -> Result:
     # lru_cache has no read that misses and does not write.
     return _reads("memory get, miss", absent(1000) * 20, 9 if quick else 41, ("lru_cache",))
@@ -111,6 +125,7 @@ CASES: dict[str, Callable[[bool], Result]] = {
     "memory_hit": hit,
     "memory_hit_100k": hit_many,
     "memory_hit_ttl": hit_with_ttl,
+    "memory_hit_recorded": hit_recorded,
     "memory_miss": miss,
     "memory_evict": evict,
     "memory_get_many_1k": batches(1000),

@@ -79,6 +79,20 @@ static inline int d43_str_shared(PyObject *s) {
            (PyUnicode_GET_LENGTH(s) == 1 && PyUnicode_KIND(s) == PyUnicode_1BYTE_KIND);
 }
 
+/* What hash() gives for bytes, which is what it gives for a str of the same ASCII characters. */
+static inline Py_hash_t d43_bytes_hash(const char *p, Py_ssize_t n) {
+#if PY_VERSION_HEX < 0x030E0000
+    return _Py_HashBytes(p, n);
+#else
+    return Py_HashBuffer(p, n);
+#endif
+}
+
+/* The same for the key of a str or the bytes that stand for it: a str keeps it. Runs no Python code. */
+static inline Py_hash_t d43_key_hash(PyObject *key, const char *p, Py_ssize_t n) {
+    return key && d43_str_is_ascii(key) ? PyObject_Hash(key) : d43_bytes_hash(p, n);
+}
+
 /* Bytes that the str object occupies. */
 static inline Py_ssize_t d43_str_size(PyObject *s) {
     Py_ssize_t head = PyUnicode_IS_COMPACT_ASCII(s) ? (Py_ssize_t)sizeof(PyASCIIObject)

@@ -1,8 +1,8 @@
 /* A recording under way: hashes go into a block of memory, and a thread of its own writes full blocks to a file.
  *
  * Who records (one thread at a time, holding the GIL) puts a hash at ``at`` and calls d43_tape_turn when that reaches
- * ``end``; it never touches the file. The writer never takes the GIL: it spreads the hashes, leaves out those that are
- * not of the sample, and writes what is left with a head and a checksum. It is waited for only when D43_TAPE_BLOCKS
+ * ``end``; it never touches the file. The writer never takes the GIL: it leaves out what is not of the sample, and
+ * writes the rest with a head and a checksum. It is waited for only when D43_TAPE_BLOCKS
  * blocks lie before it. A write that fails ends the recording: the file is cut back to what was whole, and ``error``
  * says why. In the child of a fork the tape is off: its thread, and the file, are the parent's.
  *
@@ -12,28 +12,24 @@
 #include <errno.h>
 #include <pthread.h>
 #include <signal.h>
-#include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
 #include <unistd.h>
 
-#include "d43_crc.h"
 #include "d43_fork.h"
 
 #define D43_TAPE_BLOCK 16384        /* hashes */
 #define D43_TAPE_BLOCKS 64          /* blocks of memory at the most: 8 MiB */
-#define D43_TAPE_HEAD 24            /* bytes of a block's head in the file */
+#define D43_TAPE_HEAD 4             /* words of a block's head in the file */
 
 typedef struct d43_tape_block {
     struct d43_tape_block *next;
-    uint32_t count, unused;
-    char head[D43_TAPE_HEAD];       /* lies right before the hashes, as in the file */
+    uint64_t count;
+    uint64_t head[D43_TAPE_HEAD];   /* lies right before the hashes, as in the file */
     uint64_t hash[D43_TAPE_BLOCK];
 } d43_tape_block;
-
-_Static_assert(offsetof(d43_tape_block, hash) == offsetof(d43_tape_block, head) + D43_TAPE_HEAD, "a gap in a block");
 
 typedef struct {
     uint64_t *at, *end;             /* the GIL guards these, ``filling`` and ``count`` */
@@ -47,25 +43,20 @@ typedef struct {
     int stop;
     int error;                      /* atomic: errno of the write that failed */
     int fd;
-    uint64_t limit;                 /* hashes up to this one are of the sample */
+    uint64_t limit;                 /* hashes that are not above this one when spread are of the sample */
     uint64_t asked, kept;           /* atomic: hashes that came, and that were written */
     uint64_t bytes;                 /* of the file that are whole */
     uint64_t forks;
 } d43_tape;
 
-/* Spread the bits of a hash, so that its size tells by chance whether it is of a sample. No two become the same
- * (the finalizer of Appleby's MurmurHash3). */
+/* Spread the bits of a hash, so that its size tells by chance whether it is of a sample (the finalizer of Appleby's
+ * MurmurHash3). */
 static inline uint64_t d43_spread(uint64_t x) {
     x ^= x >> 33;
     x *= 0xFF51AFD7ED558CCDu;
     x ^= x >> 33;
     x *= 0xC4CEB9FE1A85EC53u;
     return x ^ x >> 33;
-}
-
-static inline void d43_put32(char *p, uint32_t v) {
-    int i;
-    for (i = 0; i < 4; i++) p[i] = (char)(v >> 8 * i & 255);
 }
 
 static int d43_tape_write(d43_tape *t, const char *p, size_t n) {
@@ -81,33 +72,33 @@ static int d43_tape_write(d43_tape *t, const char *p, size_t n) {
 
 /* Write what a block holds of the sample; ``last`` marks the end of the recording. */
 static void d43_tape_save(d43_tape *t, d43_tape_block *b, int last) {
-    uint64_t asked = t->asked + b->count, x;
-    uint32_t i, kept = 0;
+    uint64_t asked = t->asked + b->count, sum = 0, i, kept = b->count;
     size_t size;
     int rc;
     if (t->error) return;
-    for (i = 0; i < b->count; i++) {
-        x = d43_spread(b->hash[i]);
-        b->hash[kept] = x;
-        kept += x <= t->limit;
-    }
+    if (t->limit != UINT64_MAX)
+        for (i = kept = 0; i < b->count; i++) {
+            b->hash[kept] = b->hash[i];
+            kept += d43_spread(b->hash[i]) <= t->limit;
+        }
+    b->head[0] = kept << 32 | 0x42333444;       /* D43B */
+    b->head[1] = asked;
+    b->head[2] = (uint64_t)last;
+    for (i = 0; i < 3; i++) sum += b->head[i] * (2 * i + 1);
+    for (i = 0; i < kept; i++) sum += b->hash[i] * (2 * i + 7);
+    b->head[3] = sum;
 #if defined(__BYTE_ORDER__) && __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
+    for (i = 0; i < D43_TAPE_HEAD; i++) b->head[i] = __builtin_bswap64(b->head[i]);
     for (i = 0; i < kept; i++) b->hash[i] = __builtin_bswap64(b->hash[i]);
 #endif
-    memcpy(b->head, "D43B", 4);
-    d43_put32(b->head + 4, kept);
-    d43_put32(b->head + 8, (uint32_t)asked);
-    d43_put32(b->head + 12, (uint32_t)(asked >> 32));
-    d43_put32(b->head + 16, (uint32_t)last);
-    size = (size_t)kept * 8;
-    d43_put32(b->head + 20, d43_crc(d43_crc(0, b->head, 20), b->hash, size));
-    rc = d43_tape_write(t, b->head, D43_TAPE_HEAD + size);
+    size = (D43_TAPE_HEAD + kept) * 8;
+    rc = d43_tape_write(t, (const char *)b->head, size);
     if (rc) {
         if (ftruncate(t->fd, (off_t)t->bytes)) { /* a torn block at the end is recognised by its checksum */ }
         __atomic_store_n(&t->error, rc, __ATOMIC_RELEASE);
         return;
     }
-    t->bytes += D43_TAPE_HEAD + size;
+    t->bytes += size;
     __atomic_store_n(&t->asked, asked, __ATOMIC_RELEASE);
     __atomic_store_n(&t->kept, t->kept + kept, __ATOMIC_RELEASE);
 }
@@ -145,7 +136,7 @@ static inline void d43_tape_take(d43_tape *t, d43_tape_block *b) {
 /* Off: the block that was being filled, or NULL. */
 static inline d43_tape_block *d43_tape_off(d43_tape *t) {
     d43_tape_block *b = t->filling;
-    if (b != NULL) b->count = (uint32_t)(t->at - b->hash);
+    if (b != NULL) b->count = (uint64_t)(t->at - b->hash);
     d43_tape_take(t, NULL);
     return b;
 }

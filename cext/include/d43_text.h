@@ -40,13 +40,7 @@ static inline int d43_text_read(d43_text *t, const char *p, Py_ssize_t character
     return n > 0 && all < 128;
 }
 
-static inline Py_hash_t d43_text_hash(const d43_text *t) {
-#if PY_VERSION_HEX < 0x030E0000
-    return _Py_HashBytes(t->data, t->size);
-#else
-    return Py_HashBuffer(t->data, t->size);
-#endif
-}
+static inline Py_hash_t d43_text_hash(const d43_text *t) { return d43_bytes_hash(t->data, t->size); }
 
 /* Whether an object is the element; ``ascii``: d43_str_is_ascii(o) is known. */
 static inline int d43_text_is(PyObject *o, const d43_text *t, int wide, int ascii) {

@@ -42,9 +42,8 @@ class Recording:
             return
         with self._lock:
             self._seen += 1
-            name = recordings.spread(hashed)
-            if name <= self._limit:
-                self._hashes.append(name)
+            if recordings.spread(hashed) <= self._limit:
+                self._hashes.append(hashed & recordings.WORD)
             if len(self._hashes) >= BLOCK:
                 self._write(False)
 

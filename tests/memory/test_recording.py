@@ -12,7 +12,7 @@ import pytest
 
 import door43fast as d43
 from door43fast import recordings, reference, traces
-from door43fast.errors import FormatError, UnsupportedError
+from door43fast.errors import FormatError
 
 BLOCK = 16384
 
@@ -22,7 +22,7 @@ def read(path):
 
 
 def names(keys):
-    return [recordings.spread(hash(key)) for key in keys]
+    return [hash(key) & recordings.WORD for key in keys]
 
 
 class Odd:
@@ -100,7 +100,7 @@ def test_a_comparison_that_reads_is_recorded_in_its_turn(tmp_path):
             assert store.get(Odd(5)) == 1
         finally:
             Odd.store = None
-    assert read(tmp_path / "t").hashes.tolist() == names(["inside"]) + [recordings.spread(5)]
+    assert read(tmp_path / "t").hashes.tolist() == names(["inside"]) + [5]
 
 
 def test_a_growing_table_and_expired_entries(tmp_path):
@@ -290,7 +290,7 @@ def test_every_cut_and_every_changed_byte_is_recognised(tmp_path):
         for i in range(10):
             store.get(i)
     data = (tmp_path / "t").read_bytes()
-    assert len(data) == 64 + 24 + 80
+    assert len(data) == 64 + 32 + 80
     for size in range(len(data)):
         if size < 64:
             with pytest.raises(FormatError, match="t is"):
@@ -324,14 +324,43 @@ def test_the_reference_writes_the_same_file(tmp_path):
     assert ours[:32] == theirs[:32] and ours[64:] == theirs[64:]       # all but when it began
 
 
-def test_a_store_on_disk_alone_says_what_records(tmp_path):
-    with d43.open(tmp_path / "s", memory=0) as store, pytest.raises(UnsupportedError, match="memory="):
-        store.record_trace(tmp_path / "t")
+def test_a_stack_records_what_its_memory_tier_is_asked_for(tmp_path):
     with d43.open(tmp_path / "s") as store:
         store["a"] = 1
         with store.record_trace(tmp_path / "t"):
             store.get("a"), store["a"], store.get_many(["a", "b"]), store.get("b")  # noqa: B018
     assert read(tmp_path / "t").hashes.tolist() == names(["a", "a", "a", "b", "b"])
+
+
+@pytest.mark.parametrize("form", ["str", "bytes", "int", "any"])
+def test_a_store_on_disk_records_one_name_a_key_however_it_is_asked(tmp_path, form):
+    keys = {"str": ["a", "é", "\U0001f4d6", "k" * 400], "bytes": [b"a", b"\xff", b"\x00"], "int": [1, -1, 1 << 62],
+            "any": ["a", 1, 1.5, b"x", ("a", 2)]}[form]
+    with d43.open(tmp_path / "s", memory=0, keys=form) as store:
+        store[keys[0]] = b"value"
+        with store.record_trace(tmp_path / "t"):
+            for key in keys:
+                store.get(key)
+            store.get_many(keys)
+            store.get_packed(keys)
+            if form == "int":
+                store.get_packed(numpy.array(keys, numpy.int64))
+            assert keys[0] in store and store.contains_many(keys) and list(store.scan()) and store.ttl(keys[0]) is None
+        counts = store.stats()
+    got = read(tmp_path / "t").hashes.tolist()
+    turns = 4 if form == "int" else 3
+    assert got == got[:len(keys)] * turns and len(set(got)) == len(keys)
+    assert counts["hits"] + counts["misses"] == len(got)
+    if form == "bytes":
+        assert got[:3] == names(keys)
+
+
+def test_a_stack_says_what_the_disk_below_was_asked_for(tmp_path):
+    with d43.open(tmp_path / "s") as store:
+        store.slow["a"] = [1]
+        with store.slow.record_trace(tmp_path / "t"):
+            store.get_packed(["x"]), store.get("y")  # noqa: B018
+        assert read(tmp_path / "t").hashes.tolist() == names(["x"])     # the rest goes by the memory tier
 
 
 def test_a_store_that_goes_first_ends_nothing_halfway(tmp_path):

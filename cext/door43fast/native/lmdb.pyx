@@ -88,13 +88,15 @@ cdef class LmdbEngine(JournalEngine):
     def capabilities(self):
         """What this store can do."""
         return Capabilities(writes=not self.readonly, persistent=True, backup=True, shared=True,
-                            journal=self.journalled())
+                            journal=self.journalled(), traces=True)
 
     # Reading
 
     def get(self, key, default=None):
         """The value of ``key``, or ``default``."""
         cdef object value = self.fetch(key, NULL, False)
+        if self.recording is not None:
+            self.note(key)
         if value is self.absent:
             self.misses += 1
             return default
@@ -103,6 +105,8 @@ cdef class LmdbEngine(JournalEngine):
 
     def __getitem__(self, key):
         cdef object value = self.fetch(key, NULL, False)
+        if self.recording is not None:
+            self.note(key)
         if value is self.absent:
             self.misses += 1
             raise KeyError(key)
@@ -112,6 +116,8 @@ cdef class LmdbEngine(JournalEngine):
     def _lookup(self, key):
         cdef Found found
         cdef object value = self.fetch(key, &found, True)
+        if self.recording is not None:
+            self.note(key)
         if value is self.absent:
             self.misses += 1
             return 0, None

@@ -9,6 +9,8 @@ from door43fast.native.lmdb_records cimport Found
 
 cdef class BatchEngine(ChangeEngine):
     cdef Batch batch_of(self, object keys)
+    # Record the reads of a batch, if reads are recorded.
+    cdef void note_all(self, Batch batch) noexcept
     cdef object key_at(self, Batch batch, Py_ssize_t i)
     # The values of ``keys`` in order, ``default`` where there is none; at one instant. ``found`` may be NULL, or an
     # array with a place for each key.

@@ -17,8 +17,14 @@ from door43fast.native.journal cimport CHANGED_DELETE, CHANGED_EXPIRE
 from door43fast.native.lmdb_reads cimport BLOCK
 from door43fast.native.lmdb_values cimport MAX_KEY
 
+cdef extern from "Python.h":
+    PyObject* PyList_GET_ITEM(object, Py_ssize_t) noexcept
+
 cdef extern from "d43_atomic.h" nogil:
     uint64_t d43_add(uint64_t*, uint64_t)
+
+cdef extern from "d43_str.h" nogil:
+    Py_hash_t d43_key_hash(PyObject* key, const char* p, Py_ssize_t n) noexcept
 
 cdef extern from "d43_pages.h" nogil:
     void d43_prefetch(const void*)
@@ -136,6 +142,15 @@ cdef class BatchEngine(ChangeEngine):
                 out[i] = self.codec.decode(mark, out[i])
         return out
 
+    cdef void note_all(self, Batch batch) noexcept:
+        cdef Py_ssize_t i
+        cdef PyObject* name = NULL
+        if self.recording is not None:
+            for i in range(batch.count):
+                if self.mode == KEYS_STR and batch.names is not None:
+                    name = PyList_GET_ITEM(batch.names, i)
+                self.recording.put(d43_key_hash(name, batch.places[i].key.data, batch.places[i].key.size))
+
     def get_many(self, keys, default=None):
         """The values of ``keys`` in their order, at one instant; ``default`` for each that is missing."""
         cdef Batch batch = self.batch_of(keys)
@@ -145,6 +160,7 @@ cdef class BatchEngine(ChangeEngine):
             if out[i] is self.absent:
                 out[i] = default
                 missed += 1
+        self.note_all(batch)
         self.misses += missed
         self.hits += batch.count - missed
         return out

@@ -16,8 +16,9 @@ from door43fast.native.journal cimport (CHANGED_TAG, journal_note, journal_prune
 from door43fast.native.keyindex cimport index_bytes
 from door43fast.native.lmdb_ranges cimport slice_of
 from door43fast.native.lmdb_records cimport HEAP, MAX_KEY
+from door43fast.native.recording cimport Recording, recording_begin
 
-from door43fast.errors import ConfigError, CorruptError, UnsupportedError
+from door43fast.errors import ConfigError, CorruptError
 
 cdef extern from "d43_atomic.h" nogil:
     uint64_t d43_add(uint64_t*, uint64_t)
@@ -235,10 +236,15 @@ cdef class CareEngine(RangeEngine):
         return {"checked": count, "errors": errors}
 
     def record_trace(self, path, *, sample=1.0):
-        """A store on disk alone records no reads: UnsupportedError."""
+        """Record which keys are asked for into a file; see ``MemoryStore.record_trace``."""
+        cdef Recording recording
         self.begin(False)
-        raise UnsupportedError(f"a store on disk alone cannot record its reads into {path!r}: open it with a memory "
-                               "tier, by door43fast.open(path) or memory='64MB', which records what it is asked for")
+        recording = recording_begin(self.recording, path, sample)
+        if self.closed:     # by the path's __fspath__
+            recording.end()
+            self.begin(False)
+        self.recording = recording
+        return recording
 
     def backup(self, path):
         """Write a compact copy of the store, as it is now, into the new directory ``path``; synced when it returns."""
@@ -280,5 +286,7 @@ cdef class CareEngine(RangeEngine):
             return
         self.closed = True
         self.home.release()
+        if self.recording is not None:
+            self.recording._close()
         if self.events is not None:
             self.events.drain()

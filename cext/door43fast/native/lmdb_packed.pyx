@@ -86,6 +86,7 @@ cdef class PackedEngine(CareEngine):
             self.home.leave()
         if rc:
             self.misfit(rc, builder, self.key_at(batch, start + i), &frames[i])
+        self.note_all(batch)
         self.hits += found
         self.misses += batch.count - found
         return builder.finish()

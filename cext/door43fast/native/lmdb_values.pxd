@@ -8,6 +8,7 @@ from door43fast.native.core cimport Core
 from door43fast.native.environment cimport Environment
 from door43fast.native.frame cimport Draft, Frame, Slice
 from door43fast.native.keys cimport KeyCodec, KeyMode
+from door43fast.native.recording cimport Recording
 
 cdef enum:
     MAX_KEY = 511           # of LMDB as Debian builds it
@@ -25,6 +26,7 @@ cdef class ValueEngine(Core):
     cdef bint readonly
     cdef int64_t default_ttl        # nanoseconds, -1 for none
     cdef Clock clock
+    cdef Recording recording        # of reads, the last one; None until the first
     cdef uint64_t hits
     cdef uint64_t misses
     cdef uint64_t sets
@@ -35,6 +37,8 @@ cdef class ValueEngine(Core):
     cdef int begin(self, bint writing) except -1
     # Point ``out`` to the bytes of ``key``; they live as long as the object that is returned.
     cdef object slice_key(self, object key, Slice* out)
+    # Record a read of ``key``. REQUIRES: there is a recording.
+    cdef int note(self, object key) except -1
     cdef object key_of(self, const char* data, size_t size)
     # Fill payload and mark; they live as long as the object that is returned. May run Python code.
     cdef object draft_value(self, object value, Draft* draft)

@@ -1,6 +1,7 @@
 """Keys and values of a store on disk: to bytes and back. Nothing here touches a file."""
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
+from cpython.object cimport PyObject
 from cpython.unicode cimport PyUnicode_AsUTF8AndSize, PyUnicode_DecodeUTF8
 
 from clib.xxhash cimport XXH128_canonicalFromHash, XXH128_canonical_t, XXH3_128bits
@@ -12,6 +13,10 @@ from door43fast.native.status cimport lmdb_raise
 
 from door43fast.contracts import RAW, STR
 from door43fast.errors import ClosedError, CorruptError, FormatError, KeyTooLongError, ReadOnlyError
+
+cdef extern from "d43_str.h":
+    Py_hash_t d43_key_hash(PyObject* key, const char* p, Py_ssize_t n) noexcept
+    bint d43_str_plain(PyObject*, const char**, size_t*)
 
 cdef extern from "Python.h":
     bint PyUnicode_CheckExact(object)
@@ -50,6 +55,14 @@ cdef class ValueEngine(Core):
                                   f"to {MAX_KEY} bytes: shorten it, for example by a hash of its tail")
         out.size = size
         return owner
+
+    cdef int note(self, object key) except -1:
+        cdef Slice name
+        cdef object owner
+        if self.mode != KEYS_STR or not d43_str_plain(<PyObject*>key, &name.data, &name.size):
+            owner = self.slice_key(key, &name)
+        self.recording.put(d43_key_hash(<PyObject*>key if self.mode == KEYS_STR else NULL, name.data, name.size))
+        return 0
 
     cdef object key_of(self, const char* data, size_t size):
         if self.mode == KEYS_STR:

@@ -15,7 +15,7 @@ from door43fast.native.singles cimport MISSING
 from door43fast.native.slab cimport (
     EXTRAS, FLAGS, WEIGHTS, Entry, Extra, slab_bytes, slab_entry, slab_extra, slab_flags, slab_turn_on, slab_weight)
 from door43fast.native.policy cimport NONE, Kind, policy_begin, policy_bytes, policy_fault, policy_open
-from door43fast.native.recording cimport Recording
+from door43fast.native.recording cimport Recording, recording_begin
 from door43fast.native.table cimport PINNED, RECORDING, STALE
 from door43fast.native.writes cimport Write
 from door43fast.native.wheel cimport NEVER, TICK_BITS, wheel_holds
@@ -200,10 +200,7 @@ cdef class MemoryEngine(Batches):
         """
         if self.closed:
             raise ClosedError(f"{type(self).__name__} is closed: open it again before use")
-        if self.recording is not None and self.recording.active:
-            raise ConfigError(f"the reads of this store are being recorded into {self.recording.path!r}: "
-                              "call stop() of that recording first")
-        cdef Recording recording = Recording(path, sample)
+        cdef Recording recording = recording_begin(self.recording, path, sample)
         if self.closed:     # by the path's __fspath__
             recording.end()
             raise ClosedError(f"{type(self).__name__} was closed while a recording began")

@@ -22,3 +22,12 @@ cdef class Recording:
     # Make room for one more hash. False: it records no more. Runs no Python code.
     cdef bint turn(self) noexcept
     cdef int end(self) except -1
+
+    # Record one read, by the hash of its key. Runs no Python code.
+    cdef inline void put(self, Py_hash_t h) noexcept:
+        if self.tape.at != self.tape.end or self.turn():
+            self.tape.at[0] = <uint64_t>h
+            self.tape.at += 1
+
+# A new recording of a store whose last one, or None, was ``last``.
+cdef Recording recording_begin(Recording last, object path, object sample)

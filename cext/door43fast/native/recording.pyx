@@ -13,6 +13,7 @@ import weakref
 from libc.stdint cimport uint64_t
 
 from door43fast import recordings
+from door43fast.errors import ConfigError
 
 cdef extern from "d43_tape.h" nogil:
     ctypedef struct Block "d43_tape_block":
@@ -22,7 +23,6 @@ cdef extern from "d43_tape.h" nogil:
     int d43_tape_begin(Tape* t, int fd, uint64_t bytes, uint64_t limit)
     Block* d43_tape_off(Tape* t)
     int d43_tape_end(Tape* t, Block* filling)
-    void d43_crc_prepare()
 
 cdef extern from "d43_fork.h" nogil:
     int d43_fork_watch()
@@ -32,7 +32,6 @@ cdef extern from "d43_atomic.h" nogil:
 
 if d43_fork_watch():
     raise MemoryError("door43fast cannot watch for forks: pthread_atfork failed")
-d43_crc_prepare()
 
 cdef object UNDER_WAY = weakref.WeakSet()
 
@@ -140,3 +139,10 @@ cdef class Recording:
     def __repr__(self):
         return (f"<Recording into {self.path!r}, {'active' if self.active else 'ended'}, "
                 f"{self.recorded} of {self.asked} reads written>")
+
+
+cdef Recording recording_begin(Recording last, object path, object sample):
+    if last is not None and last.active:
+        raise ConfigError(f"the reads of this store are being recorded into {last.path!r}: call stop() of that "
+                          "recording first")
+    return Recording(path, sample)

@@ -25,11 +25,6 @@ cdef struct Known:      # what is known of a key
     uint32_t hits
 
 
-cdef uint32_t hash_of(uint64_t key) noexcept nogil:
-    """By which a memory store places and remembers the int ``key``."""
-    return mix(<Py_hash_t>(key % ((<uint64_t>1 << 61) - 1)))
-
-
 cdef inline uint64_t spot(uint64_t key) noexcept nogil:
     key *= <uint64_t>0x9E3779B97F4A7C15
     return key ^ key >> 32
@@ -141,22 +136,22 @@ cdef class Replay:
         free(self.known)
         free(self.owner)
 
-    def run(self, const uint32_t[::1] numbers, const uint64_t[::1] keys):
-        """Go on with these reads: the numbers that ``number`` gave to ``keys``. Lets go of the GIL."""
+    def run(self, const uint32_t[::1] numbers, const uint64_t[::1] hashes):
+        """Go on with these reads: the numbers of keys, and the hashes by which Python knows them. Lets go of the GIL."""
         cdef Py_ssize_t n = numbers.shape[0]
         cdef int fault
-        if keys.shape[0] != n:
-            raise ValueError(f"there are {n} numbers for {keys.shape[0]} keys")
+        if hashes.shape[0] != n:
+            raise ValueError(f"there are {n} numbers for {hashes.shape[0]} hashes")
         if n == 0:
             return
         with nogil:
-            fault = self.go(&numbers[0], &keys[0], n)
+            fault = self.go(&numbers[0], &hashes[0], n)
         if fault == 1:
             raise MemoryError()
         if fault == 2:
             raise ValueError(f"a number is beyond the {self.distinct} keys that were told of")
 
-    cdef int go(self, const uint32_t* numbers, const uint64_t* keys, Py_ssize_t n) noexcept nogil:
+    cdef int go(self, const uint32_t* numbers, const uint64_t* hashes, Py_ssize_t n) noexcept nogil:
         cdef Py_ssize_t i
         cdef uint32_t ref
         cdef Known* k
@@ -185,7 +180,7 @@ cdef class Replay:
                 policy_remove(&self.policy, &self.slab, ref)
                 self.known[self.owner[ref]].ref = 0
             self.owner[ref] = numbers[i]
-            slab_entry(&self.slab, ref).hash = hash_of(keys[i])
+            slab_entry(&self.slab, ref).hash = mix(<Py_hash_t>hashes[i])
             policy_add(&self.policy, &self.slab, ref)
             k.ref = ref
         return 0
