@@ -137,7 +137,7 @@ cdef class Replay:
         free(self.owner)
 
     def run(self, const uint32_t[::1] numbers, const uint64_t[::1] hashes):
-        """Go on with these reads: the numbers of keys, and the hashes by which Python knows them. Lets go of the GIL."""
+        """Go on with these reads: the numbers of their keys, and the hashes of these. Lets go of the GIL."""
         cdef Py_ssize_t n = numbers.shape[0]
         cdef int fault
         if hashes.shape[0] != n:
