@@ -93,6 +93,9 @@ def simulate(trace: Trace, sizes: Sequence[int] | None = None, policies: Sequenc
 
     policies = checked_policies(policies)
     reads = len(trace.keys)
+    if not reads and not trace.whole:
+        raise ConfigError("the recording was not ended and holds no whole block of reads: end it by stop(), or record "
+                          "for longer")
     if not reads:
         raise ConfigError("the trace holds no reads: record for longer, or follow a larger sample")
     keys = numpy.ascontiguousarray(trace.keys, dtype=numpy.uint64)
@@ -135,7 +138,13 @@ def simulate(trace: Trace, sizes: Sequence[int] | None = None, policies: Sequenc
         except BaseException:
             stopped.set()
             raise
-    return Result([found[policy, size] for policy, size in runs], reads, distinct, 1 - distinct / reads)
+    return Result([found[policy, size] for policy, size in runs], reads, distinct, most(trace, distinct))
+
+
+def most(trace: Trace, distinct: int) -> float:
+    """The hit ratio that no store surpasses: all reads but the first of each key."""
+    reads = len(trace.keys) if trace.sample == 1 else trace.asked * trace.sample
+    return max(1 - distinct / reads, 0.0)
 
 
 def estimate(trace: Trace, store: Replay, counts: Any) -> tuple[float, float]:
@@ -159,4 +168,4 @@ def estimate(trace: Trace, store: Replay, counts: Any) -> tuple[float, float]:
     left = hits - slope * counts
     ratio = (store.hits + slope * (expected - reads)) / expected
     error = 2 * float(numpy.sqrt((left * left).sum() * (1 - trace.sample))) / expected
-    return min(max(ratio, 0.0), 1.0), error
+    return min(max(ratio, 0.0), most(trace, len(counts))), error

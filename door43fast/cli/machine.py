@@ -14,7 +14,8 @@ from typing import Any
 import door43fast
 
 NATIVE = ("memory", "lmdb", "codec", "packed", "keys", "stack")
-PACKAGES = ("numpy", "msgspec", "click", "rich", "PyYAML", "pyarrow", "lmdb", "cachebox", "zstandard", "xxhash")
+PACKAGES = ("numpy", "msgspec", "click", "rich", "PyYAML", "pyarrow", "matplotlib", "lmdb", "cachebox", "zstandard",
+            "xxhash")
 # File systems on which LMDB's locks or its memory map are not to be trusted.
 REMOTE = ("nfs", "nfs4", "cifs", "smb3", "9p", "fuse.sshfs", "ceph", "glusterfs", "lustre")
 

@@ -90,7 +90,7 @@ def test_a_recording_that_was_cut(empty, tmp_path):
     got = empty.json("simulate", tmp_path / "t", "--sizes", "10")
     assert (got["whole"], got["reads"]) == (False, 16_384) and "not ended" in got["notes"][0]
     (tmp_path / "t").write_bytes(data[:200])
-    assert "no reads" in empty.refused(2, "simulate", tmp_path / "t")
+    assert "was not ended" in empty.refused(2, "simulate", tmp_path / "t")
     (tmp_path / "t").write_bytes(data[:50])
     assert str(tmp_path / "t") in empty.refused(3, "simulate", tmp_path / "t")
 

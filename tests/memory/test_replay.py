@@ -121,6 +121,7 @@ def test_a_sample_says_what_the_whole_does(exponent):
         got = simulation.simulate(part, sizes)
         assert got.distinct < 0.15 * wanted.distinct and all(0 < point.error < 0.2 for point in got.points)
         assert [point.simulated for point in got.at(2000)] == [200] * len(simulation.POLICIES)
+        assert abs(got.most - wanted.most) < 0.05 and all(point.ratio <= got.most for point in got.points)
         off += [abs(a.ratio - b.ratio) for a, b in zip(wanted.points, got.points, strict=True)]
     assert sum(off) / len(off) < 0.02 and max(off) < 0.08
 
