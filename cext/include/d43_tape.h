@@ -16,6 +16,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "d43_fork.h"
@@ -23,6 +24,7 @@
 #define D43_TAPE_BLOCK 16384        /* hashes */
 #define D43_TAPE_BLOCKS 64          /* blocks of memory at the most: 8 MiB */
 #define D43_TAPE_HEAD 4             /* words of a block's head in the file */
+#define D43_TAPE_LINGER 3000000     /* nanoseconds that the writer waits for more before it must be called */
 
 typedef struct d43_tape_block {
     struct d43_tape_block *next;
@@ -41,6 +43,7 @@ typedef struct {
     d43_tape_block *first, *last;   /* to be written, the oldest first */
     d43_tape_block *spare;
     int stop;
+    int idle;                       /* the writer waits to be called; the lock guards it */
     int error;                      /* atomic: errno of the write that failed */
     int fd;
     uint64_t limit;                 /* hashes that are not above this one when spread are of the sample */
@@ -103,12 +106,27 @@ static void d43_tape_save(d43_tape *t, d43_tape_block *b, int last) {
     __atomic_store_n(&t->kept, t->kept + kept, __ATOMIC_RELEASE);
 }
 
+/* Wait a little for more, without being called: a thread that is woken by another is often put on its processor, and
+ * takes from it the time that it is there to save. */
+static void d43_tape_linger(d43_tape *t) {
+    struct timespec due;
+    clock_gettime(CLOCK_REALTIME, &due);
+    due.tv_nsec += D43_TAPE_LINGER;
+    if (due.tv_nsec >= 1000000000) { due.tv_sec++; due.tv_nsec -= 1000000000; }
+    pthread_cond_timedwait(&t->filled, &t->lock, &due);
+}
+
 static void *d43_tape_run(void *argument) {
     d43_tape *t = argument;
     d43_tape_block *b;
     pthread_mutex_lock(&t->lock);
     for (;;) {
-        while (t->first == NULL && !t->stop) pthread_cond_wait(&t->filled, &t->lock);
+        if (t->first == NULL && !t->stop) d43_tape_linger(t);
+        while (t->first == NULL && !t->stop) {
+            t->idle = 1;
+            pthread_cond_wait(&t->filled, &t->lock);
+        }
+        t->idle = 0;
         b = t->first;
         if (b == NULL) break;
         t->first = b->next;
@@ -155,9 +173,10 @@ static int d43_tape_turn(d43_tape *t) {
     if (t->first == NULL) t->first = full;
     else t->last->next = full;
     t->last = full;
-    pthread_cond_signal(&t->filled);
+    if (t->idle) pthread_cond_signal(&t->filled);
     if (t->spare == NULL && t->count < D43_TAPE_BLOCKS && (b = malloc(sizeof(d43_tape_block))) != NULL) t->count++;
     if (b == NULL) {
+        if (t->spare == NULL) pthread_cond_signal(&t->filled);     /* it may linger */
         while (t->spare == NULL) pthread_cond_wait(&t->freed, &t->lock);
         b = t->spare;
         t->spare = b->next;
