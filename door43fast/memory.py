@@ -16,7 +16,7 @@ class MemoryStore(StoreSurface, MemoryEngine):
     max_bytes : int, optional
         The most bytes that keys, values and bookkeeping may hold. Bytes, str, numbers, arrays, and tuples, lists,
         sets and dicts of these are weighed by what they hold when they are set; other objects need ``weigher``.
-    policy : {"lru", "s3fifo", "wtinylfu", "sieve", "none"}
+    policy : {"lru", "s3fifo", "wtinylfu", "sieve", "adaptive", "none"}
         What makes room: the least recently used entry by default; see ``docs/policies.md`` for the others. With "none"
         nothing does, and a full store raises ``BudgetError``.
     ttl : float or timedelta, optional

@@ -33,7 +33,7 @@ def test_set_over(benchmark, store):
     benchmark(lambda: [store.set(key, b"x") for key in STORED[:1000]])
 
 
-@pytest.mark.parametrize("policy", ["lru", "sieve", "s3fifo", "wtinylfu"])
+@pytest.mark.parametrize("policy", ["lru", "sieve", "s3fifo", "wtinylfu", "adaptive"])
 def test_set_evicting(benchmark, policy):
     with d43.MemoryStore(max_entries=COUNT, policy=policy) as store:
         wanted = keys(2 * COUNT)

@@ -26,7 +26,7 @@ steps = st.sampled_from([0.05, 0.1, 1.0, 30.0, 100.0])
 tags = st.lists(st.sampled_from(TAGS), max_size=2).map(tuple)
 items = st.lists(st.tuples(keys, values), max_size=5)
 some_keys = st.lists(keys, max_size=5)
-POLICIES = ["lru", "lru", "sieve", "s3fifo", "wtinylfu", "none"]
+POLICIES = ["lru", "lru", "sieve", "s3fifo", "wtinylfu", "adaptive", "none"]
 writes = st.lists(st.tuples(st.sampled_from(["set", "delete", "incr", "get", "scan"]), keys, values), max_size=4)
 
 

@@ -11,7 +11,7 @@ FLOORS = {name: floor for floor, names in enumerate((
     "errors contracts clib",
     # 1: data structures: no I/O
     "native.clock native.core native.hashing native.index native.recency native.queues native.ghost"
-    " native.sketch native.policy native.wheel native.slab native.encoded"
+    " native.sketch native.shadow native.policy native.wheel native.slab native.encoded"
     " native.table native.tags native.weigh native.arrow native.tuples native.gate native.tickets"
     " native.libraries native.recording arguments traces recordings",
     # 2: engines that hold data, value codecs, keys on disk, the packed batch, and what all stores share

@@ -24,7 +24,7 @@ from door43fast.contracts import Capabilities
 from door43fast.errors import ClosedError, ConfigError, ConflictError, UnsupportedError, did_you_mean
 
 cdef object CAPABILITIES = Capabilities(traces=True)
-POLICIES = ("none", "lru", "sieve", "s3fifo", "wtinylfu")    # by their kinds
+POLICIES = ("none", "lru", "sieve", "s3fifo", "wtinylfu", "adaptive")    # by their kinds
 cdef tuple OPTIONS = ("max_entries", "max_bytes", "policy", "ttl", "idle", "weigher", "clock")
 
 

@@ -14,6 +14,8 @@ from door43fast.native.queues cimport (
     LINK, QUEUES, Queues, queue_add, queue_count_hit, queue_heads, queue_hits, queue_move, queue_newer, queue_of,
     queue_oldest, queue_set_hits, queue_take, queue_weight)
 from door43fast.native.recency cimport recency_add, recency_oldest, recency_remove, recency_touch
+from door43fast.native.shadow cimport (
+    MARGIN, MOST, Shadows, shadow_share, shadows_bytes, shadows_close, shadows_sample, shadows_see)
 from door43fast.native.sketch cimport Sketch, sketch_bytes, sketch_close, sketch_count, sketch_estimate
 from door43fast.native.slab cimport Slab, slab_entry
 
@@ -23,19 +25,26 @@ cdef enum Kind:
     SIEVE
     S3FIFO
     WTINYLFU
+    ADAPTIVE
 
 cdef enum:              # the queues, by their numbers in the marks of an entry
-    SMALL = 1           # s3fifo: new entries. wtinylfu: the window. sieve: all
-    MAIN = 2            # s3fifo: entries that proved themselves. wtinylfu: those on probation
-    PROTECTED = 3       # wtinylfu: hit while on probation
+    SMALL = 1           # s3fifo: new entries. wtinylfu, adaptive: the window. sieve: all
+    MAIN = 2            # s3fifo: entries that proved themselves. wtinylfu, adaptive: those on probation
+    PROTECTED = 3       # wtinylfu, adaptive: hit while on probation
+    STEPS = 8           # adaptive: most entries that one call moves to where they belong by a new window
 
 cdef struct Policy:
     Queues queues
     Ghost ghost
     Sketch sketch
+    Shadows shadows
     Kind kind
     bint evicted            # anything ever was
+    bint awake              # adaptive: it counts what is used
     uint32_t hand           # sieve: the entry that is looked at next, 0 for the oldest
+    uint64_t expected       # adaptive: entries that the store will hold when it is full, before it is
+    uint64_t max_entries    # of the store, 0 for any number
+    uint64_t max_bytes
     uint64_t entries[4]     # most entries of each queue
     uint64_t bytes[4]       # most bytes of each queue
 
@@ -45,22 +54,33 @@ cdef inline uint64_t share(uint64_t whole, uint64_t parts, uint64_t of) noexcept
         return <uint64_t>1 << 62
     return max(whole // of * parts + whole % of * parts // of, 1)
 
+cdef inline void window_set(Policy* p, uint64_t parts) noexcept nogil:
+    """Give the window so many hundredths of the budget, and the protected four fifths of the rest."""
+    p.entries[SMALL] = share(p.max_entries, parts, 100)
+    p.bytes[SMALL] = share(p.max_bytes, parts, 100)
+    p.entries[PROTECTED] = share(max(p.max_entries - p.entries[SMALL], 1) if p.max_entries else 0, 4, 5)
+    p.bytes[PROTECTED] = share(max(p.max_bytes - p.bytes[SMALL], 1) if p.max_bytes else 0, 4, 5)
+
 cdef inline void policy_open(Policy* p, Kind kind, uint64_t max_entries, uint64_t max_bytes) noexcept nogil:
     p.kind = kind
+    p.max_entries = max_entries
+    p.max_bytes = max_bytes
+    p.sketch.careful = kind == ADAPTIVE
     if kind == S3FIFO:
         p.entries[SMALL] = share(max_entries, 1, 10)
         p.bytes[SMALL] = share(max_bytes, 1, 10)
-    elif kind == WTINYLFU:
-        p.entries[SMALL] = share(max_entries, 1, 100)
-        p.bytes[SMALL] = share(max_bytes, 1, 100)
-        p.entries[PROTECTED] = share(max_entries - p.entries[SMALL], 4, 5) if max_entries else share(0, 1, 1)
-        p.bytes[PROTECTED] = share(max_bytes - p.bytes[SMALL], 4, 5) if max_bytes else share(0, 1, 1)
+    elif kind >= WTINYLFU:
+        window_set(p, 1)
 
 cdef inline void policy_begin(Policy* p, Slab* s) noexcept nogil:
     """The slab is new and empty: forget everything."""
     memset(&p.queues, 0, sizeof(Queues))
     ghost_close(&p.ghost)
     sketch_close(&p.sketch)
+    shadows_close(&p.shadows)
+    if p.kind == ADAPTIVE:
+        window_set(p, shadow_share(0))
+    p.awake = False
     p.evicted = False
     p.hand = 0
     if p.kind > LRU:
@@ -69,9 +89,10 @@ cdef inline void policy_begin(Policy* p, Slab* s) noexcept nogil:
 cdef inline void policy_close(Policy* p) noexcept nogil:
     ghost_close(&p.ghost)
     sketch_close(&p.sketch)
+    shadows_close(&p.shadows)
 
 cdef inline size_t policy_bytes(Policy* p) noexcept nogil:
-    return ghost_bytes(&p.ghost) + sketch_bytes(&p.sketch)
+    return ghost_bytes(&p.ghost) + sketch_bytes(&p.sketch) + shadows_bytes(&p.shadows)
 
 cdef inline bint full(Policy* p, uint32_t queue) noexcept nogil:
     return p.queues.size[queue] >= p.entries[queue] or p.queues.held[queue] >= p.bytes[queue]
@@ -159,11 +180,82 @@ cdef inline void wtinylfu_hit(Policy* p, Slab* s, uint32_t ref) noexcept nogil:
     while over(p, PROTECTED) and p.queues.size[PROTECTED] > 1:
         queue_move(&p.queues, s, queue_oldest(s, PROTECTED), MAIN, 0)
 
+# -- adaptive: W-TinyLFU whose window is that of the best of three shadows -----------------------------------------
+#
+# It differs from wtinylfu in three more ways. A newcomer needs a count of two more than what it would replace, for in
+# a loop all counts are as good as equal. What stays against a newcomer goes to the new end, so that no key that is
+# counted for more than it was used, since others share its counters, bars the way for long. And when the window
+# changes, each later call moves a few entries only. Nothing is counted before the store is a quarter full.
+
+cdef inline uint32_t adaptive_victim(Policy* p, Slab* s) noexcept nogil:
+    cdef uint32_t candidate
+    cdef uint32_t victim = 0
+    p.evicted = True
+    if p.queues.size[MAIN]:
+        victim = queue_oldest(s, MAIN)
+    elif p.queues.size[PROTECTED]:
+        victim = queue_oldest(s, PROTECTED)
+    if victim and not full(p, SMALL):
+        return victim
+    candidate = queue_oldest(s, SMALL)
+    if not victim:
+        return candidate
+    if sketch_estimate(&p.sketch, slab_entry(s, candidate).hash) > sketch_estimate(
+            &p.sketch, slab_entry(s, victim).hash) + MARGIN:
+        queue_move(&p.queues, s, candidate, MAIN, 0)
+        return victim
+    queue_move(&p.queues, s, victim, MAIN, 0)
+    return candidate
+
+cdef inline void adaptive_learn(Policy* p, uint32_t hash) noexcept nogil:
+    """One use of a key."""
+    cdef uint64_t entries = queued(p)
+    sketch_count(&p.sketch, hash, entries)
+    if shadows_sample(&p.shadows, hash) and shadows_see(
+            &p.shadows, &p.sketch, hash, entries if p.evicted else max(entries, p.expected)):
+        window_set(p, shadow_share(p.shadows.chosen))
+
+cdef inline void adaptive_wake(Policy* p) noexcept nogil:
+    """Begin to count where the store is a quarter full by either budget."""
+    cdef uint64_t held = p.queues.held[SMALL] + p.queues.held[MAIN] + p.queues.held[PROTECTED]
+    if queued(p) * 4 >= p.max_entries > 0 or held * 4 >= p.max_bytes > 0:
+        p.awake = True
+        p.expected = queued(p) * 4
+        while p.expected >> p.shadows.shift > MOST:
+            p.shadows.shift += 1
+
+cdef inline void adaptive_add(Policy* p, Slab* s, uint32_t ref) noexcept nogil:
+    cdef uint32_t step
+    queue_add(&p.queues, s, ref, SMALL)
+    if not p.awake:
+        adaptive_wake(p)
+    if p.awake:
+        adaptive_learn(p, slab_entry(s, ref).hash)
+    for step in range(STEPS):
+        if p.queues.size[SMALL] <= 1 or not over(p, SMALL):
+            break
+        queue_move(&p.queues, s, queue_oldest(s, SMALL), MAIN, 0)
+
+cdef inline void adaptive_hit(Policy* p, Slab* s, uint32_t ref) noexcept nogil:
+    cdef uint32_t step
+    if p.awake:
+        adaptive_learn(p, slab_entry(s, ref).hash)
+    if queue_of(s, ref) == SMALL:
+        queue_move(&p.queues, s, ref, SMALL, 0)
+        return
+    queue_move(&p.queues, s, ref, PROTECTED, 0)
+    for step in range(STEPS):
+        if p.queues.size[PROTECTED] <= 1 or not over(p, PROTECTED):
+            break
+        queue_move(&p.queues, s, queue_oldest(s, PROTECTED), MAIN, 0)
+
 # -- the interface -----------------------------------------------------------------------------------------------
 
 cdef inline void policy_hit(Policy* p, Slab* s, uint32_t ref) noexcept nogil:
     if p.kind == LRU:
         recency_touch(s, ref)
+    elif p.kind == ADAPTIVE:
+        adaptive_hit(p, s, ref)
     elif p.kind == WTINYLFU:
         wtinylfu_hit(p, s, ref)
     else:
@@ -177,6 +269,8 @@ cdef inline void policy_add(Policy* p, Slab* s, uint32_t ref) noexcept nogil:
         s3fifo_add(p, s, ref)
     elif p.kind == WTINYLFU:
         wtinylfu_add(p, s, ref)
+    elif p.kind == ADAPTIVE:
+        adaptive_add(p, s, ref)
     else:
         queue_add(&p.queues, s, ref, SMALL)
 
@@ -202,6 +296,8 @@ cdef inline uint32_t policy_victim(Policy* p, Slab* s) noexcept nogil:
         return s3fifo_victim(p, s)
     if p.kind == WTINYLFU:
         return wtinylfu_victim(p, s)
+    if p.kind == ADAPTIVE:
+        return adaptive_victim(p, s)
     return sieve_victim(p, s)
 
 cdef inline uint32_t policy_next(Policy* p, Slab* s) noexcept nogil:

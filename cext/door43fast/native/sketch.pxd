@@ -4,6 +4,9 @@ halving (Einziger, Friedman and Manes, "TinyLFU", 2017).
 A block of 64 bytes holds 128 counters; a key has four of them, one in each quarter of one block, so that looking it
 up costs one line of memory. There is a block for every 16 entries. When there are more entries the sketch is doubled
 by writing it twice: each key finds its old counts in whichever half it now falls.
+
+A careful sketch has a block for every 8 entries, and raises only those of a key's counters that are the least
+(conservative update: Estan and Varghese, 2002), so that keys which share a counter are taken for less often used.
 """
 
 from libc.stdint cimport uint32_t, uint64_t
@@ -14,11 +17,15 @@ from door43fast.native.slab cimport d43_pages_alloc, d43_pages_free
 cdef enum:
     FIRST_BLOCKS = 8
     ENTRIES_A_BLOCK = 16
+    CAREFUL_BLOCKS = 64
+    CAREFUL_ENTRIES = 8
+    CAREFUL_LEAST = 256     # entries as of which a careful sketch counts its time
 
 cdef struct Sketch:
     uint64_t* word          # 8 of them are a block
     uint64_t mask           # blocks less one
     uint64_t added          # counts since the last halving, which itself halves them
+    bint careful
 
 cdef inline void sketch_close(Sketch* k) noexcept nogil:
     if k.word != NULL:
@@ -50,7 +57,8 @@ cdef inline uint32_t sketch_estimate(Sketch* k, uint32_t hash) noexcept nogil:
 
 cdef inline bint sketch_grow(Sketch* k) noexcept nogil:
     """Open the sketch, or double it. False: no memory, nothing changed."""
-    cdef uint64_t blocks = FIRST_BLOCKS if k.word == NULL else (k.mask + 1) * 2
+    cdef uint64_t first = CAREFUL_BLOCKS if k.careful else FIRST_BLOCKS
+    cdef uint64_t blocks = first if k.word == NULL else (k.mask + 1) * 2
     cdef uint64_t* grown = <uint64_t*>d43_pages_alloc(blocks * 64)
     if grown == NULL:
         return False
@@ -74,21 +82,26 @@ cdef inline void sketch_count(Sketch* k, uint32_t hash, uint64_t entries) noexce
     cdef uint64_t* b
     cdef uint64_t* w
     cdef uint32_t row, place, at
+    cdef uint32_t least = 16        # no counter is
+    cdef uint32_t count
     cdef bint changed = False
-    while k.word == NULL or entries > (k.mask + 1) * ENTRIES_A_BLOCK:
+    while k.word == NULL or entries > (k.mask + 1) * (CAREFUL_ENTRIES if k.careful else ENTRIES_A_BLOCK):
         if not sketch_grow(k):
             if k.word == NULL:
                 return
             break
+    if k.careful:
+        least = sketch_estimate(k, hash)
     b = sketch_block(k, v)
     for row in range(4):
         place = <uint32_t>(v >> (44 + 5 * row)) & 31
         w = &b[row * 2 + (place >> 4)]
         at = (place & 15) * 4
-        if (w[0] >> at) & 15 != 15:
+        count = <uint32_t>(w[0] >> at) & 15
+        if count != 15 and (count == least or least == 16):
             w[0] += <uint64_t>1 << at
             changed = True
     if changed:
         k.added += 1
-        if k.added >= 10 * max(entries, 16):
+        if k.added >= 10 * max(entries, CAREFUL_LEAST if k.careful else 16):
             sketch_halve(k)

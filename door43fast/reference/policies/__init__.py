@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable
 from typing import Protocol
 
+from door43fast.reference.policies.adaptive import Adaptive
 from door43fast.reference.policies.lru import Lru
 from door43fast.reference.policies.s3fifo import S3Fifo
 from door43fast.reference.policies.sieve import Sieve
@@ -30,13 +31,13 @@ class Policy(Protocol):
 
 
 POLICIES: dict[str, Callable[[int, int], Policy]] = {
-    "lru": Lru, "sieve": Sieve, "s3fifo": S3Fifo, "wtinylfu": WTinyLfu}
+    "lru": Lru, "sieve": Sieve, "s3fifo": S3Fifo, "wtinylfu": WTinyLfu, "adaptive": Adaptive}
 
 
 def hits(policy: str, trace: list[int], entries: int) -> int:
     """How many of the reads of a trace a store of ``entries`` answers, where each that misses is followed by a set."""
     judge = POLICIES[policy](entries, 0)
-    held = set()
+    held: set[int] = set()
     count = 0
     for name in trace:
         if name in held:

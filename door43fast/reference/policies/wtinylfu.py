@@ -11,33 +11,46 @@ GOLDEN = 0x9E3779B97F4A7C15
 WORD = (1 << 64) - 1
 
 
+def mixed(name: Hashable) -> int:
+    """The 32 bits of Python's hash by which the native engine knows a name."""
+    x = hash(name) & WORD
+    return ((x ^ x >> 32) * GOLDEN & WORD) >> 32
+
+
 class Sketch:
     """A count-min sketch of 4-bit counters that are halved from time to time, in blocks of four rows of 32."""
 
+    FIRST = 8               # blocks
+    ENTRIES_A_BLOCK = 16
+    LEAST = 16              # entries as of which it counts its time
+
     def __init__(self) -> None:
-        self.blocks = [[[0] * 32 for _ in range(4)] for _ in range(8)]
+        self.blocks = [[[0] * 32 for _ in range(4)] for _ in range(self.FIRST)]
         self.added = 0
 
-    def counters(self, name: Hashable) -> list[tuple[list[int], int]]:
-        """The four counters of a name, each as its row and place. They go by Python's hash, as in the native sketch."""
-        x = hash(name) & WORD
-        mixed = (((x ^ x >> 32) * GOLDEN & WORD) >> 32) * GOLDEN & WORD
-        block = self.blocks[(mixed >> 12) % len(self.blocks)]
-        return [(block[row], (mixed >> (44 + 5 * row)) & 31) for row in range(4)]
+    def counters(self, number: int) -> list[tuple[list[int], int]]:
+        """The four counters of a name that is mixed to ``number``, each as its row and place."""
+        spread = number * GOLDEN & WORD
+        block = self.blocks[(spread >> 12) % len(self.blocks)]
+        return [(block[row], (spread >> (44 + 5 * row)) & 31) for row in range(4)]
 
-    def estimate(self, name: Hashable) -> int:
-        return min(row[place] for row, place in self.counters(name))
+    def estimate(self, number: int) -> int:
+        return min(row[place] for row, place in self.counters(number))
 
-    def count(self, name: Hashable, entries: int) -> None:
-        while entries > 16 * len(self.blocks):
+    def raised(self, number: int) -> list[tuple[list[int], int]]:
+        """The counters that a use of the name raises, where they are not at their most."""
+        return self.counters(number)
+
+    def count(self, number: int, entries: int) -> None:
+        while entries > self.ENTRIES_A_BLOCK * len(self.blocks):
             self.blocks += [[list(row) for row in block] for block in self.blocks]
         changed = False
-        for row, place in self.counters(name):
+        for row, place in self.raised(number):
             if row[place] < 15:
                 row[place] += 1
                 changed = True
         self.added += changed
-        if changed and self.added >= 10 * max(entries, 16):
+        if changed and self.added >= 10 * max(entries, self.LEAST):
             self.blocks = [[[counter // 2 for counter in row] for row in block] for block in self.blocks]
             self.added //= 2
 
@@ -60,13 +73,13 @@ class WTinyLfu:
 
     def add(self, name: Hashable, weight: int = 0) -> None:
         self.window[name] = weight
-        self.sketch.count(name, len(self))
+        self.sketch.count(mixed(name), len(self))
         while self.window.over and len(self.window) > 1:
             oldest, weight = self.window.popitem(last=False)
             self.probation[oldest] = weight
 
     def hit(self, name: Hashable) -> None:
-        self.sketch.count(name, len(self))
+        self.sketch.count(mixed(name), len(self))
         if name in self.window:
             self.window.move_to_end(name)
             return
@@ -90,7 +103,7 @@ class WTinyLfu:
         if not self.window.full:
             return victim
         candidate = self.window.oldest
-        if self.sketch.estimate(candidate) <= self.sketch.estimate(victim):
+        if self.sketch.estimate(mixed(candidate)) <= self.sketch.estimate(mixed(victim)):
             return candidate
         self.probation[candidate] = self.window.pop(candidate)
         return victim
