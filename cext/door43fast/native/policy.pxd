@@ -12,7 +12,7 @@ from libc.string cimport memset
 from door43fast.native.ghost cimport Ghost, ghost_add, ghost_bytes, ghost_close, ghost_remove
 from door43fast.native.queues cimport (
     LINK, QUEUES, Queues, queue_add, queue_count_hit, queue_heads, queue_hits, queue_move, queue_newer, queue_of,
-    queue_oldest, queue_set_hits, queue_take, queue_weight)
+    queue_oldest, queue_set_hits, queue_take, queue_touch, queue_weight)
 from door43fast.native.recency cimport recency_add, recency_oldest, recency_remove, recency_touch
 from door43fast.native.shadow cimport (
     MARGIN, MOST, Shadows, shadow_share, shadows_bytes, shadows_close, shadows_sample, shadows_see)
@@ -31,6 +31,7 @@ cdef enum:              # the queues, by their numbers in the marks of an entry
     SMALL = 1           # s3fifo: new entries. wtinylfu, adaptive: the window. sieve: all
     MAIN = 2            # s3fifo: entries that proved themselves. wtinylfu, adaptive: those on probation
     PROTECTED = 3       # wtinylfu, adaptive: hit while on probation
+    CREDIT = 1024        # adaptive: most hits that are counted between two new entries
     STEPS = 8           # adaptive: most entries that one call moves to where they belong by a new window
 
 cdef struct Policy:
@@ -41,6 +42,7 @@ cdef struct Policy:
     Kind kind
     bint evicted            # anything ever was
     bint awake              # adaptive: it counts what is used
+    uint32_t credit         # adaptive: hits that are still counted before the next entry comes
     uint32_t hand           # sieve: the entry that is looked at next, 0 for the oldest
     uint64_t expected       # adaptive: entries that the store will hold when it is full, before it is
     uint64_t max_entries    # of the store, 0 for any number
@@ -81,6 +83,7 @@ cdef inline void policy_begin(Policy* p, Slab* s) noexcept nogil:
     if p.kind == ADAPTIVE:
         window_set(p, shadow_share(0))
     p.awake = False
+    p.credit = 0
     p.evicted = False
     p.hand = 0
     if p.kind > LRU:
@@ -185,7 +188,8 @@ cdef inline void wtinylfu_hit(Policy* p, Slab* s, uint32_t ref) noexcept nogil:
 # It differs from wtinylfu in three more ways. A newcomer needs a count of two more than what it would replace, for in
 # a loop all counts are as good as equal. What stays against a newcomer goes to the new end, so that no key that is
 # counted for more than it was used, since others share its counters, bars the way for long. And when the window
-# changes, each later call moves a few entries only. Nothing is counted before the store is a quarter full.
+# changes, each later call moves a few entries only. Nothing is counted before the store is a quarter full, nor more
+# than 64 hits between two new entries: where next to everything hits there is little to choose, and a hit costs less.
 
 cdef inline uint32_t adaptive_victim(Policy* p, Slab* s) noexcept nogil:
     cdef uint32_t candidate
@@ -230,6 +234,7 @@ cdef inline void adaptive_add(Policy* p, Slab* s, uint32_t ref) noexcept nogil:
     if not p.awake:
         adaptive_wake(p)
     if p.awake:
+        p.credit = CREDIT
         adaptive_learn(p, slab_entry(s, ref).hash)
     for step in range(STEPS):
         if p.queues.size[SMALL] <= 1 or not over(p, SMALL):
@@ -237,13 +242,18 @@ cdef inline void adaptive_add(Policy* p, Slab* s, uint32_t ref) noexcept nogil:
         queue_move(&p.queues, s, queue_oldest(s, SMALL), MAIN, 0)
 
 cdef inline void adaptive_hit(Policy* p, Slab* s, uint32_t ref) noexcept nogil:
+    cdef uint32_t queue = queue_of(s, ref)
     cdef uint32_t step
-    if p.awake:
+    if p.credit:
+        p.credit -= 1
         adaptive_learn(p, slab_entry(s, ref).hash)
-    if queue_of(s, ref) == SMALL:
-        queue_move(&p.queues, s, ref, SMALL, 0)
+    if queue == SMALL:
+        queue_touch(s, ref, SMALL)
         return
-    queue_move(&p.queues, s, ref, PROTECTED, 0)
+    if queue == PROTECTED:
+        queue_touch(s, ref, PROTECTED)
+    else:
+        queue_move(&p.queues, s, ref, PROTECTED, 0)
     for step in range(STEPS):
         if p.queues.size[PROTECTED] <= 1 or not over(p, PROTECTED):
             break

@@ -80,6 +80,18 @@ cdef inline void queue_move(Queues* q, Slab* s, uint32_t ref, uint32_t queue, ui
     queue_add(q, s, ref, queue)
     queue_set_hits(s, ref, hits)
 
+cdef inline void queue_touch(Slab* s, uint32_t ref, uint32_t queue) noexcept nogil:
+    """Make ``ref``, which stands in ``queue``, the newest there."""
+    cdef Entry* head = slab_entry(s, queue)
+    cdef Entry* e
+    if head.next == ref:
+        return
+    e = slab_entry(s, ref)
+    queue_link(s, e.prev & LINK, e.next)
+    queue_link(s, ref, head.next)
+    e.prev = (e.prev & MARKS) | queue
+    head.next = ref
+
 cdef inline void queue_heads(Slab* s) noexcept nogil:
     """Make the heads in a slab that was just opened."""
     cdef uint32_t queue

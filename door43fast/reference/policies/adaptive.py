@@ -11,6 +11,7 @@ from door43fast.reference.policies.wtinylfu import Sketch, mixed
 SHARES = (1, 10, 100)   # of the budget that the window may have, in hundredths
 MARGIN = 1              # by how much a newcomer must have been used more often than what it replaces
 MOST = 512              # keys in a shadow; twice as many halve the sample
+CREDIT = 64             # most hits that are counted between two new names
 STEPS = 8               # most names that one call moves to where they belong by a new window
 
 
@@ -108,6 +109,7 @@ class Adaptive(Segments):
         self.shadows = [Shadow(hundredths, self.sketch.estimate) for hundredths in SHARES]
         self.chosen = 0
         self.awake = self.evicted = False
+        self.credit = 0         # hits that are still counted before the next name comes
         self.expected = 0       # entries of the full store, before it is full
         self.shift = 0          # one name of 2 ** shift is of the sample
         self.seen = 0
@@ -161,11 +163,13 @@ class Adaptive(Segments):
         if not self.awake:
             self.wake()
         if self.awake:
+            self.credit = CREDIT
             self.learn(name)
         self.spill(self.window, STEPS)
 
     def hit(self, name: Hashable) -> None:
-        if self.awake:
+        if self.credit:
+            self.credit -= 1
             self.learn(name)
         self.use(name, STEPS)
 
