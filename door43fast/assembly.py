@@ -41,6 +41,8 @@ def open(target: Any = None, **options: Any) -> Any:
     memory : int or str, optional
         Bytes of the memory tier, such as ``"256MB"``. By default the lesser of 256 MB and an eighth of the memory
         that the machine or its cgroup grants. 0 for no memory tier.
+    policy : str, optional
+        What makes room in the memory tier, one of those of :class:`MemoryStore`; "s3fifo" by default.
     share : bool, optional
         Hand out the same list, dict or array to every caller instead of a fresh copy.
     **options
@@ -102,7 +104,7 @@ def _embedded(path: Any, options: dict[str, Any], default_memory: bool = True) -
     options = dict(options)
     plan = {"strategy": "open", "path": os.path.abspath(path), "options": dict(options)}
     memory = options.pop("memory", None)
-    policy = options.pop("policy", "lru")
+    policy = options.pop("policy", None)
     share = options.pop("share", False)
     for option in ("map_size", "index_bytes"):
         if options.get(option) is not None:
@@ -113,14 +115,14 @@ def _embedded(path: Any, options: dict[str, Any], default_memory: bool = True) -
         memory = min(256 << 20, memory_granted() // 8)
     memory = size(memory or 0, "memory")
     if not memory:
-        for name, given in (("share", share), ("policy", policy != "lru")):
+        for name, given in (("share", share), ("policy", policy is not None)):
             if given:
                 raise ConfigError(f"{name}= has no effect without a memory tier: give memory=")
         return LmdbStore(path, **options)
     slow = LmdbStore(path, **options)
     try:
         # Deadlines of the tier are those of the disk, so it goes by the same clock: a suspended machine expires both.
-        fast = MemoryStore(max_bytes=memory, policy=policy, clock=options.get("clock") or Clock("wall"),
+        fast = MemoryStore(max_bytes=memory, policy=policy or "s3fifo", clock=options.get("clock") or Clock("wall"),
                            weigher=weigh_shared if share else None)
         store = Cascade(fast, slow, share=bool(share))
     except BaseException:

@@ -14,8 +14,8 @@ class MemoryEngine(Batches):
     """A store in memory that holds any object under any hashable key."""
 
     def __init__(self, max_entries: int | None = None, max_bytes: int | None = None,
-                 policy: Literal["lru", "s3fifo", "wtinylfu", "sieve", "adaptive", "none"] = "lru", ttl: Seconds | None = None,
-                 *, idle: Seconds | None = None,
+                 policy: Literal["lru", "s3fifo", "wtinylfu", "sieve", "adaptive", "none"] = "lru",
+                 ttl: Seconds | None = None, *, idle: Seconds | None = None,
                  weigher: Callable[[Any, Any], int] | None = None, clock: Clock | None = None) -> None: ...
     @property
     def capabilities(self) -> Capabilities: ...

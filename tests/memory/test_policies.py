@@ -73,6 +73,38 @@ def test_hit_ratios_are_those_of_libcachesim(name, policy, wanted):
     assert abs(got - wanted) < 0.3
 
 
+@pytest.mark.parametrize("name", REAL)
+def test_adaptive_is_within_a_point_of_the_best(name):
+    """Three points where the store is very small, as docs/policies.md says."""
+    trace = traces.read(DATA / "traces" / name)
+    for entries in REAL[name]:
+        got = {policy: 100 * native_hits(policy, trace, entries) / len(trace) for policy in POLICIES}
+        assert got["adaptive"] > max(got.values()) - (3 if entries < 100 else 1)
+
+
+def test_adaptive_keeps_to_recency_and_comes_back_from_it():
+    """Keys that come twice and never again want all of the store for a window; a loop wants next to none."""
+    twice = [key for start in range(10_000, 40_000, 100) for _ in range(2) for key in range(start, start + 100)]
+    loop = list(range(300)) * 100
+    store = d43.MemoryStore(max_entries=200, policy="adaptive")
+    counts = []
+    for part in (twice, loop, twice, loop):
+        before = store.stats()["hits"]
+        for number in part:
+            if store.get(number) is None:
+                store[number] = number
+        counts.append((store.stats()["hits"] - before) / len(part))
+    assert min(counts[0], counts[2]) > 0.4      # of 0.5
+    assert min(counts[1], counts[3]) > 0.5      # of 0.66, where lru has 0
+    assert native_hits("lru", loop, 200) == 0 and native_hits("wtinylfu", twice, 200) < 0.1 * len(twice)
+
+
+def test_hits_without_anything_new_change_nothing_but_the_order():
+    """Only so many hits are counted between two new entries, by the model as by the store."""
+    trace = [*range(50), *(list(range(40)) * 60), *range(100, 160), *(list(range(140, 160)) * 90), *range(60)]
+    assert native_hits("adaptive", trace, 50) == policies.hits("adaptive", trace, 50)
+
+
 @pytest.mark.parametrize("policy", POLICIES)
 def test_a_budget_in_bytes_is_kept_by_every_policy(policy):
     store = d43.MemoryStore(max_bytes=50_000, policy=policy, weigher=lambda key, value: value)
@@ -106,7 +138,7 @@ def test_clear_forgets_what_was_learnt(policy):
     assert counts[0] == counts[1]
 
 
-@pytest.mark.parametrize("policy", ["s3fifo", "wtinylfu"])
+@pytest.mark.parametrize("policy", ["s3fifo", "wtinylfu", "adaptive"])
 def test_what_a_policy_remembers_is_counted(policy):
     store = d43.MemoryStore(max_entries=2000, policy=policy)
     plain = d43.MemoryStore(max_entries=2000, policy="sieve")

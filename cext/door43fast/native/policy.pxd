@@ -31,7 +31,7 @@ cdef enum:              # the queues, by their numbers in the marks of an entry
     SMALL = 1           # s3fifo: new entries. wtinylfu, adaptive: the window. sieve: all
     MAIN = 2            # s3fifo: entries that proved themselves. wtinylfu, adaptive: those on probation
     PROTECTED = 3       # wtinylfu, adaptive: hit while on probation
-    CREDIT = 1024        # adaptive: most hits that are counted between two new entries
+    CREDIT = 1024       # adaptive: most hits that are counted between two new entries
     STEPS = 8           # adaptive: most entries that one call moves to where they belong by a new window
 
 cdef struct Policy:
@@ -189,7 +189,7 @@ cdef inline void wtinylfu_hit(Policy* p, Slab* s, uint32_t ref) noexcept nogil:
 # a loop all counts are as good as equal. What stays against a newcomer goes to the new end, so that no key that is
 # counted for more than it was used, since others share its counters, bars the way for long. And when the window
 # changes, each later call moves a few entries only. Nothing is counted before the store is a quarter full, nor more
-# than 64 hits between two new entries: where next to everything hits there is little to choose, and a hit costs less.
+# than 1024 hits between two new entries: where next to everything hits there is little to choose, and a hit costs less.
 
 cdef inline uint32_t adaptive_victim(Policy* p, Slab* s) noexcept nogil:
     cdef uint32_t candidate

@@ -11,7 +11,7 @@ from door43fast.reference.policies.wtinylfu import Sketch, mixed
 SHARES = (1, 10, 100)   # of the budget that the window may have, in hundredths
 MARGIN = 1              # by how much a newcomer must have been used more often than what it replaces
 MOST = 512              # keys in a shadow; twice as many halve the sample
-CREDIT = 64             # most hits that are counted between two new names
+CREDIT = 1024           # most hits that are counted between two new names
 STEPS = 8               # most names that one call moves to where they belong by a new window
 
 
