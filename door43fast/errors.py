@@ -34,7 +34,12 @@ class MapFullError(Error):
 
 
 class CorruptError(Error):
-    """A stored record does not match its checksum, or a file is damaged; no bytes of it were returned."""
+    """A stored record does not match its checksum, or a file is damaged; no bytes of it were returned.
+
+    ``key`` is that of the record, None where no single record is known.
+    """
+
+    key = None
 
 
 class FormatError(Error):

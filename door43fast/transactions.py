@@ -119,13 +119,13 @@ class Transaction:
 
     @staticmethod
     def _within(key: Any, prefix: Any, start: Any, stop: Any) -> bool:
-        return not (prefix and not key.startswith(prefix)) and (start is None or key >= start) and (
-            stop is None or key < stop)
+        return not (prefix and not _begins(key, prefix)) and (start is None or _place(key) >= _place(start)) and (
+            stop is None or _place(key) < _place(stop))
 
     @staticmethod
     def _sorted(found: dict[Any, Any]) -> list[Any]:
         try:
-            return sorted(found)
+            return sorted(found, key=_place)
         except TypeError:
             raise UnsupportedError("a scan in a transaction cannot put keys of several types in order beside its own "
                                    "writes: scan before writing") from None
@@ -223,3 +223,17 @@ class Transaction:
             return self._store.ttl(key)
         except KeyError:    # taken out meanwhile, which the commit will find
             return None
+
+
+def _place(key: Any) -> tuple[int, Any]:
+    """What keys of several types are ordered by: as ``keys="any"`` has them, bytes, str, tuples, int, float."""
+    for rank, kind in enumerate(((bytes, bytearray, memoryview), str, tuple)):
+        if isinstance(key, kind):
+            return rank, key
+    return (4 if isinstance(key, float) else 3), key
+
+
+def _begins(key: Any, prefix: Any) -> bool:
+    if isinstance(prefix, tuple):
+        return isinstance(key, tuple) and key[:len(prefix)] == prefix
+    return isinstance(key, type(prefix)) and key.startswith(prefix)

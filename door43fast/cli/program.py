@@ -18,6 +18,7 @@ from door43fast import errors
 COMMANDS = {
     "import": ("importing", "Bring resource containers (folders, zip, tar) into a store."),
     "export": ("exporting", "Write imported files back, byte for byte."),
+    "import-diskcache": ("diskcache", "Bring a cache of diskcache into a store, without unpickling it."),
     "get": ("get", "Print the value of a key."),
     "ls": ("ls", "List keys by prefix."),
     "passage": ("passage", 'Everything that covers a passage, such as "TIT 1:1".'),

@@ -31,7 +31,7 @@ FLOORS = {name: floor for floor, names in enumerate((
     # 7
     "sync",
     # 8: the command line, and what plugin authors inherit
-    "cli __main__ testing",
+    "cli __main__ testing compat",
 )) for name in ("clib" if short == "clib" else f"door43fast.{short}" for short in names.split())}
 # These hand names of every floor on, and nothing below the top may import them.
 DOORS = {"door43fast", "door43fast.assembly"}

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from door43fast.errors import ConfigError, CorruptError, UnsupportedError
+from door43fast.lmdb import LmdbStore
 from door43fast.native.keys import KeyCodec
 
 TEXT = st.text(st.characters(codec="utf-8"), max_size=12) | st.text("a\0\x01\x7f\x80\xff\U0010ffff", max_size=6)
@@ -191,3 +192,17 @@ def test_bytes_of_others_are_a_key_or_corrupt(data):
 def test_damaged_keys(mode, data):
     with pytest.raises(CorruptError, match="verify"):
         KeyCodec(mode).decode(data)
+
+
+def test_a_transaction_orders_keys_of_several_types_as_the_store_does(tmp_path):
+    keys = [b"b", "a", "b", ("a", 1), ("b",), -1, 7, 2.5]
+    with LmdbStore(tmp_path, keys="any") as store:
+        for key in keys[::2]:
+            store[key] = 0
+        with store.transaction() as t:
+            for key in keys[1::2]:
+                t[key] = 1
+            assert list(t) == keys
+            assert [key for key, _ in t.scan(start=0, stop=100)] == [7]
+            assert [key for key, _ in t.scan(("a",))] == [("a", 1)] and [key for key, _ in t.scan("b")] == ["b"]
+        assert list(store) == keys

@@ -313,6 +313,10 @@ cdef class LmdbEngine(JournalEngine):
         return (PyBytes_FromStringAndSize(token, TOKEN), self.settle(frame.mark, lifted), frame.deadline, frame.stale,
                 tags, bool(frame.flags & PINNED))
 
+    def _tag_hashes(self, tags):
+        """The hashes under which records carry these tags, one after the other."""
+        return self.tag_hashes(tags)
+
     def _read(self, key):
         cdef tuple whole = self._read_whole(key)
         return whole[0], whole[1]

@@ -174,8 +174,11 @@ cdef class ValueEngine(Core):
     cdef int fault(self, int rc, object key) except -1:
         """The exception for a status of a read."""
         if rc == FRAME_CORRUPT:
-            raise CorruptError(f"the record {key!r} in {self.home.path} does not match its checksum; its bytes were "
-                               "not returned. Run verify() to see what else is damaged, and restore or set it anew")
+            damage = CorruptError(f"the record {key!r} in {self.home.path} does not match its checksum; its bytes "
+                                  "were not returned. Run verify() to see what else is damaged, and restore or set it "
+                                  "anew")
+            damage.key = key
+            raise damage
         if rc == FRAME_NEWER:
             raise FormatError(f"the record {key!r} in {self.home.path} was written by a newer door43fast; upgrade it")
         if rc == UNKNOWN_DICTIONARY:

@@ -1,0 +1,1 @@
+"""The faces of peers: their names and meanings over a store of ours."""
