@@ -1,4 +1,4 @@
-"""What ``Cache`` does with many records: iteration in two orders, and deletion by tag, by expiry, of all; and the check."""
+"""What ``Cache`` does with many records: iteration in two orders, deletion by tag, by expiry, of all; the check."""
 
 from __future__ import annotations
 

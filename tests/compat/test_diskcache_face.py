@@ -11,8 +11,8 @@ import pytest
 
 from door43fast.compat import diskcache as face
 
-VALUES = [0, -7, 2**40, 1.5, "", "text", "\u05d0\u05d1", b"", b"\x00\xff", None, True, [1, "a"], {"a": [1, None]}, (1, 2),
-          {1, 2}, b"x" * 100_000, "y" * 100_000]
+VALUES = [0, -7, 2**40, 1.5, "", "text", "\u05d0\u05d1", b"", b"\x00\xff", None, True,
+          [1, "a"], {"a": [1, None]}, (1, 2), {1, 2}, b"x" * 100_000, "y" * 100_000]
 KEYS = ["a", "", b"a", b"", 1, 0, -5, 2**62, 1.5, ("a", 1), ("a", ("b", 2.5))]
 
 
