@@ -14,7 +14,7 @@ from typing import Any
 
 from door43fast.compute import (
     FRESH, STALE, Computation, _inside, check_spans, forget, memoized, waiting)
-from door43fast.contracts import MISSING, Capabilities, Event, Items, Seconds
+from door43fast.contracts import MISSING, Capabilities, Event, Items, Progress, Seconds
 from door43fast.transactions import Transaction
 
 CHUNK = 256     # records that a scan fetches with one turn of a thread
@@ -235,15 +235,16 @@ class AsyncSurface(Caller):
     async def flush(self) -> None:
         await self._call(self._store.flush)
 
-    async def verify(self) -> dict[str, Any]:
-        return await self._call(self._store.verify)
+    async def verify(self, *, progress: Progress | None = None) -> dict[str, Any]:
+        """As the store's; ``progress`` is called in the thread that does the work."""
+        return await self._call(self._store.verify, progress=progress)
 
     async def record_trace(self, path: Any, *, sample: float = 1.0) -> Any:
         """Its ``stop()``, which waits for the disk, is called as it is."""
         return await self._call(self._store.record_trace, path, sample=sample)
 
-    async def backup(self, path: Any) -> None:
-        await self._call(self._store.backup, path)
+    async def backup(self, path: Any, *, progress: Progress | None = None) -> None:
+        await self._call(self._store.backup, path, progress=progress)
 
     async def clear(self, prefix: Any = "") -> None:
         await self._call(self._store.clear, prefix)

@@ -14,7 +14,7 @@ _UNITS = {"": 1, "B": 1, "K": 1 << 10, "KB": 1 << 10, "M": 1 << 20, "MB": 1 << 2
 _LATER = {"sqlite", "file", "asyncstorage", "redis", "rediss", "redis+cluster", "http", "https"}
 _MEMORY = ("max_entries", "max_bytes", "policy", "ttl", "idle", "weigher", "clock")
 _LMDB = ("keys", "codec", "compression", "durability", "sync_interval", "readonly", "map_size", "index_bytes", "ttl",
-         "clock", "create", "journal")
+         "clock", "create", "journal", "on_damage")
 _OPEN = ("memory", "policy", "share", *_LMDB)
 
 

@@ -22,6 +22,7 @@ class Missing:
 MISSING = Missing()  # there is one, compared by identity, so that a stored None is told from a miss
 
 Seconds = float | int | timedelta
+Progress = Callable[[int, int, str], Any]   # of what is done, of what is to be done, and a name for it
 Items = Mapping[Any, Any] | Iterable[tuple[Any, Any]]
 
 
@@ -77,6 +78,21 @@ class Change(NamedTuple):
     base: int
     origin: str
     time: float
+
+
+class Reader(NamedTuple):
+    """A place in the table of readers of a store on disk.
+
+    ``transaction`` is the state that it reads in and keeps from being overwritten, ``lag`` how many transactions
+    were committed since; None for both while it reads nothing. ``alive`` says whether a process ``pid`` runs on this
+    system: what a dead one has left is cleared by ``clear_readers()``.
+    """
+
+    pid: int
+    thread: int
+    transaction: int | None
+    lag: int | None
+    alive: bool
 
 
 class Codec(Protocol):
@@ -139,8 +155,8 @@ class Store(Protocol):
     def stats(self) -> dict[str, Any]: ...
     def record_trace(self, path: Any, *, sample: float = 1.0) -> Any: ...
     def flush(self) -> None: ...
-    def verify(self) -> dict[str, Any]: ...
-    def backup(self, path: Any) -> None: ...
+    def verify(self, *, progress: Progress | None = None) -> dict[str, Any]: ...
+    def backup(self, path: Any, *, progress: Progress | None = None) -> None: ...
     def clear(self, prefix: Any = "") -> None: ...
     def expire(self) -> int: ...
     def close(self) -> None: ...

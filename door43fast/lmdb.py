@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from door43fast.native.lmdb import LmdbEngine
+from door43fast.native.upkeep import compact
 from door43fast.surface import StoreSurface
 
 
@@ -46,6 +47,11 @@ class LmdbStore(StoreSurface, LmdbEngine):
         store a journal of up to 64 MiB and a week; ``{"max_bytes": bytes, "max_age": seconds}`` sets its bounds,
         None in it for no bound. It is a property of the store: whoever opens it later, with None, keeps it too.
         False refuses a store that has one.
+    on_damage : {"raise", "set_aside"}
+        What happens where the files are found damaged at opening. ``"raise"``: ``CorruptError``, and they stay.
+        ``"set_aside"``, for a cache: they are moved into a directory ``<path>.damaged-<time>`` beside it, a
+        ``RuntimeWarning`` names it, and an empty store takes their place; never while another process has them open.
+        What is found damaged later is raised by whoever reads it. See docs/care.md.
 
     Raises
     ------

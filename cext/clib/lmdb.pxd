@@ -103,4 +103,8 @@ cdef extern from "<lmdb.h>" nogil:
     int mdb_cursor_put(MDB_cursor* cursor, MDB_val* key, MDB_val* data, unsigned int flags)
     int mdb_cursor_del(MDB_cursor* cursor, unsigned int flags)
 
+    int mdb_env_copyfd2(MDB_env* env, int fd, unsigned int flags)
+
+    ctypedef int (*MDB_msg_func)(const char* msg, void* ctx)
+    int mdb_reader_list(MDB_env* env, MDB_msg_func func, void* ctx)
     int mdb_reader_check(MDB_env* env, int* dead)

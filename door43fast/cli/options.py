@@ -45,12 +45,26 @@ def read(directory: str) -> Any:
     """Open a store to read from it; a directory that holds none is not made into one."""
     from door43fast.lmdb import LmdbStore
 
+    exists(directory)
+    return LmdbStore(directory, readonly=True)
+
+
+def exists(directory: str) -> None:
+    """Refuse a directory that holds no store."""
     if not os.path.isdir(directory) or not os.listdir(directory):
         raise NoStoreError(
             f"there is no store at {directory}; name one with --store DIR, or fill one with "
             "door43fast import SOURCE --into DIR"
         )
-    return LmdbStore(directory, readonly=True)
+
+
+def care(directory: str, readonly: bool = True) -> Any:
+    """Open a store to look after it, whatever the type of its keys."""
+    from door43fast.lmdb import LmdbStore
+    from door43fast.native.upkeep import keys_of
+
+    exists(directory)
+    return LmdbStore(directory, keys=keys_of(directory), readonly=readonly, create=False)
 
 
 def write(directory: str) -> Any:

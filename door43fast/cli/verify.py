@@ -16,11 +16,12 @@ def command(store: str, as_json: bool) -> None:
     """Read a whole store, check every record's checksum, and that no imported repository lacks records."""
     from door43fast.resources import repositories
 
-    with options.read(store) as opened:
+    with options.care(store) as opened:
         try:
-            found = opened.verify()
+            with output.Progress("checking", as_json, bytes=False) as told:
+                found = opened.verify(progress=told)
             problems = [str(problem) for problem in found["errors"]]
-            for held in repositories(opened):
+            for held in repositories(opened) if opened.plan["keys"] == "str" else ():
                 present = opened.count(f"{held.name}/")
                 if present < held.records:
                     problems.append(f"{held.name} has {present:,} of its {held.records:,} records; import it again")

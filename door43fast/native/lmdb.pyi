@@ -15,7 +15,8 @@ class LmdbEngine(JournalEngine):
                  durability: Literal["commit", "batch", "none"] = "commit", sync_interval: float = 0.1,
                  readonly: bool = False, map_size: int | None = None, index_bytes: int = 268435456,
                  ttl: Seconds | None = None, clock: Clock | None = None, create: bool = True,
-                 journal: bool | dict[str, Any] | None = None) -> None: ...
+                 journal: bool | dict[str, Any] | None = None,
+                 on_damage: Literal["raise", "set_aside"] = "raise") -> None: ...
     @property
     def path(self) -> str: ...
     @property

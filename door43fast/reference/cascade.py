@@ -166,15 +166,15 @@ class CascadeEngine:
     def flush(self) -> None:
         self.slow.flush()
 
-    def verify(self) -> dict[str, Any]:
-        fast, slow = self.fast.verify(), self.slow.verify()
+    def verify(self, *, progress: Progress | None = None) -> dict[str, Any]:
+        fast, slow = self.fast.verify(), self.slow.verify(progress=progress)
         return {"checked": fast["checked"] + slow["checked"], "errors": fast["errors"] + slow["errors"]}
 
     def _changes(self, since: int) -> Iterator[Any]:
         return self.slow.changes(since)
 
-    def backup(self, path: Any) -> None:
-        self.slow.backup(path)
+    def backup(self, path: Any, *, progress: Progress | None = None) -> None:
+        self.slow.backup(path, progress=progress)
 
     def close(self) -> None:
         self.slow.close()

@@ -7,7 +7,7 @@ from functools import partial
 from typing import Any
 
 from door43fast.arguments import pairs, span
-from door43fast.contracts import MISSING, Capabilities, Items, Seconds
+from door43fast.contracts import MISSING, Capabilities, Items, Progress, Seconds
 from door43fast.errors import ConfigError, UnsupportedError, did_you_mean
 from door43fast.reference.clock import MonotonicClock
 from door43fast.reference.entries import Probe
@@ -257,7 +257,7 @@ class ReferenceEngine(Ranges):
         self._open()
         self._queue.flush()
 
-    def verify(self) -> dict[str, Any]:
+    def verify(self, *, progress: Progress | None = None) -> dict[str, Any]:
         """Check the structures against each other."""
         with self._section:
             self._open()
@@ -269,13 +269,15 @@ class ReferenceEngine(Ranges):
         errors = [f"{gone} entries are marked as gone"] if gone else []
         if told != counted:
             errors.append(f"bytes, fixed entries and their bytes are {told}, but the entries sum up to {counted}")
+        if progress is not None:
+            progress(len(entries), len(entries), "entries")
         return {"checked": len(entries), "errors": errors}
 
     def _changes(self, since: int) -> Any:
         assert self._journal is not None    # the capabilities say so
         return self._journal.since(since)
 
-    def backup(self, path: Any) -> None:
+    def backup(self, path: Any, *, progress: Progress | None = None) -> None:
         self._open()
         raise UnsupportedError(f"{type(self).__name__} cannot back up to {path!r}: it lives in memory; "
                                "copy it into a LmdbStore with set_many")

@@ -182,3 +182,10 @@ class MappingTests(Basis):
         store.set_many({f"k{i}": i for i in range(50)})
         assert store.verify() == {"checked": 50, "errors": []} or (
             store.verify()["checked"] >= 50 and store.verify()["errors"] == [])
+
+    def test_verify_tells_how_far_it_is(self, store: Any) -> None:
+        store.set_many({f"k{i}": i for i in range(50)})
+        told: list[Any] = []
+        store.verify(progress=lambda *one: told.append(one))
+        assert told[-1][0] == told[-1][1] >= 50 and all(done <= total for done, total, _ in told)
+        assert [done for done, _, _ in told] == sorted(done for done, _, _ in told)

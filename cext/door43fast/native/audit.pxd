@@ -2,9 +2,12 @@
 
 from libc.stdint cimport uint64_t
 
-from clib.lmdb cimport MDB_dbi, MDB_env, MDB_txn
+from clib.lmdb cimport MDB_cursor, MDB_dbi, MDB_env, MDB_txn, MDB_val
 from door43fast.native.journal cimport Journal
 
+# A cursor of the caller's on the first row of ``table`` from ``resume`` on, if ``rc`` is then 0.
+cdef MDB_cursor* walk(MDB_txn* txn, MDB_dbi table, str name, bytes resume, MDB_val* key, MDB_val* value,
+                      int* rc) except NULL
 # The numbers of the compression dictionaries that are sound; the others are told of in ``errors``.
 cdef set audit_dictionaries(MDB_txn* txn, MDB_dbi meta, list errors)
 

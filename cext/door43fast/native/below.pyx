@@ -81,9 +81,9 @@ cdef class Below(Core):
         """Sync the slow tier, and return when every listener has had what happened before this call."""
         self.below().flush()
 
-    def verify(self):
+    def verify(self, *, progress=None):
         """Check the slow tier, and that the fast one holds nothing else."""
-        cdef dict report = self.below().verify()
+        cdef dict report = self.below().verify(progress=progress)
         cdef dict fast = self.fast.verify()
         return {**report, "errors": list(report["errors"]) + fast["errors"], "fast": fast["checked"]}
 
@@ -97,9 +97,23 @@ cdef class Below(Core):
     def _changes(self, since):
         return self.below().changes(since)
 
-    def backup(self, path):
+    def backup(self, path, *, progress=None):
         """Copy the slow tier to ``path`` while it is in use."""
-        self.below().backup(path)
+        self.below().backup(path, progress=progress)
+
+    def readers(self):
+        """Who has a place in the slow tier's table of readers; see ``LmdbStore.readers``."""
+        return self._on_disk("readers").readers()
+
+    def clear_readers(self):
+        """Clear the places that dead processes have left in the slow tier's table of readers."""
+        return self._on_disk("clear_readers").clear_readers()
+
+    def _on_disk(self, str method):
+        cdef object slow = self.below()
+        if not hasattr(slow, method):
+            raise UnsupportedError(f"{type(slow).__name__} has no table of readers: a LmdbStore has")
+        return slow
 
     def close(self):
         """Close both tiers, the slow one last. A second close does nothing."""

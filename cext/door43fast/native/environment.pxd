@@ -42,3 +42,5 @@ cdef class Environment(Handle):
 
 
 cdef Environment acquire(object path, dict options, bint create)
+# Whether this process has the store in ``path``, an absolute one, open.
+cdef bint is_open(str path)

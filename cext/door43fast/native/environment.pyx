@@ -82,6 +82,11 @@ cdef object _identity(str path):
     return st.st_dev, st.st_ino
 
 
+cdef bint is_open(str path):
+    with OPENING:
+        return OPEN.get(_identity(path)) is not None
+
+
 cdef int _agree(Environment e, dict options) except -1:
     """One environment has one promise: a second store with another one is refused."""
     for name in ("durability", "sync_interval", "map_size", "keys", "index_bytes"):
@@ -156,7 +161,11 @@ cdef class Environment(Handle):
             probe(self.path, self.options["keys"])
         self.extra_flags = MDB_RDONLY if self.readonly else MDB_NOSYNC if self.durability != COMMIT else 0
         with alone(self.path):
-            markers = [] if found is None else stale_markers(self.path)
+            markers = stale_markers(self.path)
+            if found is None and inspect(self.path) is None:
+                for file, _ in markers:         # they speak of a file that is gone
+                    os.unlink(file)
+                markers = []
             lost = [file for file, rebooted in markers if rebooted]
             if lost and not self.readonly:
                 put_back(self.path, lost)

@@ -7,19 +7,21 @@ from libc.string cimport memcpy, memset
 
 import difflib
 import os
+import warnings
 import weakref
 
 from clib.lmdb cimport *
 from door43fast.native.clock cimport Clock, span_ns
 from door43fast.native.compression cimport Compression
 from door43fast.native.core cimport BY_EXPIRY, BY_USER, EventQueue, Flight, OP_DELETE, OP_SET
-from door43fast.native.environment cimport acquire
+from door43fast.native.environment cimport Environment, acquire
 from door43fast.native.status cimport lmdb_raise
 from door43fast.native.frame cimport *
 from door43fast.native.journal cimport ORIGIN
 from door43fast.native.keys cimport KeyCodec
 from door43fast.native.lmdb_journal cimport check_journal
 from door43fast.native.lmdb_records cimport *
+from door43fast.native.upkeep cimport set_aside
 
 from door43fast.contracts import MISSING, Capabilities
 from door43fast.errors import ConfigError, CorruptError
@@ -27,9 +29,10 @@ from door43fast.errors import ConfigError, CorruptError
 cdef dict DEFAULTS = {
     "keys": "str", "codec": "auto", "compression": None, "durability": "commit", "sync_interval": 0.1,
     "readonly": False, "map_size": None, "index_bytes": 256 << 20, "ttl": None, "clock": None, "create": True,
-    "journal": None,
+    "journal": None, "on_damage": "raise",
 }
 cdef tuple LEVELS = ("commit", "batch", "none")
+cdef tuple DAMAGE = ("raise", "set_aside")
 cdef object STORES = weakref.WeakSet()
 
 
@@ -65,8 +68,7 @@ cdef class LmdbEngine(JournalEngine):
         self.readonly = plan["readonly"]
         self.default_ttl = -1 if plan["ttl"] is None else span_ns(plan["ttl"], "ttl")
         self.clock = Clock("wall") if plan["clock"] is None else plan["clock"]
-        self.home = acquire(path, {name: plan[name] for name in ("durability", "sync_interval", "readonly", "map_size",
-                                                                "keys", "index_bytes")}, plan["create"])
+        self.home = _open(path, plan)
         self.compression = Compression(self.home, plan["compression"] == "zstd")
         _name(self)
         try:
@@ -344,12 +346,34 @@ cdef str _nearest(object name, object valid):
     return f"; did you mean {near[0]}?" if near else "; it has " + ", ".join(sorted(str(v) for v in valid))
 
 
+cdef Environment _open(object path, dict plan):
+    """The files of the store; damaged ones are set aside first, if that was asked for."""
+    cdef dict options = {name: plan[name] for name in ("durability", "sync_interval", "readonly", "map_size", "keys",
+                                                       "index_bytes")}
+    try:
+        return acquire(path, options, plan["create"])
+    except CorruptError as error:
+        full = os.path.abspath(os.fsdecode(path))
+        if plan["on_damage"] == "raise":
+            raise CorruptError(f"{error}. If it is a cache, on_damage='set_aside' moves it out of the way and starts "
+                               f"afresh; `door43fast verify --store {full}` says more") from error
+        aside = set_aside(full)
+        warnings.warn(f"the store in {full} was damaged ({error}); it was moved to {aside}, and an empty one takes its "
+                      "place", RuntimeWarning, stacklevel=3)
+        return acquire(path, options, True)
+
+
 cdef int _check(dict plan) except -1:
     """Refuse what an option does not take, with the nearest that it does."""
     if plan["durability"] not in LEVELS:
         raise ConfigError(f"durability={plan['durability']!r} is unknown" + _nearest(plan["durability"], LEVELS))
     if plan["compression"] is not None and plan["compression"] != "zstd":
         raise ConfigError(f"compression={plan['compression']!r} is unknown; it is 'zstd' or None")
+    if plan["on_damage"] not in DAMAGE:
+        raise ConfigError(f"on_damage={plan['on_damage']!r} is unknown" + _nearest(plan["on_damage"], DAMAGE))
+    if plan["on_damage"] == "set_aside" and plan["readonly"] is True:
+        raise ConfigError("on_damage='set_aside' moves files and makes a new store, and readonly=True forbids that; "
+                          "give one of them")
     for name in ("readonly", "create"):
         if not isinstance(plan[name], bool):
             raise ConfigError(f"{name}={plan[name]!r} is neither True nor False")

@@ -8,6 +8,7 @@ from libc.string cimport memcpy
 
 from clib.lmdb cimport *
 from door43fast.native.audit cimport audit_data, audit_dictionaries, audit_expiry, audit_journal
+from door43fast.native.audit_index cimport audit_index
 from door43fast.native.core cimport BY_EXPIRY, OP_DELETE
 from door43fast.native.directory cimport prepare, sync_directory
 from door43fast.native.status cimport lmdb_raise
@@ -17,11 +18,18 @@ from door43fast.native.keyindex cimport index_bytes
 from door43fast.native.lmdb_ranges cimport slice_of
 from door43fast.native.lmdb_records cimport HEAP, MAX_KEY
 from door43fast.native.recording cimport Recording, recording_begin
+from door43fast.native.upkeep cimport list_readers, watched
 
 from door43fast.errors import ConfigError, CorruptError
 
 cdef extern from "d43_atomic.h" nogil:
     uint64_t d43_add(uint64_t*, uint64_t)
+
+
+cdef enum:
+    STRETCH = 4096          # rows that the audit looks at in one snapshot
+
+cdef tuple PARTS = ("records", "deadlines", "journal", "index")
 
 
 cdef class CareEngine(RangeEngine):
@@ -193,8 +201,13 @@ cdef class CareEngine(RangeEngine):
         if self.events is not None:
             self.events.flush()
 
-    def verify(self):
-        """Check every record against its checksum, the table of deadlines both ways, and the rows of the journal.
+    def verify(self, *, progress=None):
+        """Check all there is: records against their checksums, deadlines both ways, the journal, the key index.
+
+        Parameters
+        ----------
+        progress : callable, optional
+            Called as ``progress(done, total, name)`` with rows, now and then, and outside every lock.
 
         Returns
         -------
@@ -208,15 +221,23 @@ cdef class CareEngine(RangeEngine):
         """
         cdef MDB_txn* txn
         cdef uint64_t count = 0, next = 0
+        cdef size_t done = 0, total = 0
+        cdef MDB_stat stat
         cdef list errors = []
         cdef set dictionaries = None
         cdef int table
         self.begin(False)
-        for table in range(3):
+        for table in range(4):
             resume = b""
             while resume is not None:
                 txn = self.home.reader()
                 try:
+                    if total == 0:
+                        total = 1
+                        for dbi in (self.home.data, self.home.expiry, self.home.data):
+                            total += stat.ms_entries if mdb_stat(txn, dbi, &stat) == 0 else 0
+                        if self.home.journal.on and mdb_stat(txn, self.home.journal.table, &stat) == 0:
+                            total += stat.ms_entries
                     if table == 0:
                         if dictionaries is None:
                             dictionaries = audit_dictionaries(txn, self.home.meta, errors)
@@ -224,16 +245,50 @@ cdef class CareEngine(RangeEngine):
                                             errors)
                     elif table == 1:
                         resume = audit_expiry(txn, self.home.data, self.home.expiry, resume, errors)
-                    else:
+                    elif table == 2:
                         resume = audit_journal(txn, &self.home.journal, resume, &next, errors)
+                    else:
+                        resume = audit_index(self.home, txn, resume, errors)
                 finally:
                     self.home.give(txn)
                     self.home.leave()
+                if progress is not None and resume is not None:
+                    done = min(done + STRETCH, total)
+                    progress(done, total, PARTS[table])
                 self.begin(False)
+        if progress is not None:
+            progress(total, total, PARTS[3])
         if errors:
             raise CorruptError(f"{self.home.path}: {len(errors)} of {count} records are damaged, the first: "
                                f"{errors[0]}; restore a backup, or delete and set them anew")
         return {"checked": count, "errors": errors}
+
+    def readers(self):
+        """Who has a place in the table of readers: a list of :class:`door43fast.contracts.Reader`.
+
+        Each process that has the store open keeps a few places, idle but for the time of a call or a snapshot.
+        """
+        self.begin(False)
+        self.home.enter()
+        try:
+            return list_readers(self.home.env, self.home.last_txn())
+        finally:
+            self.home.leave()
+
+    def clear_readers(self):
+        """Clear the places that dead processes have left in the table of readers; returns how many there were.
+
+        Opening a store does so too, and a read that finds no place free.
+        """
+        cdef int rc, dead = 0
+        self.begin(False)
+        self.home.enter()
+        with nogil:
+            rc = mdb_reader_check(self.home.env, &dead)
+            self.home.leave()
+        if rc:
+            lmdb_raise(rc, "clearing the readers of", self.home.path)
+        return dead
 
     def record_trace(self, path, *, sample=1.0):
         """Record which keys are asked for into a file; see ``MemoryStore.record_trace``."""
@@ -246,13 +301,25 @@ cdef class CareEngine(RangeEngine):
         self.recording = recording
         return recording
 
-    def backup(self, path):
-        """Write a compact copy of the store, as it is now, into the new directory ``path``; synced when it returns."""
+    def _copy(self, str target):
+        cdef bytes name = os.fsencode(target)
+        cdef const char* place = name
+        cdef int rc
+        self.home.enter()
+        with nogil:
+            rc = mdb_env_copy2(self.home.env, place, MDB_CP_COMPACT)
+            self.home.leave()
+        if rc:
+            lmdb_raise(rc, "writing the backup", target)
+
+    def backup(self, path, *, progress=None):
+        """Write a compact copy of the store, as it is now, into the new directory ``path``; synced when it returns.
+
+        ``progress``, if given, is called in this thread as ``progress(done, total, name)`` with bytes, now and then;
+        what is free in the file is not copied, so it may end below the total.
+        """
         cdef str full = os.path.abspath(os.fsdecode(path))
         cdef str partial = full + ".partial"
-        cdef bytes name = os.fsencode(partial)
-        cdef const char* target = name
-        cdef int rc
         self.begin(False)
         if os.path.exists(full) and (not os.path.isdir(full) or os.listdir(full)):
             raise ConfigError(f"{full} exists and is not empty; a backup needs a new directory")
@@ -260,13 +327,9 @@ cdef class CareEngine(RangeEngine):
         try:
             if os.listdir(partial):
                 raise ConfigError(f"{partial} is left from a backup that was broken off; remove it and repeat")
-            self.home.enter()
-            with nogil:
-                rc = mdb_env_copy2(self.home.env, target, MDB_CP_COMPACT)
-                self.home.leave()
-            if rc:
-                lmdb_raise(rc, "writing the backup", full)
-            fd = os.open(os.path.join(partial, "data.mdb"), os.O_RDONLY)
+            file = os.path.join(partial, "data.mdb")
+            watched(lambda: self._copy(partial), file, self.stats()["bytes"], progress)
+            fd = os.open(file, os.O_RDONLY)
             try:
                 os.fsync(fd)
             finally:

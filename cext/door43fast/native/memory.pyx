@@ -240,8 +240,11 @@ cdef class MemoryEngine(Batches):
         if self.events is not None:
             self.events.flush()
 
-    def verify(self):
-        """Check the table against itself: every entry is found by its key, and the counts agree."""
+    def verify(self, *, progress=None):
+        """Check the table against itself: every entry is found by its key, and the counts agree.
+
+        ``progress``, if given, is called once, as ``progress(done, total, name)``.
+        """
         cdef uint32_t ref, found, hash
         cdef uint64_t n = 0, weight = 0, pinned = 0
         cdef Entry* e
@@ -274,9 +277,11 @@ cdef class MemoryEngine(Batches):
             fault = policy_fault(&self.policy, &self.slab, self.count - self.pinned)
             if fault != NULL:
                 errors.append(f"policy: {fault.decode()}")
+        if progress is not None:
+            progress(n, n, "entries")
         return {"checked": n, "errors": errors}
 
-    def backup(self, path):
+    def backup(self, path, *, progress=None):
         """A memory store has nothing on disk: UnsupportedError."""
         raise UnsupportedError(f"a memory store cannot be backed up to {path!r}: open it over a directory, "
                                "with door43fast.open(path)")

@@ -1,0 +1,1 @@
+# The audit of the key index is called from native code alone.
