@@ -17,9 +17,9 @@ FLOORS = {name: floor for floor, names in enumerate((
     # 2: engines that hold data, value codecs, keys on disk, the packed batch, and what all stores share
     "codecs native.codec native.messagepack native.jsontext native.keys native.packed moments arrays"
     " native.memory native.batch native.writes native.singles native.ordered native.batches"
-    " native.lmdb native.frame native.expiry native.environment native.upkeep native.directory native.audit native.status"
+    " native.lmdb native.frame native.expiry native.environment native.directory native.audit native.status"
     " native.tables native.journal native.handle native.saver native.mapped native.keyindex native.compression"
-    " native.replay simulation reference surface compute transactions aio memory lmdb",
+    " native.upkeep native.replay simulation reference surface compute transactions aio memory lmdb",
     # 3: tiers
     "native.stack native.coherence native.below native.tiers layers",
     # 4: backends written in Python, configuration

@@ -70,7 +70,7 @@ print(rounds, flush=True)
 
 
 def rewrite(path, durability, seconds):
-    """Rewrite 2,000 records of mixed sizes beside an idle and a scanning process; (bytes of the file, of what lives)."""
+    """Rewrite 2,000 records beside an idle and a scanning process; bytes of the file, and of what lives in it."""
     sizes = [100, 900, 2500, 9000, 40_000]
     with LmdbStore(path, durability=durability) as store:
         store.set_many({f"k{i}": bytes(sizes[i % 5]) for i in range(2000)})
