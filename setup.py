@@ -71,7 +71,7 @@ EXTENSIONS = {
 
 # Modules whose reads and writes are worth being one function each, however long: without this gcc leaves the search of
 # the table, which several methods share, as a call of its own with six registers to save.
-HOT = {"singles", "writes", "batches"}
+HOT = {"singles", "writes", "batches", "stack"}
 
 SANITIZE = os.environ.get("DOOR43FAST_SANITIZE")  # for example "address,undefined"
 PATH_MODULES = "cext/door43fast/native"

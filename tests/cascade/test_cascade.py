@@ -44,6 +44,25 @@ def test_a_hit_needs_the_slow_tier_no_more(store):
     assert (store.slow.stats()["hits"], store.stats()["layers"][0]["hits"]) == (before[0], before[1] + 10)
 
 
+def test_the_arguments_of_get(store):
+    """It takes them from the stack itself, in memory and below, found and missing, encoded and not."""
+    store.update(s="v", l=[1])
+    for layer in (store, store.fast):
+        for _ in range(2):
+            assert layer.get("s") == layer.get("s", 5) == layer.get(key="s") == layer.get("s", default=5) == "v"
+            assert layer.get("no") is None and layer.get("no", 5) == layer.get(default=5, key="no") == 5
+        for arguments, named in (((), {}), (("s", 1, 2), {}), (("s",), {"key": "s"}), (("s",), {"other": 1})):
+            with pytest.raises(TypeError, match=r"get\(\)"):
+                layer.get(*arguments, **named)
+    assert store.get("l") == store.get("l", 5) == store.get(key="l") == [1]
+    assert store.get("l") is not store.get("l")
+
+
+def test_a_cascade_that_was_never_made_is_closed():
+    with pytest.raises(d43.ClosedError):
+        d43.Cascade.__new__(d43.Cascade).get("k")
+
+
 def test_a_miss_is_promoted(tmp_path):
     with d43.LmdbStore(tmp_path / "s") as below:
         below.update(a="1", b=[2])
@@ -196,9 +215,9 @@ def test_closing_ends_both_and_twice_is_fine(tmp_path):
     store["k"] = 1
     store.close()
     store.close()
-    for call in (lambda: store["k"], lambda: store.set("k", 1), lambda: store.get_many([]), lambda: len(store),
-                 lambda: store.scan(), lambda: store.clear(), lambda: store.stats()):
-        with pytest.raises(d43.ClosedError):
+    for call in (lambda: store["k"], lambda: store.get("k"), lambda: store.set("k", 1), lambda: store.get_many([]),
+                 lambda: len(store), lambda: store.scan(), lambda: store.clear(), lambda: store.stats()):
+        with pytest.raises(d43.ClosedError, match="Cascade is closed"):
             call()
 
 

@@ -120,6 +120,7 @@ cdef class Below(Core):
         if self.closed:
             return
         self.closed = True
+        self.plain = False
         if self.fast is not None:
             self.fast.close()
             self.slow.close()

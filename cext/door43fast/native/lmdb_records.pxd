@@ -7,8 +7,12 @@ from clib.lmdb cimport MDB_cursor, MDB_txn, MDB_val
 from clib.xxhash cimport XXH128_canonicalFromHash, XXH128_canonical_t, XXH3_128bits
 from door43fast.native.core cimport EventQueue
 from door43fast.native.frame cimport Draft, Frame, Slice
+from door43fast.native.handle cimport handle_newest
 from door43fast.native.journal cimport ORIGIN, Change
 from door43fast.native.lmdb_values cimport MAX_KEY, ValueEngine
+
+cdef extern from "d43_atomic.h" nogil:
+    uint64_t d43_load(uint64_t*)
 
 cdef enum:
     TOKEN = 16
@@ -79,6 +83,10 @@ cdef class RecordEngine(ValueEngine):
     # A number that has changed if any other process, or other store of this process, has committed to the same
     # directory since it was last asked. Needs neither GIL nor gate; a few nanoseconds.
     cdef uint64_t foreign_epoch(self) noexcept nogil
+    # Whether it would give ``epoch``; False where it must be asked.
+    cdef inline bint unchanged(self, uint64_t epoch) noexcept nogil:
+        return self.home.metas != NULL and handle_newest(self.home) <= d43_load(&self.known) and (
+            d43_load(&self.epoch) == epoch)
 
     cdef int find(self, MDB_txn* txn, Slice key, Frame* frame, int64_t now) noexcept nogil
     cdef int judge(self, MDB_txn* txn, Frame* frame, int64_t now) noexcept nogil

@@ -4,7 +4,8 @@ from cpython.object cimport PyObject, PyObject_Hash
 from libc.stdint cimport uint32_t
 
 from door43fast.native.hashing cimport mix
-from door43fast.native.policy cimport LRU
+from door43fast.native.policy cimport LRU, S3FIFO
+from door43fast.native.queues cimport queue_count_hit
 from door43fast.native.recency cimport recency_touch
 from door43fast.native.slab cimport Entry, slab_entry
 from door43fast.native.table cimport ASK, RECORDING, PyUnicode_CheckExact, d43_str_fault, d43_str_hash
@@ -47,9 +48,11 @@ cdef class Singles(Writes):
             self.hits += 1
             if self.notice == LRU:
                 recency_touch(&self.slab, ref)
-            elif self.notice < RECORDING:
+            elif self.notice <= S3FIFO:
                 if self.notice:
-                    self.note_hit(ref)
+                    queue_count_hit(&self.slab, ref)
+            elif self.notice < RECORDING:
+                self.note_hit(ref)
             else:
                 self.record(own_hash(e.key) if h == -1 else h)
                 if self.notice == LRU | RECORDING:
@@ -73,3 +76,6 @@ cdef class Singles(Writes):
     cdef int void_flight_of(self, object key) except -1
 
 cdef object MISSING
+
+# The two arguments of a ``get`` that were given by name, or the error.
+cdef tuple get_arguments(PyObject** args, Py_ssize_t n, PyObject* names)

@@ -10,6 +10,7 @@ from libc.stdint cimport int64_t, uint32_t, uint64_t
 
 from door43fast.native.clock cimport span_ns
 from door43fast.native.core cimport BY_EXPIRY, BY_USER
+from door43fast.native.methods cimport PyMethodDef, method_put
 from door43fast.native.policy cimport policy_hit
 from door43fast.native.slab cimport Entry, slab_entry, slab_flags
 from door43fast.native.table cimport ABSOLUTE, PINNED, RECORDING, PyUnicode_CheckExact, d43_str_hash
@@ -18,16 +19,6 @@ from door43fast.native.wheel cimport LONG, NEVER, TICK_BITS
 
 from door43fast import contracts
 from door43fast.errors import ClosedError
-
-cdef extern from "Python.h":
-    ctypedef struct PyMethodDef:
-        const char* ml_name
-        void* ml_meth
-        int ml_flags
-        const char* ml_doc
-    int METH_FASTCALL, METH_KEYWORDS
-    object PyDescr_NewMethod(PyTypeObject* type, PyMethodDef* method)
-    void PyType_Modified(PyTypeObject* type)
 
 cdef enum:
     REAP = 16           # entries that one write may reap or move in the wheel
@@ -52,14 +43,8 @@ cdef class Singles(Writes):
 
     cdef PyObject* get_by_name(self, PyObject** args, Py_ssize_t n, PyObject* names) except NULL:
         """``get`` with named arguments, or too many or too few of them."""
-        cdef Py_ssize_t i
-        cdef list given = [<object>args[i] for i in range(n)]
-        cdef dict named = {}
         cdef PyObject* value
-        if names != NULL:
-            for i, name in enumerate(<tuple>names):
-                named[name] = <object>args[n + i]
-        key, default = _arguments(*given, **named)
+        key, default = get_arguments(args, n, names)
         value = self.hit(<PyObject*>key, <PyObject*>default)
         Py_INCREF(<object>value)
         return value
@@ -335,16 +320,18 @@ cdef PyObject* get_plainly(PyObject* self, PyObject** args, Py_ssize_t n, PyObje
     return value
 
 
-def _arguments(key, default=None):
-    return key, default
+cdef tuple get_arguments(PyObject** args, Py_ssize_t n, PyObject* names):
+    cdef Py_ssize_t i
+    cdef dict given = dict(zip(("key", "default"), [<object>args[i] for i in range(n)]))
+    cdef list named = [] if names == NULL else list(<tuple>names)
+    if n > 2 or "key" not in [*given, *named] or any(name in given or name not in ("key", "default") for name in named):
+        raise TypeError(f"get() takes key and default, each once: it was given {n} by position, and by name "
+                        f"{', '.join(named) or 'none'}")
+    for i, name in enumerate(named):
+        given[name] = <object>args[n + i]
+    return given["key"], given.get("default")
 
-
-_arguments.__name__ = _arguments.__qualname__ = "get"       # as its errors shall say
 
 cdef PyMethodDef GET
-GET.ml_name = b"get"
-GET.ml_meth = <void*>get_plainly
-GET.ml_flags = METH_FASTCALL | METH_KEYWORDS
-GET.ml_doc = b"get($self, /, key, default=None)\n--\n\nThe value under ``key``, or ``default``."
-(<dict>(<PyTypeObject*>Singles).tp_dict)["get"] = PyDescr_NewMethod(<PyTypeObject*>Singles, &GET)
-PyType_Modified(<PyTypeObject*>Singles)
+method_put(<PyTypeObject*>Singles, &GET, b"get", get_plainly,
+           b"get($self, /, key, default=None)\n--\n\nThe value under ``key``, or ``default``.")

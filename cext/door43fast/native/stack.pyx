@@ -10,17 +10,18 @@ it, where the slow tier keeps no journal that tells.
 from collections.abc import Mapping
 
 from cpython.object cimport PyObject, PyObject_Hash, PyTypeObject
+from cpython.ref cimport Py_INCREF
 from libc.stdlib cimport calloc, free
 from libc.string cimport memset
 
 from door43fast.native.clock cimport span_ns
 from door43fast.native.hashing cimport mix
 from door43fast.native.memory cimport MemoryEngine
-from door43fast.native.singles cimport MISSING
+from door43fast.native.methods cimport PyMethodDef, method_put
+from door43fast.native.singles cimport MISSING, get_arguments
 from door43fast.native.encoded cimport Encoded
 from door43fast.native.tickets cimport (
     STRIPES, ticket_begin, ticket_end, ticket_good, ticket_take, tickets_begin, tickets_end)
-from door43fast.native.table cimport PyUnicode_CheckExact
 from door43fast.native.tiers cimport immutable, tier_over
 from door43fast.native.writes cimport Write
 
@@ -38,7 +39,8 @@ cdef class CascadeEngine(Coherent):
         self.fast = fast
         self.slow = slow
         self.tier = tier_over(slow, share)
-        self.str_keys = self.tier.canonical("a") == "a"
+        self.disk = self.tier.engine
+        self.plain = self.tier.canonical("a") == "a"
         self.following = self.tier.follow(&self.followed)
         self.seen = self.tier.epoch()
 
@@ -50,28 +52,33 @@ cdef class CascadeEngine(Coherent):
             raise ClosedError(f"{type(self).__name__} is closed: open it again before use")
         return self.tier.canonical(key)
 
-    # hot
-    def get(self, key, default=None):
-        """The value under ``key``, or ``default``."""
-        value = self.read(key)
-        return default if value is MISSING else value
-
-    # hot
     cdef object read(self, object key):
+        """The value under ``key``, MISSING where there is none."""
         cdef object local = key
         cdef PyObject* held
-        if not self.str_keys or not PyUnicode_CheckExact(<PyObject*>key) or self.closed:
+        if not self.quiet(<PyObject*>key):
             local = self.local(key)
             if local is None:
                 return self.below_only(key)
-        if self.tier.epoch() != self.seen:
             self.renew()
         held = self.fast.hit(<PyObject*>local, <PyObject*>MISSING)
         if held == <PyObject*>MISSING:
             return self.miss(key, local)
-        if held.ob_type == <PyTypeObject*>Encoded:
-            return self.tier.unwrap(<object>held)
-        return <object>held
+        return self.tier.unwrap(<object>held)
+
+    cdef PyObject* get_slowly(self, PyObject** args, Py_ssize_t n, PyObject* names, PyObject* held) except NULL:
+        """``get`` for which the key must be seen to first or, with ``held``, what the fast tier gave for it."""
+        key, default = get_arguments(args, n, names)
+        if held == NULL:
+            value = self.read(key)
+        elif held == <PyObject*>MISSING:
+            value = self.miss(key, key)
+        else:
+            value = self.tier.unwrap(<object>held)
+        if value is MISSING:
+            value = default
+        Py_INCREF(value)
+        return <PyObject*>value
 
     cdef object below_only(self, object key):
         return self.slow.get(key, MISSING)
@@ -357,3 +364,20 @@ cdef class CascadeEngine(Coherent):
         self.below()
         self.fast.expire()
         return self.slow.expire()
+
+
+# hot
+cdef PyObject* get_plainly(PyObject* self, PyObject** args, Py_ssize_t n, PyObject* names) except NULL:
+    cdef PyObject* held
+    if names != NULL or n < 1 or n > 2 or not (<CascadeEngine>self).quiet(args[0]):
+        return (<CascadeEngine>self).get_slowly(args, n, names, NULL)
+    held = (<CascadeEngine>self).fast.hit(args[0], <PyObject*>MISSING)
+    if held == <PyObject*>MISSING or held.ob_type == <PyTypeObject*>Encoded:
+        return (<CascadeEngine>self).get_slowly(args, n, names, held)
+    Py_INCREF(<object>held)
+    return held
+
+
+cdef PyMethodDef GET
+method_put(<PyTypeObject*>CascadeEngine, &GET, b"get", get_plainly,
+           b"get($self, /, key, default=None)\n--\n\nThe value under ``key``, or ``default``.")

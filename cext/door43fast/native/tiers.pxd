@@ -11,6 +11,7 @@ cdef struct Fetched:        # what is known of a value beside the value
 
 cdef class Tier:
     cdef readonly object store
+    cdef LmdbEngine engine      # the store, where it is a native one; None where not, and then the epoch stands still
     cdef object codec
     cdef bint share             # mutable values are kept as they are
     cdef bint publishes         # what was set is, for immutable values, what would be read back
@@ -34,8 +35,6 @@ cdef class Tier:
     cdef object unwrap(self, object kept)
 
 cdef class LmdbTier(Tier):
-    cdef LmdbEngine engine
-
     cdef int tell(self, Found* found, Fetched* fetched) except -1
 
 cdef Tier tier_over(object store, bint share)
