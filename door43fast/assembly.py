@@ -3,29 +3,25 @@
 from __future__ import annotations
 
 import os
-import re
-from typing import Any
-from urllib.parse import parse_qsl, unquote, urlsplit
+from collections.abc import Mapping
+from typing import Annotated, Any
 
-from door43fast.errors import BackendUnavailableError, ConfigError, did_you_mean
+from msgspec import Meta
 
-_UNITS = {"": 1, "B": 1, "K": 1 << 10, "KB": 1 << 10, "M": 1 << 20, "MB": 1 << 20, "G": 1 << 30, "GB": 1 << 30,
-          "T": 1 << 40, "TB": 1 << 40, "KIB": 1 << 10, "MIB": 1 << 20, "GIB": 1 << 30, "TIB": 1 << 40}
-_LATER = {"sqlite", "file", "asyncstorage", "redis", "rediss", "redis+cluster", "http", "https"}
-_MEMORY = ("max_entries", "max_bytes", "policy", "ttl", "idle", "weigher", "clock")
-_LMDB = ("keys", "codec", "compression", "durability", "sync_interval", "readonly", "map_size", "index_bytes", "ttl",
-         "clock", "create", "journal", "on_damage")
-_OPEN = ("memory", "policy", "share", *_LMDB)
+from door43fast.config import Options, Size, checked, fields, load
+from door43fast.config.files import is_plan
+from door43fast.config.urls import Address, parse, scheme_of
+from door43fast.errors import ConfigError, did_you_mean
+from door43fast.plugins.memory import Policy
+from door43fast.plugins.roster import registry
 
 
-def size(text: Any, option: str) -> int:
-    """Bytes of a size given as a number or as text such as ``"256MB"`` (units of 1024)."""
-    if isinstance(text, int) and not isinstance(text, bool):
-        return text
-    match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([A-Za-z]*)\s*", text) if isinstance(text, str) else None
-    if match is None or match[2].upper() not in _UNITS:
-        raise ConfigError(f"{option}={text!r} is not a size: give bytes, or a text such as '256MB'")
-    return int(float(match[1]) * _UNITS[match[2].upper()])
+class TierOptions(Options, kw_only=True):
+    """The options of the memory tier that ``open`` puts over a store."""
+
+    memory: Annotated[Size | None, Meta(description="Bytes of the memory tier; 0 for none.")] = None
+    policy: Annotated[Policy | None, Meta(description="What makes room in it; `s3fifo` by default.")] = None
+    share: Annotated[bool, Meta(description="Hand out the same list, dict or array to every caller.")] = False
 
 
 def open(target: Any = None, **options: Any) -> Any:
@@ -35,18 +31,20 @@ def open(target: Any = None, **options: Any) -> Any:
     ----------
     target : path, URL or dict, optional
         A directory: memory over LMDB, durability ``batch``. A URL: ``memory:``, ``lmdb:///relative`` or
-        ``lmdb:////absolute``, with options in the query; LMDB alone, unless ``memory=`` is given. A dict: a plan,
-        such as ``{"strategy": "cascade", "layers": [{"type": "memory", "max_bytes": "256MB"}, {"type": "lmdb",
-        "path": "cache/"}]}``. Nothing: memory alone.
+        ``lmdb:////absolute``, with options in the query; that backend alone, unless ``memory=`` is given. A dict: a
+        plan, such as ``{"strategy": "cascade", "layers": [{"type": "memory", "max_bytes": "256MB"}, {"type": "lmdb",
+        "path": "cache/"}]}``. The name of a file ending in ``.toml`` or ``.json``: the plan in it, whose paths are
+        relative to its folder. Nothing: memory alone.
     memory : int or str, optional
-        Bytes of the memory tier, such as ``"256MB"``. By default the lesser of 256 MB and an eighth of the memory
-        that the machine or its cgroup grants. 0 for no memory tier.
+        Bytes of the memory tier, such as ``"256MB"``. For a directory by default the lesser of 256 MB and an eighth
+        of the memory that the machine or its cgroup grants. 0 for no memory tier.
     policy : str, optional
         What makes room in the memory tier, one of those of :class:`MemoryStore`; "s3fifo" by default.
     share : bool, optional
         Hand out the same list, dict or array to every caller instead of a fresh copy.
     **options
-        Those of :class:`LmdbStore` for a directory, of :class:`MemoryStore` for memory alone.
+        Those of the backend: of :class:`LmdbStore` for a directory, of :class:`MemoryStore` for memory alone. See
+        docs/backends.md.
 
     Returns
     -------
@@ -68,63 +66,67 @@ def open(target: Any = None, **options: Any) -> Any:
     ...     store["en_ult/TIT/1/1"]["text"]
     'Paul, a servant of God'
     """
-    if isinstance(target, dict):
+    if target is None:
+        return registry.open("memory", options)
+    if isinstance(target, os.PathLike):
+        target = os.fspath(target)
+    if isinstance(target, bytes):
+        target = os.fsdecode(target)
+    if isinstance(target, Mapping) or is_plan(target):
         if options:
             raise ConfigError(f"a plan holds its options itself: put {sorted(options)} into it")
-        return _from_plan(target, "plan")
-    if target is None:
-        return _memory(options)
-    if not isinstance(target, (str, os.PathLike)):
+        if isinstance(target, Mapping):
+            return _from_plan(dict(target), "plan", "")
+        return _from_plan(load(target), "plan", os.path.dirname(os.path.abspath(target)))
+    if not isinstance(target, str):
         raise ConfigError(f"open() takes a path, a URL or a plan, not {type(target).__name__}")
-    target = os.fspath(target)
-    scheme = re.match(r"([a-z][a-z0-9+]+):", target) if isinstance(target, str) else None
-    if scheme:
-        return _from_url(scheme[1], target, options)
+    if scheme_of(target):
+        return _from_url(parse(target), options)
     return _embedded(target, {"durability": "batch", **options})
 
 
-def _memory(options: dict[str, Any]) -> Any:
-    from door43fast.memory import MemoryStore
-
-    options = dict(options)
-    _known(options, _MEMORY, "memory")
-    if options.get("max_bytes") is not None:
-        options["max_bytes"] = size(options["max_bytes"], "max_bytes")
-    return MemoryStore(**options)
-
-
-def _embedded(path: Any, options: dict[str, Any], default_memory: bool = True) -> Any:
+def _embedded(path: str, options: dict[str, Any]) -> Any:
     """Memory over LMDB in one directory."""
-    from door43fast.layers import Cascade, weigh_shared
-    from door43fast.lmdb import LmdbStore
-    from door43fast.memory import MemoryStore
-    from door43fast.native.clock import Clock
-
-    _known(options, _OPEN, "open")
     options = dict(options)
     plan = {"strategy": "open", "path": os.path.abspath(path), "options": dict(options)}
-    memory = options.pop("memory", None)
-    policy = options.pop("policy", None)
-    share = options.pop("share", False)
-    for option in ("map_size", "index_bytes"):
-        if options.get(option) is not None:
-            options[option] = size(options[option], option)
-    if memory is None and default_memory:
+    tier = _tier_of("lmdb", options, "open()", by_default=True)
+    if tier.memory is None:
         from door43fast.host import memory_granted
 
-        memory = min(256 << 20, memory_granted() // 8)
-    memory = size(memory or 0, "memory")
-    if not memory:
-        for name, given in (("share", share), ("policy", policy is not None)):
-            if given:
-                raise ConfigError(f"{name}= has no effect without a memory tier: give memory=")
-        return LmdbStore(path, **options)
-    slow = LmdbStore(path, **options)
+        tier.memory = min(256 << 20, memory_granted() // 8)
+    return _tiered("lmdb", {"path": path, **options}, tier, "open()", plan)
+
+
+def _tier_of(name: str, options: dict[str, Any], where: str, *, by_default: bool = False) -> TierOptions:
+    """Take the options of the memory tier out of ``options``. ``by_default``: there is one unless ``memory`` is 0."""
+    own = set(fields(registry.get(name).Options))
+    for option in options:
+        if option not in own and option not in fields(TierOptions):
+            known = sorted(own.union(fields(TierOptions)) - {"path"})
+            raise ConfigError(f"{where} has no option {option!r}: {did_you_mean(option, known)}")
+    tiered = bool(options.get("memory", by_default))    # what both have is the backend's where there is no tier
+    taken = {option: options.pop(option) for option in fields(TierOptions)
+             if option in options and (tiered or option not in own)}
+    return checked(TierOptions, taken, where)
+
+
+def _tiered(name: str, options: dict[str, Any], tier: TierOptions, where: str, plan: Any) -> Any:
+    """A store, under a memory tier where one was asked for."""
+    if not tier.memory:
+        for option, set_ in (("share", tier.share), ("policy", tier.policy is not None)):
+            if set_:
+                raise ConfigError(f"{option}= has no effect without a memory tier: give memory=")
+        return registry.open(name, options, where)
+    from door43fast.layers import Cascade, weigh_shared
+    from door43fast.native.clock import Clock
+
+    slow = registry.open(name, options, where)
     try:
         # Deadlines of the tier are those of the disk, so it goes by the same clock: a suspended machine expires both.
-        fast = MemoryStore(max_bytes=memory, policy=policy or "s3fifo", clock=options.get("clock") or Clock("wall"),
-                           weigher=weigh_shared if share else None)
-        store = Cascade(fast, slow, share=bool(share))
+        fast = registry.open("memory", {"max_bytes": tier.memory, "policy": tier.policy or "s3fifo",
+                                        "clock": options.get("clock") or Clock("wall"),
+                                        "weigher": weigh_shared if tier.share else None})
+        store = Cascade(fast, slow, share=tier.share)
     except BaseException:
         slow.close()
         raise
@@ -132,80 +134,112 @@ def _embedded(path: Any, options: dict[str, Any], default_memory: bool = True) -
     return store
 
 
-def _from_url(scheme: str, url: str, options: dict[str, Any]) -> Any:
-    if scheme in _LATER:
-        raise BackendUnavailableError(f"{url!r} names the backend {scheme!r}, which this version does not have: "
-                                      "it has memory and lmdb")
-    if scheme not in ("memory", "lmdb"):
-        raise ConfigError(f"{url!r} names no known backend: {did_you_mean(scheme, ['memory', 'lmdb', *_LATER])}")
-    parts = urlsplit(url)
-    given = dict(parse_qsl(parts.query, keep_blank_values=True))
-    both = sorted(set(given) & set(options))
+def _from_url(address: Address, options: dict[str, Any]) -> Any:
+    name, shown = address.scheme, address.shown
+    own = fields(registry.get(name).Options)
+    both = sorted(set(address.options) & set(options))
     if both:
-        raise ConfigError(f"{url!r} and the call both give {both[0]!r}: give it once")
-    options = {**{name: _value(name, text) for name, text in given.items()}, **options}
-    if scheme == "memory":
-        return _memory(options)
-    if parts.netloc or not parts.path.startswith("/") or len(parts.path) < 2:
-        raise ConfigError(f"{url!r} names no directory: write lmdb:///relative or lmdb:////absolute")
-    return _embedded(unquote(parts.path[1:]), options, default_memory=False)
+        raise ConfigError(f"{shown!r} and the call both give {both[0]!r}: give it once")
+    if name == "memory":
+        return _opened(name, {}, address.options, options, shown)
+    if "path" in own:
+        if address.host or not address.path:
+            raise ConfigError(f"{shown!r} names no path: write {name}:///relative or {name}:////absolute")
+        return _opened(name, {"path": address.path}, address.options, options, shown)
+    return _opened(name, {"url": address.base} if "url" in own else {}, address.options, options, shown)
 
 
-def _value(name: str, text: str) -> Any:
-    """An option out of a URL, as what it says."""
-    if text.lower() in ("true", "false"):
-        return text.lower() == "true"
-    if name in ("max_entries", "ttl", "idle", "sync_interval"):
-        try:
-            return int(text) if text.isdigit() else float(text)
-        except ValueError:
-            raise ConfigError(f"{name}={text!r} is not a number") from None
-    return text
+def _opened(name: str, place: dict[str, Any], texts: dict[str, str], options: dict[str, Any], shown: str) -> Any:
+    """A store by what its URL and the call give together; only what stands in the URL is read out of text."""
+    schema = registry.get(name).Options
+    both = {**fields(TierOptions), **fields(schema)}
+    read = {}
+    for option, text in texts.items():
+        if option not in both:
+            raise ConfigError(f"{shown!r} has no option {option!r}: {did_you_mean(option, set(both) - {'path'})}")
+        read[option] = both[option].read(text, option, from_text=True)
+    given = {**place, **read, **options}
+    if name == "memory":
+        return registry.open(name, given)
+    tier = _tier_of(name, given, "open()")
+    return _tiered(name, given, tier, "open()", _plan(name, given, tier))
 
 
-def _from_plan(plan: dict[str, Any], path: str) -> Any:
-    plan = dict(plan)
+def _plan(name: str, options: dict[str, Any], tier: TierOptions) -> dict[str, Any]:
+    """What a memory tier over a backend pickles by."""
+    if "path" in options:
+        options = {**options, "path": os.path.abspath(options["path"])}
+    return {"strategy": "tier", "type": name, "options": options,
+            "memory": tier.memory, "policy": tier.policy, "share": tier.share}
+
+
+def _from_plan(plan: dict[str, Any], path: str, folder: str) -> Any:
     if "strategy" in plan:
-        return _strategy(plan, path)
-    kind = plan.pop("type", None)
-    if kind == "memory":
-        return _memory(plan)
-    if kind == "lmdb":
-        if "path" not in plan:
-            raise ConfigError(f"{path}: a layer of type 'lmdb' needs 'path'")
-        return _embedded(plan.pop("path"), plan, default_memory=False)
-    if kind in _LATER:
-        raise BackendUnavailableError(f"{path}.type={kind!r}: this version has the backends memory and lmdb")
-    if kind is None:
+        return _strategy(plan, path, folder)
+    plan = dict(plan)
+    name = plan.pop("type", None)
+    if name is None:
         raise ConfigError(f"{path} needs 'strategy' with 'layers', or 'type'")
-    raise ConfigError(f"{path}.type={kind!r} is unknown: {did_you_mean(kind, ['memory', 'lmdb'])}")
+    if not isinstance(name, str):
+        raise ConfigError(f"{path}.type={name!r} must be the name of a backend: {', '.join(registry.names())}")
+    try:
+        own = fields(registry.get(name).Options)
+    except ConfigError as error:
+        raise ConfigError(f"{path}.type: {error}") from None
+    if folder and "path" in plan and isinstance(plan["path"], str) and "path" in own:
+        plan["path"] = os.path.join(folder, plan["path"])
+    if name == "memory":
+        return registry.open(name, plan, path)
+    tier = _tier_of(name, plan, path)
+    return _tiered(name, plan, tier, path, _plan(name, plan, tier))
 
 
-def _strategy(plan: dict[str, Any], path: str) -> Any:
+def _strategy(plan: dict[str, Any], path: str, folder: str) -> Any:
     from door43fast.layers import Cascade
 
     if plan["strategy"] == "open":      # what open(path) pickles by
         return _embedded(plan["path"], plan["options"])
+    if plan["strategy"] == "tier":      # what open(url, memory=) pickles by
+        tier = TierOptions(memory=plan["memory"], policy=plan["policy"], share=plan["share"])
+        return _tiered(plan["type"], plan["options"], tier, path, plan)
     if plan["strategy"] != "cascade":
         raise ConfigError(f"{path}.strategy={plan['strategy']!r} is unknown: this version has 'cascade'")
-    _known(plan, ("strategy", "layers", "share"), path)
+    for option in plan:
+        if option not in ("strategy", "layers", "share"):
+            raise ConfigError(f"{path} has no option {option!r}: "
+                              f"{did_you_mean(option, ['strategy', 'layers', 'share'])}")
     layers = plan.get("layers")
-    if not isinstance(layers, (list, tuple)) or len(layers) != 2:
-        raise ConfigError(f"{path}.layers must be a list of two layers, the fast one first")
-    opened: list[Any] = []
+    if not isinstance(layers, (list, tuple)) or len(layers) < 2:
+        raise ConfigError(f"{path}.layers must be a list of two layers or more, the fastest first")
+    for i, layer in enumerate(layers):
+        if not isinstance(layer, Mapping):
+            raise ConfigError(f"{path}.layers[{i}]={layer!r} must be a plan: a table with 'type' or 'strategy'")
+    if not isinstance(plan.get("share", False), bool):
+        raise ConfigError(f"{path}.share={plan['share']!r} is not allowed; it may be true or false")
+    store: Any = None
     try:
-        for i in (1, 0):
-            opened.append(_from_plan(layers[i], f"{path}.layers[{i}]"))
-        store = Cascade(opened[1], opened[0], share=bool(plan.get("share", False)))
+        for i in reversed(range(len(layers))):
+            layer = _from_plan(dict(layers[i]), f"{path}.layers[{i}]", folder)
+            try:
+                store = layer if store is None else Cascade(layer, store, share=plan.get("share", False))
+            except ConfigError as error:
+                layer.close()
+                raise ConfigError(f"{path}.layers[{i}]: {error}") from error
+            except BaseException:
+                layer.close()
+                raise
     except BaseException:
-        for layer in opened:
-            layer.close()
+        if store is not None:
+            store.close()
         raise
-    store.plan = plan
+    store.plan = _lasting(plan, folder)
     return store
 
 
-def _known(options: dict[str, Any], known: tuple[str, ...], where: str) -> None:
-    for name in options:
-        if name not in known:
-            raise ConfigError(f"{where} has no option {name!r}: {did_you_mean(name, known)}")
+def _lasting(plan: dict[str, Any], folder: str) -> dict[str, Any]:
+    """A plan whose paths hold wherever it is opened again."""
+    if "layers" in plan:
+        return {**plan, "layers": [_lasting(dict(layer), folder) for layer in plan["layers"]]}
+    if isinstance(plan.get("path"), (str, os.PathLike)):
+        return {**plan, "path": os.path.abspath(os.path.join(folder, plan["path"]))}
+    return plan

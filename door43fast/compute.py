@@ -200,7 +200,7 @@ def memoized(store: Any, ttl: Seconds | None) -> Callable[[Callable[..., Any]], 
 
     def decorate(fn: Callable[..., Any]) -> Callable[..., Any]:
         name = f"{fn.__module__}.{fn.__qualname__}"
-        make_key = text_key if store.capabilities.persistent else tuple_key
+        make_key = text_key if store.capabilities.persistent or _takes_text(store) else tuple_key
 
         def cache_key(*args: Any, **kwargs: Any) -> Any:
             return make_key(name, args, kwargs)
@@ -221,6 +221,13 @@ def memoized(store: Any, ttl: Seconds | None) -> Callable[[Callable[..., Any]], 
         wrapper.invalidate = invalidate     # type: ignore[attr-defined]
         return wrapper
     return decorate
+
+
+def _takes_text(store: Any) -> bool:
+    """Whether the engine at the bottom takes no keys but text, though it may not outlive the process."""
+    while hasattr(store, "slow"):
+        store = store.slow
+    return getattr(store, "_text_keys", False)
 
 
 def tuple_key(name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, ...]:

@@ -13,3 +13,8 @@ class LmdbTier(Tier):
     """A native store on disk."""
 
     def __new__(cls, store: LmdbEngine, share: bool) -> LmdbTier: ...
+
+class TellingTier(Tier):
+    """A store in Python that tells when others have written, by ``_epoch()``: a number that only grows."""
+
+    def __new__(cls, store: Any, share: bool) -> TellingTier: ...

@@ -25,6 +25,11 @@ cdef class Coherent(Below):
     def __dealloc__(self):
         free(self.tickets)
 
+    def _epoch(self):
+        """What a tier above this one asks: a number that grows when others have written below."""
+        self.below()
+        return self.tier.epoch()
+
     cdef int renew(self) except -1:
         """If others have written to the slow tier, take out of the fast one what they changed, or all.
 

@@ -34,6 +34,12 @@ cdef class Tier:
     cdef object wrap(self, object value)
     cdef object unwrap(self, object kept)
 
+cdef class TellingTier(Tier):
+    cdef object tell_epoch          # of the store
+    cdef object with_deadlines      # of the store, or None: for a list of keys, values and the seconds they have left
+    cdef uint64_t told              # the last epoch
+    cdef uint64_t failed            # how often it could not be told
+
 cdef class LmdbTier(Tier):
     cdef int tell(self, Found* found, Fetched* fetched) except -1
 

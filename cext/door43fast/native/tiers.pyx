@@ -88,6 +88,42 @@ cdef class Tier:
         return kept
 
 
+cdef class TellingTier(Tier):
+    """A store in Python that tells when others have written, by ``_epoch()``: a number that only grows."""
+
+    def __cinit__(self, store, bint share):
+        self.tell_epoch = store._epoch
+        self.with_deadlines = getattr(store, "_with_deadlines", None)
+
+    cdef object fetch(self, object key, Fetched* fetched):
+        if self.with_deadlines is None:
+            return Tier.fetch(self, key, fetched)
+        return self.fetch_many([key], fetched)[0]
+
+    cdef list fetch_many(self, list keys, Fetched* fetched):
+        cdef Py_ssize_t i
+        cdef list values = []
+        if self.with_deadlines is None:
+            return Tier.fetch_many(self, keys, fetched)
+        for i, (value, left) in enumerate(self.with_deadlines(keys)):
+            values.append(value)
+            fetched[i].keep = value is not MISSING
+            fetched[i].left = -1 if left is None else max(<int64_t>(left * 1e9), 0)
+        return values
+
+    cdef uint64_t epoch(self) noexcept nogil:
+        with gil:
+            try:
+                self.told = self.tell_epoch()
+            except BaseException:       # as if there were news: the cascade then asks follow(), which may raise
+                self.failed += 1
+            return self.told + self.failed
+
+    cdef bint follow(self, uint64_t* last) except -1:
+        self.tell_epoch()
+        return False
+
+
 cdef class LmdbTier(Tier):
     """A native store on disk."""
 
@@ -196,4 +232,4 @@ cdef Tier tier_over(object store, bint share):
     for method in ("get", "set", "delete", "get_many", "set_many", "ttl", "scan", "close"):
         if not callable(getattr(store, method, None)):
             raise ConfigError(f"a layer must be a store, and {type(store).__name__} has no {method}()")
-    return Tier(store, share)
+    return TellingTier(store, share) if hasattr(store, "_epoch") else Tier(store, share)

@@ -1,0 +1,37 @@
+"""Backends by name: the registry, and what the author of a backend inherits.
+
+This is the whole public contract of a plugin, and our own use nothing else: see docs/plugins.md.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+_HOMES = {
+    "Registry": "roster",
+    "registry": "roster",
+    "Backend": "backend",
+    "RecordStore": "records",
+    "Record": "record",
+    "BackendOptions": "options",
+}
+
+__all__ = sorted(_HOMES)
+
+if TYPE_CHECKING:
+    from door43fast.plugins.backend import Backend
+    from door43fast.plugins.options import BackendOptions
+    from door43fast.plugins.record import Record
+    from door43fast.plugins.records import RecordStore
+    from door43fast.plugins.roster import Registry, registry
+
+
+def __getattr__(name: str) -> Any:
+    home = _HOMES.get(name)
+    if home is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
+
+    value = getattr(import_module(f"{__name__}.{home}"), name)
+    globals()[name] = value
+    return value

@@ -1,0 +1,86 @@
+"""What a backend keeps under a key, and its frame of bytes.
+
+The frame: magic and version, the codec's mark, deadline and stale window (Unix seconds and seconds, -1 for none), the
+version of the record, the lengths of key and tags, a checksum over all the rest; then key, tags (JSON) and payload. The
+key is in it so that a record under another's name is noticed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import struct
+from typing import Any, NamedTuple
+
+from door43fast.errors import CorruptError, FormatError
+
+HEAD = struct.Struct("<4sBBddQII")
+SUM = 8
+MAGIC = b"D43R"
+FORMAT = 1
+
+
+class Record(NamedTuple):
+    """A value on its way in or out. ``version`` is another for each write; ``revoked`` says, of a record that was read,
+    that a tag of it was invalidated since."""
+
+    mark: int
+    payload: Any
+    deadline: float | None = None
+    stale: float = 0.0
+    tags: tuple[tuple[str, int], ...] = ()
+    version: int = 0
+    revoked: bool = False
+
+
+def pack(key: str, record: Record) -> bytes:
+    """The frame of ``record`` under ``key``; its payload must be bytes."""
+    name = key.encode()
+    tags = json.dumps(record.tags).encode() if record.tags else b""
+    deadline = -1.0 if record.deadline is None else record.deadline
+    head = HEAD.pack(MAGIC, FORMAT, record.mark, deadline, record.stale, record.version, len(name), len(tags))
+    return b"".join((head, _sum(head, name, tags, record.payload), name, tags, record.payload))
+
+
+def unpack(data: bytes, where: str, key: str | None = None) -> tuple[str, Record]:
+    """Key and record of a frame.
+
+    Parameters
+    ----------
+    data : bytes
+        The frame.
+    where : str
+        What it was read from, for errors.
+    key : str, optional
+        The key under which it was looked for.
+
+    Raises
+    ------
+    CorruptError
+        If its checksum is wrong, or it is another key's.
+    FormatError
+        If it is of a version that this one does not know.
+    """
+    whole = HEAD.size + SUM
+    if len(data) < whole or data[:4] != MAGIC:
+        raise CorruptError(f"{where} is no record of door43fast: it was damaged or is another program's; restore or "
+                           "remove it")
+    _, version, mark, deadline, stale, number, named, tagged = HEAD.unpack_from(data)
+    if version != FORMAT:
+        raise FormatError(f"{where} has the format {version}, and this version of door43fast reads {FORMAT}: upgrade")
+    name, tags, payload = data[whole:whole + named], data[whole + named:whole + named + tagged], (
+        data[whole + named + tagged:])
+    if _sum(data[:HEAD.size], name, tags, payload) != data[HEAD.size:whole]:
+        raise CorruptError(f"{where} does not match its checksum: it was damaged; restore it, or delete the key")
+    held = name.decode()
+    if key is not None and held != key:
+        raise CorruptError(f"{where} holds the key {held!r} and not {key!r}: it was moved or copied; restore it")
+    pairs = tuple((tag, generation) for tag, generation in json.loads(tags)) if tags else ()
+    return held, Record(mark, payload, None if deadline < 0 else deadline, stale, pairs, number)
+
+
+def _sum(*parts: Any) -> bytes:
+    digest = hashlib.blake2b(digest_size=SUM)
+    for part in parts:
+        digest.update(part)
+    return digest.digest()

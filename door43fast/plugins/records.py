@@ -1,0 +1,202 @@
+"""A store over records: every method of the contract, in terms of what a backend keeps and finds."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from typing import Any
+
+from door43fast import codecs
+from door43fast.arguments import pairs, span
+from door43fast.config import Options, checked, given
+from door43fast.contracts import MISSING, Items, Seconds
+from door43fast.errors import ConfigError, UnsupportedError
+from door43fast.plugins.options import BackendOptions
+from door43fast.plugins.section import Change, Found
+from door43fast.plugins.singles import Draft, Singles
+from door43fast.reference.packing import pack, unpack
+from door43fast.surface import StoreSurface
+
+
+class RecordEngine(Singles):
+    """The methods for keys and batches. A backend brings what :class:`Section` asks of it."""
+
+    Options: type[Options] = BackendOptions
+
+    def __init__(self, options: Options | None = None, /, **wanted: Any) -> None:
+        super().__init__()
+        self.options: Any = checked(self.Options, wanted, f"{type(self).__name__}()") if options is None else options
+        self._codec = codecs.resolve(self.options.codec)
+        if self.options.ttl == 0:
+            raise ConfigError("ttl=0 would expire every entry at once: give seconds, or None for no expiry")
+        try:
+            self._ttl = None if self.options.ttl is None else span(self.options.ttl, "ttl")
+        except ValueError as error:
+            raise ConfigError(str(error)) from None
+        self._clock = self.options.clock or _wall()
+
+    @classmethod
+    def open(cls, options: Any) -> Any:
+        """What the registry calls with checked options."""
+        return cls(options)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        plan = given(self.options)
+        if "path" in plan:
+            plan["path"] = os.path.abspath(plan["path"])
+        return _reopen, (type(self), plan)
+
+    # -- batches ---------------------------------------------------------------------------------------------
+
+    def get_many(self, keys: Iterable[Any], default: Any = None) -> list[Any]:
+        """``get`` for each key in order, at one instant."""
+        wanted = [self._key(key) for key in keys]
+        self._open()
+        if self._recording is not None:
+            for key in wanted:
+                self._recording.note(hash(key))
+        live, decode = self._live, self._decode
+        values = [decode(record) if live(record) else MISSING      # type: ignore[arg-type]
+                  for record in self._fetch(wanted)]
+        misses = values.count(MISSING)
+        self._count(len(values) - misses, misses)
+        return [default if value is MISSING else value for value in values] if misses else values
+
+    def _with_deadlines(self, keys: list[Any]) -> list[tuple[Any, float | None]]:
+        """Each value, or MISSING, and the seconds that it has left: what a memory tier over this store asks for."""
+        wanted = [self._key(key) for key in keys]
+        self._open()
+        now = self._clock.seconds
+        found = [record if self._live(record) else None for record in self._fetch(wanted)]
+        self._count(len(found) - found.count(None), found.count(None))
+        return [(MISSING, None) if record is None else
+                (self._decode(record), None if record.deadline is None else record.deadline - now)
+                for record in found]
+
+    def contains_many(self, keys: Iterable[Any]) -> list[bool]:
+        """For each key in order if it is there."""
+        wanted = [self._key(key) for key in keys]
+        self._open()
+        return [self._live(record) for record in self._fetch(wanted)]
+
+    def set_many(self, items: Items, *, ttl: Seconds | None = None) -> None:
+        """Store every pair of a mapping or an iterable of pairs: all, or none if something is wrong."""
+        self._open()
+        drafts: dict[str, Draft] = {}
+        for key, value in pairs(items):
+            key = self._key(key)
+            drafts.pop(key, None)   # the last one wins, and stands last
+            drafts[key] = self._draft(value, ttl)
+        if ttl is not None:
+            span(ttl, "ttl")
+        self._put(list(drafts), list(drafts.values()))
+
+    def delete_many(self, keys: Iterable[Any]) -> int:
+        """Take ``keys`` out. Returns how many were there."""
+        wanted = list(dict.fromkeys(self._key(key) for key in keys))
+
+        def step(found: Found) -> tuple[int, list[Change]]:
+            return sum(map(self._live, found)), self._stored(wanted, found, [None] * len(wanted))
+        return self._change(wanted, step)
+
+    def get_packed(self, keys: Iterable[Any], *, out: Any = None) -> Any:
+        """The values under ``keys``, which must be bytes, in one ``Packed``."""
+        self._lacks("packed", "packs no batches")
+        keys = list(keys)
+        return pack(keys, self.get_many(keys, MISSING), out)
+
+    def set_packed(self, keys: Iterable[Any], data: Any, offsets: Any) -> None:
+        """Store the bytes ``data[offsets[i]:offsets[i + 1]]`` under ``keys[i]``."""
+        self._lacks("packed", "packs no batches")
+        self.set_many(unpack(keys, data, offsets))
+
+    # -- computations ----------------------------------------------------------------------------------------
+
+    def _lookup(self, key: Any) -> tuple[int, Any]:
+        self._lacks("compute", "stores nothing that is computed")
+        key = self._key(key)
+        if self._recording is not None:
+            self._recording.note(hash(key))
+        record = self._fetch((key,))[0]
+        live = self._live(record)
+        self._count(live, not live)
+        if record is None or record.revoked:
+            return 0, None
+        if live:
+            return 1, self._decode(record)
+        stale = record.deadline is not None and self._clock.seconds < record.deadline + record.stale
+        return (2, self._decode(record)) if stale else (0, None)
+
+    def _publish(self, flight: Any, key: Any, value: Any, ttl: Seconds | None, stale: Seconds | None) -> bool:
+        key = self._key(key)
+        draft = self._draft(value, ttl, stale=stale)
+
+        def step(found: Found) -> tuple[bool, list[Change]]:
+            if flight.voided or self._token(found[0]) != flight.token or draft.ttl == 0:
+                return False, []
+            return True, self._stored([key], found, [draft])
+        return self._change([key], step, void=False)
+
+    # -- care ------------------------------------------------------------------------------------------------
+
+    def stats(self) -> dict[str, Any]:
+        """Counters since the store was opened, and what it holds now."""
+        self._open()
+        return {"entries": self._held(), **self._counts, "bytes": self._occupied()}
+
+    def flush(self) -> None:
+        """Have all that was written survive a power loss, and wait until listeners have had it."""
+        self._open()
+        if self.capabilities.writes:
+            self._sync()
+        self._queue.flush()
+
+    def verify(self) -> dict[str, Any]:
+        """Read everything, and say what is wrong."""
+        self._open()
+        checked_, errors = self._sound()
+        return {"checked": checked_, "errors": errors}
+
+    def backup(self, path: Any) -> None:
+        """Write a copy of the store to ``path`` while it is in use."""
+        self._open()
+        raise UnsupportedError(f"{type(self).__name__} cannot back up to {path!r}, as its capabilities say: copy it "
+                               "with other.set_many(store.items())")
+
+    def record_trace(self, path: Any, *, sample: float = 1.0) -> Any:
+        """Record which keys are asked for into a file; see ``MemoryStore.record_trace``."""
+        from door43fast.reference.recording import Recording
+
+        self._open()
+        if self._recording is not None and self._recording.active:
+            raise ConfigError(f"the reads of this store are being recorded into {self._recording.path!r}: "
+                              "call stop() of that recording first")
+        self._recording = Recording(path, sample)
+        return self._recording
+
+    def close(self) -> None:
+        """Let go of everything, after the calls that are under way. May be called again."""
+        with self._lock:
+            if self._is_closed:
+                return
+            self._is_closed = True
+            self._shut()
+        if self._recording is not None:
+            self._recording._close()
+
+
+class RecordStore(StoreSurface, RecordEngine):
+    """A store over records: inherited by backends that keep more than bytes by name, such as SQLite."""
+
+
+def _wall() -> Any:
+    from door43fast.native.clock import Clock
+
+    return Clock("wall")
+
+
+def _reopen(kind: type[RecordStore], options: dict[str, Any]) -> RecordStore:
+    """Open a store by its plan: what unpickling does, also in a spawned worker."""
+    return kind(**options)
+
+

@@ -1,0 +1,217 @@
+"""What every backend in Python is: open or closed, with one writer at a time, events to tell, computations under way.
+
+A write finds its records, decides, and stores within :meth:`Section._change`, which holds the store's lock and
+whatever keeps other processes out (:meth:`_writing`). No code of a caller runs in it: values are encoded before,
+compared before and checked again by their versions, and listeners are told after. Only a finalizer may run anywhere in
+Python; if one writes in the middle of a step, the step is made anew.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import threading
+import weakref
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from itertools import count
+from typing import Any, NamedTuple
+
+from door43fast.contracts import Capabilities
+from door43fast.errors import ClosedError, ReadOnlyError, UnsupportedError
+from door43fast.plugins.record import Record
+from door43fast.reference.events import EventQueue
+
+COUNTS = ("hits", "misses", "sets", "deletes", "evictions", "expirations")
+SET, DELETE = "set", "delete"
+COUNTED = {(SET, "user"): "sets", (DELETE, "user"): "deletes", (DELETE, "expire"): "expirations"}
+
+_open_stores: weakref.WeakSet[Section] = weakref.WeakSet()
+
+
+class Change(NamedTuple):
+    """One step of a write: what to keep under a key, None to take it out; and what to tell of it, if anything."""
+
+    key: str
+    record: Record | None
+    op: str | None = None
+    reason: str = "user"
+    value: Any = None
+
+
+Found = list[Record | None]
+Step = Callable[[Found], tuple[Any, Sequence[Change]]]
+
+
+class Section:
+    """The state that all methods share."""
+
+    capabilities = Capabilities(persistent=True, traces=True)
+    _text_keys = True
+
+    def __init__(self) -> None:
+        self._lock = threading.RLock()
+        self._counting = threading.Lock()
+        self._counts = dict.fromkeys(COUNTS, 0)
+        self._serial = 0            # grows with each write of this store
+        self._queue = EventQueue(f"{type(self).__name__}-{os.urandom(6).hex()}")
+        self._flight_table: dict[Any, Any] = {}
+        self._recording: Any = None
+        self._is_closed = False
+        self._renumber()
+        _open_stores.add(self)
+
+    def _renumber(self) -> None:
+        """Versions are unlike those of every other store, process and run."""
+        self._versions = count(random.SystemRandom().getrandbits(61) + 1)
+
+    def _after_fork(self) -> None:
+        """In the child of a fork: locks may be held by threads that are not here."""
+        self._lock = threading.RLock()
+        self._counting = threading.Lock()
+        self._queue._delivery = threading.Lock()
+        self._queue._idle = threading.Condition()
+        self._queue._drainer = 0
+        self._renumber()
+        if not self._is_closed:
+            self._forked()
+
+    # -- for the shared surface ------------------------------------------------------------------------------
+
+    @property
+    def closed(self) -> bool:
+        """True after :meth:`close`."""
+        return self._is_closed
+
+    @property
+    def _events(self) -> EventQueue:
+        return self._queue
+
+    @property
+    def _flights(self) -> dict[Any, Any]:
+        return self._flight_table
+
+    def _open(self) -> None:
+        if self._is_closed:
+            raise ClosedError(f"{type(self).__name__} is closed: open it again before use")
+
+    def _lacks(self, capability: str, what: str) -> None:
+        """Refuse a call that the capabilities rule out."""
+        self._open()
+        if not getattr(self.capabilities, capability):
+            kind = ReadOnlyError if capability == "writes" else UnsupportedError
+            raise kind(f"{type(self).__name__} {what}, as its capabilities say: use a MemoryStore or a LmdbStore for "
+                       "that, or open this one so that it can")
+
+    # -- one step --------------------------------------------------------------------------------------------
+
+    def _change(self, keys: Sequence[str], step: Step, *, void: bool = True, look: bool = True,
+                durable: bool = False) -> Any:
+        """Run ``step(records of keys)`` with nobody else writing; it gives a result and the changes to make.
+
+        ``look=False`` gives None for every record, without looking. ``void`` ends the computations under way of all
+        ``keys``.
+        """
+        self._lacks("writes", "takes no writes")
+        with self._lock:
+            self._open()
+            with self._writing():
+                while True:
+                    serial = self._serial
+                    result, changes = step(self._fetch(keys) if look else [None] * len(keys))
+                    if serial == self._serial:
+                        break
+                if changes:
+                    self._serial += 1
+                    self._apply([(change.key, change.record) for change in changes])
+            for change in changes:
+                if change.op is not None:
+                    self._counts[COUNTED[change.op, change.reason]] += 1
+                    self._queue.push(change.op, change.key, change.reason, change.value)
+            if void and self._flight_table:
+                for key in keys:
+                    flight = self._flight_table.get(key)
+                    if flight is not None:
+                        flight.voided = True
+        if durable:
+            self._sync()
+        self._queue.drain()
+        return result
+
+    def _void_all(self) -> None:
+        for flight in list(self._flight_table.values()):
+            flight.voided = True
+
+    def _count(self, hits: int, misses: int) -> None:
+        with self._counting:
+            self._counts["hits"] += hits
+            self._counts["misses"] += misses
+
+    # -- what a backend brings -------------------------------------------------------------------------------
+
+    def _writing(self) -> AbstractContextManager[Any]:
+        """Keeps other processes from writing; what is applied within it is kept at its end, or not at all.
+
+        May be entered again by the same thread, and then belongs to the outer one.
+        """
+        return nullcontext()
+
+    def _fetch(self, keys: Sequence[str]) -> Found:
+        """The records under ``keys``, with ``revoked`` set, expired ones among them; None where there is none."""
+        raise NotImplementedError
+
+    def _apply(self, changes: list[tuple[str, Record | None]]) -> None:
+        """Keep these records, in this order. REQUIRES: inside :meth:`_writing`."""
+        raise NotImplementedError
+
+    def _walk(self, low: str, high: str | None, reverse: bool = False) -> Iterator[tuple[str, Record]]:
+        """Keys and records from ``low`` up to before ``high``, in order, expired ones among them. Others may write
+        meanwhile."""
+        raise NotImplementedError
+
+    def _generations(self, tags: Sequence[str]) -> dict[str, int]:
+        """How often each of ``tags`` was invalidated."""
+        raise NotImplementedError
+
+    def _revoke(self, tag: str) -> None:
+        """Count one more invalidation of ``tag``. REQUIRES: inside :meth:`_writing`."""
+        raise NotImplementedError
+
+    def _held(self) -> int:
+        """How many records are kept, expired ones among them."""
+        return sum(1 for _ in self._walk("", None))
+
+    def _erase(self, low: str, high: str | None) -> None:
+        """Take out all from ``low`` up to before ``high``. REQUIRES: inside :meth:`_writing`."""
+        self._apply([(key, None) for key, _ in self._walk(low, high)])
+
+    def _due(self, now: float) -> list[str]:
+        """Keys that may have expired by ``now``, their stale windows over."""
+        return [key for key, record in self._walk("", None)
+                if record.deadline is not None and record.deadline + record.stale <= now]
+
+    def _sync(self) -> None:
+        """Have what was written survive a power loss."""
+
+    def _sound(self) -> tuple[int, list[str]]:
+        """Check what is kept: how many records there are, and what is wrong."""
+        return sum(1 for _ in self._walk("", None)), []
+
+    def _occupied(self) -> int | None:
+        """Bytes that are occupied, None where that is not known."""
+        return None
+
+    def _forked(self) -> None:
+        """Open anew in the child of a fork, or when next used."""
+
+    def _shut(self) -> None:
+        """Let go of everything; waits for calls under way."""
+
+
+def _children() -> None:
+    for store in list(_open_stores):
+        store._after_fork()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_children)
