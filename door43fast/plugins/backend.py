@@ -87,16 +87,16 @@ class Backend(RecordStore):
     def _erase(self, low: str, high: str | None) -> None:
         self.write({_name(key): None for key in self._range(low, high)})
 
-    def _sound(self) -> tuple[int, list[str]]:
-        keys, errors = self._range("", None), []
-        for key in keys:
+    def _sound(self) -> Iterator[str]:
+        for key in self._range("", None):
             try:
                 for record in self._fetch([key]):
                     if record is not None:
                         self._decode(record)
             except Error as error:
-                errors.append(str(error))
-        return len(keys) - len(errors), errors
+                yield str(error)
+            else:
+                yield ""
 
     def _shut(self) -> None:
         self.shut()

@@ -9,13 +9,15 @@ from typing import Any
 from door43fast import codecs
 from door43fast.arguments import pairs, span
 from door43fast.config import Options, checked, given
-from door43fast.contracts import MISSING, Items, Seconds
+from door43fast.contracts import MISSING, Items, Progress, Seconds
 from door43fast.errors import ConfigError, UnsupportedError
 from door43fast.plugins.options import BackendOptions
 from door43fast.plugins.section import Change, Found
 from door43fast.plugins.singles import Draft, Singles
 from door43fast.reference.packing import pack, unpack
 from door43fast.surface import StoreSurface
+
+STEP = 1000     # records between two reports of progress
 
 
 class RecordEngine(Singles):
@@ -151,13 +153,21 @@ class RecordEngine(Singles):
             self._sync()
         self._queue.flush()
 
-    def verify(self) -> dict[str, Any]:
-        """Read everything, and say what is wrong."""
+    def verify(self, *, progress: Progress | None = None) -> dict[str, Any]:
+        """Read everything, and say what is wrong. ``progress(done, total, "records")`` is told how far it is."""
         self._open()
-        checked_, errors = self._sound()
-        return {"checked": checked_, "errors": errors}
+        total, done, errors = max(self._held(), 1), 0, []
+        for wrong in self._sound():
+            done += 1
+            if wrong:
+                errors.append(wrong)
+            if progress is not None and done % STEP == 0:
+                progress(min(done, total), total, "records")
+        if progress is not None:
+            progress(total, total, "records")
+        return {"checked": done, "errors": errors}
 
-    def backup(self, path: Any) -> None:
+    def backup(self, path: Any, *, progress: Progress | None = None) -> None:
         """Write a copy of the store to ``path`` while it is in use."""
         self._open()
         raise UnsupportedError(f"{type(self).__name__} cannot back up to {path!r}, as its capabilities say: copy it "
