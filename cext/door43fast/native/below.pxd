@@ -8,7 +8,7 @@ from door43fast.native.memory cimport MemoryEngine
 cdef class Below(Core):
     cdef readonly MemoryEngine fast
     cdef readonly object slow
-    cdef bint plain             # open, and an exact str is its own key in the fast tier
+    cdef bint plain             # open, an exact str is its own key in the fast tier, and only LMDB has news
     cdef uint64_t dropped       # keys that others had changed
     cdef uint64_t emptied       # times that it could not be told which
 

@@ -22,7 +22,7 @@ from door43fast.native.singles cimport MISSING, get_arguments
 from door43fast.native.encoded cimport Encoded
 from door43fast.native.tickets cimport (
     STRIPES, ticket_begin, ticket_end, ticket_good, ticket_take, tickets_begin, tickets_end)
-from door43fast.native.tiers cimport immutable, tier_over
+from door43fast.native.tiers cimport TellingTier, immutable, tier_over
 from door43fast.native.writes cimport Write
 
 from door43fast.errors import ClosedError, ConfigError
@@ -40,7 +40,8 @@ cdef class CascadeEngine(Coherent):
         self.slow = slow
         self.tier = tier_over(slow, share)
         self.disk = self.tier.engine
-        self.plain = self.tier.canonical("a") == "a"
+        # A store in Python that tells of others' writes is asked before each read, which renew() does.
+        self.plain = self.tier.canonical("a") == "a" and not isinstance(self.tier, TellingTier)
         self.following = self.tier.follow(&self.followed)
         self.seen = self.tier.epoch()
 
