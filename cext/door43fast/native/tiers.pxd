@@ -11,7 +11,7 @@ cdef struct Fetched:        # what is known of a value beside the value
 
 cdef class Tier:
     cdef readonly object store
-    cdef LmdbEngine engine      # the store, where it is a native one; None where not: then the epoch stands still, or it tells
+    cdef LmdbEngine engine      # the store if a native one; else None: the epoch stands still, or is told
     cdef object codec
     cdef bint share             # mutable values are kept as they are
     cdef bint publishes         # what was set is, for immutable values, what would be read back
