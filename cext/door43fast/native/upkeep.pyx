@@ -149,8 +149,9 @@ cdef object watched(object copy, str file, size_t total, object progress):
         return copy()
     with ThreadPoolExecutor(1) as pool:
         task = pool.submit(copy)
-        while not task.done():
-            wait([task], LOOK)
+        ended = False
+        while not ended:        # at least once, however fast it went
+            ended = bool(wait([task], LOOK).done)
             with contextlib.suppress(FileNotFoundError):
                 done = min(os.stat(file).st_size, total)
             progress(done, total, os.path.basename(file))
