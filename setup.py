@@ -44,6 +44,7 @@ EXTENSIONS = {
     "tables": ("lmdb", "libxxhash"),
     "journal": ("lmdb", "libxxhash"),
     "keyindex": ("lmdb",),
+    "undo": ("lmdb", "libxxhash"),
     "saver": ("lmdb", "libxxhash"),
     "handle": ("lmdb", "libxxhash"),
     "environment": ("lmdb", "libxxhash"),

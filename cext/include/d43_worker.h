@@ -24,6 +24,7 @@ typedef struct {
     pthread_cond_t wake;
     int64_t interval;       /* nanoseconds */
     int running, stop;
+    int urgent;             /* there is something to do before the interval is over; guarded by lock */
     int dirty, error;       /* atomic */
     int (*job)(void *, int inside);
     int (*due)(void *);     /* whether there is something to do though nobody said so */
@@ -51,7 +52,8 @@ static void *d43_worker_run(void *argument) {
         due.tv_sec += (time_t)(w->interval / 1000000000);
         due.tv_nsec += (long)(w->interval % 1000000000);
         if (due.tv_nsec >= 1000000000) { due.tv_sec++; due.tv_nsec -= 1000000000; }
-        pthread_cond_timedwait(&w->wake, &w->lock, &due);
+        if (!w->urgent) pthread_cond_timedwait(&w->wake, &w->lock, &due);
+        w->urgent = 0;
         if (w->stop) break;
         pthread_mutex_unlock(&w->lock);
         if (w->due(w->argument)) __atomic_store_n(&w->dirty, 1, __ATOMIC_RELEASE);
@@ -67,7 +69,7 @@ static inline void d43_worker_init(d43_worker *w, int (*job)(void *, int), int (
     pthread_mutex_init(&w->lock, NULL);
     pthread_mutex_init(&w->turn, NULL);
     pthread_cond_init(&w->wake, NULL);
-    w->running = w->stop = w->dirty = w->error = 0;
+    w->running = w->stop = w->urgent = w->dirty = w->error = 0;
     w->job = job;
     w->due = due;
     w->argument = argument;
@@ -99,6 +101,15 @@ static inline void d43_worker_stop(d43_worker *w) {
 
 static inline int d43_worker_error(d43_worker *w) { return __atomic_load_n(&w->error, __ATOMIC_ACQUIRE); }
 static inline void d43_worker_touch(d43_worker *w) { __atomic_store_n(&w->dirty, 1, __ATOMIC_RELEASE); }
+
+/* Have the thread do its job now. */
+static inline void d43_worker_wake(d43_worker *w) {
+    d43_worker_touch(w);
+    pthread_mutex_lock(&w->lock);
+    w->urgent = 1;
+    pthread_cond_signal(&w->wake);
+    pthread_mutex_unlock(&w->lock);
+}
 
 static inline int d43_worker_dirty(d43_worker *w) { return __atomic_load_n(&w->dirty, __ATOMIC_ACQUIRE); }
 

@@ -21,7 +21,8 @@ cdef class Environment(Handle):
     cdef int64_t sync_interval          # nanoseconds
     cdef size_t users                   # stores that hold it open; guarded by the GIL
     cdef tuple identity
-    cdef d43_worker worker
+    cdef d43_worker worker              # syncs
+    cdef d43_worker mover               # under ``batch``: keeps pages of the saved state, when it is asked to
     cdef Saver saver
     cdef object claim                   # file descriptor whose lock tells other processes of this durability
     cdef object marking                 # Lock: one thread places the marker

@@ -16,7 +16,8 @@ from door43fast.native.audit cimport audit_all
 from door43fast.native.directory cimport (alone, claim, inspect, place_marker, prepare, remove_marker, stale_markers,
                                           sync_directory)
 from door43fast.native.journal cimport ROW, SETTINGS, journal_settings
-from door43fast.native.saver cimport put_back, saver_due, saver_job, saver_release
+from door43fast.native.saver cimport (put_back, saver_due, saver_follow, saver_job, saver_move, saver_release,
+                                           saver_rest, saver_start)
 from door43fast.native.status cimport lmdb_raise
 from door43fast.native.tables cimport FORMAT, HAS_JOURNAL, probe
 
@@ -31,6 +32,8 @@ cdef extern from "d43_worker.h" nogil:
     void d43_worker_touch(d43_worker*)
     bint d43_worker_dirty(d43_worker*)
     int d43_sync_file(int)
+
+cdef int64_t REST = 3600 * <int64_t>1000000000      # nanoseconds; the mover is woken when there is something to do
 
 cdef object OPEN = weakref.WeakValueDictionary()    # (device, inode) of data.mdb: Environment
 cdef object OPENING = threading.RLock()
@@ -110,6 +113,7 @@ cdef class Environment(Handle):
     def __dealloc__(self):
         if self.own() and self.env != NULL:
             d43_worker_stop(&self.worker)
+            d43_worker_stop(&self.mover)
             d43_worker_now(&self.worker, 0)     # its marker stays, and tells the next who opens
             self.drop_handle()
 
@@ -122,19 +126,24 @@ cdef class Environment(Handle):
         self.saver.page_size = self.page_size
         self.saver.env = &self.env
         self.saver.gate = &self.gate
-        self.saver.pinned = NULL
+        self.saver.mover = &self.mover
+        saver_start(&self.saver)
         d43_worker_init(&self.worker, saver_job, saver_due, &self.saver)
+        d43_worker_init(&self.mover, saver_move, saver_rest, &self.saver)
         self.start_index()
         if self.durability != COMMIT:
             d43_worker_touch(&self.worker)      # what is not known to be synced is synced once more
         if self.durability == BATCH and not self.readonly:
             rc = d43_worker_start(&self.worker, self.sync_interval)
+            if rc == 0:
+                rc = d43_worker_start(&self.mover, REST)
             if rc:
                 lmdb_raise(rc, "starting the sync thread of", self.path)
         return 0
 
     cdef void handle_closing(self) noexcept:
         d43_worker_stop(&self.worker)
+        d43_worker_stop(&self.mover)
         saver_release(&self.saver)
 
     cdef int open(self, bint create) except -1:
@@ -245,6 +254,7 @@ cdef class Environment(Handle):
         if self.durability == COMMIT:
             return 0
         d43_worker_touch(&self.worker)
+        saver_follow(&self.saver, self.last_txn())
         return d43_worker_now(&self.worker, 1) if durable else 0
 
     cdef bint unsynced(self) noexcept nogil:
@@ -352,6 +362,7 @@ cdef class Environment(Handle):
         with nogil:
             d43_gate_close(&self.gate)
             d43_worker_stop(&self.worker)
+            d43_worker_stop(&self.mover)
             rc = d43_worker_now(&self.worker, 1)
         try:
             for snapshot in list(self.snapshots):

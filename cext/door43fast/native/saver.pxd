@@ -3,8 +3,14 @@
 from libc.stdint cimport uint64_t
 
 from clib.lmdb cimport MDB_env, MDB_txn
+from door43fast.native.undo cimport Undo
+
+cdef extern from "<pthread.h>" nogil:
+    ctypedef struct pthread_mutex_t:
+        pass
 
 cdef enum:
+    STEP = 32               # commits between two moves of the reader
     MARKER_HEAD = 512       # bytes of a marker file before its two places
     TXN_ID_AT = 144         # of the transaction id in a head page of LMDB 0.9 on 64-bit systems
 
@@ -17,13 +23,26 @@ cdef struct Saver:
     size_t page_size
     MDB_env** env
     void* gate
-    MDB_txn* pinned
     uint64_t turn           # of the two places in the marker file
+    uint64_t saved          # the state of the newest of them; atomic
+    pthread_mutex_t moving  # guards what is below; ``at`` is read without it
+    MDB_txn* pinned         # the reader that keeps pages from being used again, NULL for none
+    MDB_txn* spare          # reset
+    uint64_t at             # the snapshot of ``pinned``, 0 for none
+    bint stuck              # it stays where it is until the next state is saved
+    uint64_t asked          # the mover is asked to move it
+    void* mover             # the worker that keeps pages; its job is saver_move
+    Undo undo
 
 
+cdef void saver_start(Saver* s) noexcept nogil
 cdef int saver_job(void* saver, int inside) noexcept nogil
 # Whether others have committed since the last save: a reader that stays behind keeps them from using pages again.
 cdef int saver_due(void* saver) noexcept nogil
 cdef void saver_release(Saver* s) noexcept nogil
+cdef int saver_move(void* saver, int inside) noexcept nogil
+cdef int saver_rest(void* saver) noexcept nogil
+# After a commit, ``newest`` being the newest state: move the reader on, if that takes no I/O. REQUIRES: entered.
+cdef void saver_follow(Saver* s, uint64_t newest) noexcept nogil
 # Put back the newest state that one of ``files`` (markers) has saved. True if there was one.
 cdef bint put_back(str path, list files) except -1

@@ -1,0 +1,1 @@
+# The saving of synced states is called from native code alone.
