@@ -1,4 +1,4 @@
-"""A process that counts: write n sets key n modulo KEYS to n, so that what a store holds tells which write was the last.
+"""A process that counts: write n sets key n modulo KEYS to n, so that a store tells which write was its last.
 
 Arguments: directory, sync interval. Says ``r`` once it is at work, and ends when its input does. With the directory
 alone it opens a store after a power loss, and says after which write it is; ``wrong`` if after none.
