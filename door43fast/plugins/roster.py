@@ -23,6 +23,7 @@ GROUP = "door43fast.plugins"
 OWN = {
     "memory": "door43fast.plugins.memory:MemoryPlugin",
     "lmdb": "door43fast.plugins.lmdb:LmdbPlugin",
+    "sqlite": "door43fast.plugins.sqlite:SqliteStore",
 }
 PLANNED = ("asyncstorage", "redis", "rediss", "redis+cluster", "http", "https")
 OURS = "door43fast"

@@ -201,17 +201,42 @@ class Section:
         """Bytes that are occupied, None where that is not known."""
         return None
 
+    def _forking(self) -> None:
+        """Before a fork, in the thread that forks and with nobody else writing."""
+
+    def _forked_here(self) -> None:
+        """After a fork, in the parent."""
+
     def _forked(self) -> None:
-        """Open anew in the child of a fork, or when next used."""
+        """After a fork, in the child."""
 
     def _shut(self) -> None:
         """Let go of everything; waits for calls under way."""
 
 
-def _children() -> None:
-    for store in list(_open_stores):
-        store._after_fork()
+_paused: list[Section] = []     # between the two ends of a fork
+
+
+def _before() -> None:
+    for store in sorted(_open_stores, key=id):
+        store._lock.acquire()
+        _paused.append(store)
+        if not store._is_closed:
+            store._forking()
+
+
+def _in_parent() -> None:
+    while _paused:
+        store = _paused.pop()
+        if not store._is_closed:
+            store._forked_here()
+        store._lock.release()
+
+
+def _in_child() -> None:
+    while _paused:
+        _paused.pop()._after_fork()
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_children)
+    os.register_at_fork(before=_before, after_in_parent=_in_parent, after_in_child=_in_child)

@@ -16,7 +16,9 @@ def backends(tmp_path):
     stores = {"MemoryStore": d43.MemoryStore(), "LmdbStore": d43.LmdbStore(tmp_path / "lmdb"),
               "open(path)": d43.open(tmp_path / "cascade"),
               "cascade of memories": d43.cascade(d43.MemoryStore(), d43.MemoryStore()),
-              "reference.MemoryStore": reference.MemoryStore()}
+              "reference.MemoryStore": reference.MemoryStore(),
+              "SqliteStore": d43.open(f"sqlite:///{tmp_path}/sqlite.db"),
+              "memory over SqliteStore": d43.open(f"sqlite:///{tmp_path}/tier.db", memory="1MB")}
     yield {name: store.capabilities for name, store in stores.items()}
     for store in stores.values():
         store.close()

@@ -10,6 +10,7 @@ from hypothesis.stateful import run_state_machine_as_test
 
 import door43fast as d43
 from door43fast import reference
+from door43fast.plugins.sqlite import SqliteStore
 from door43fast.testing import machine
 
 SCALE = float(os.environ.get("DOOR43FAST_MACHINE_SCALE", "1"))
@@ -58,6 +59,16 @@ class MemoryOverLmdb(OnDisk):
         return d43.open(path, durability="none", memory="64KB", journal=True, **options)
 
 
+class Sqlite(OnDisk):
+    def open(self, path, **options):
+        return SqliteStore(path=f"{path}/s.db", durability="none", **options)
+
+
+class MemoryOverSqlite(OnDisk):
+    def open(self, path, **options):
+        return d43.open(f"sqlite:///{path}/s.db", durability="none", memory="64KB", **options)
+
+
 class MemoryOverMemory(machine.StoreMachine):
     def make_store(self, **options):
         return d43.cascade(d43.MemoryStore(max_entries=4, clock=options["clock"]), d43.MemoryStore(**options))
@@ -75,7 +86,8 @@ def profile(examples):
 
 @pytest.mark.parametrize(("kind", "examples"), [
     (Memory, 700), (Evicting, 800), (Reference, 100), (Lmdb, 200),
-    (LmdbWithJournal, 150), (MemoryOverLmdb, 250), (MemoryOverMemory, 350)],
+    (LmdbWithJournal, 150), (MemoryOverLmdb, 250), (MemoryOverMemory, 350),
+    (Sqlite, 60), (MemoryOverSqlite, 60)],
     ids=lambda one: one.__name__ if isinstance(one, type) else str(one))
 def test_machine(kind, examples):
     run_state_machine_as_test(kind, settings=profile(examples))
