@@ -105,6 +105,6 @@ GOALS = [
     Goal("validation of options", "plugin_layer", "a clock", "under", 1, "validation"),
     Goal("detection of the memory granted", "plugin_layer", "a clock", "under", 1, "detection"),
     Goal("opening and closing memory", "plugin_layer", "a clock", "under", 5, "open memory"),
-    Goal("opening and closing a new LMDB store", "plugin_layer", "a clock", "under", 5, "open lmdb"),
-    Goal("opening and closing a new SQLite store", "plugin_layer", "a clock", "under", 5, "open sqlite"),
+    Goal("opening and closing an LMDB store", "plugin_layer", "a clock", "under", 5, "open lmdb"),
+    Goal("opening and closing a SQLite store", "plugin_layer", "a clock", "under", 5, "open sqlite"),
 ]

@@ -6,6 +6,7 @@ carried over a fork, since a child would inherit the record of locks, but not th
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sqlite3
 import threading
@@ -15,7 +16,7 @@ from typing import Any
 
 from door43fast.errors import BackendUnavailableError, ClosedError, ConfigError, FormatError
 from door43fast.plugins.sqlite.failures import translated
-from door43fast.plugins.sqlite.syncing import sync_folder
+from door43fast.plugins.sqlite.syncing import sync_file, sync_folder
 
 APPLICATION = 0x44343346    # "D43F": says in the file's head whose it is
 FORMAT = 1
@@ -58,7 +59,7 @@ class Connections:
             raise ConfigError(f"there is no store at {self.path!r}: see the path, or open it with create=True and "
                               "without readonly")
         if not there:
-            os.makedirs(os.path.dirname(self.path), exist_ok=True)
+            self._make()
         connection = self._connect("ro" if options.readonly else "rwc")
         try:
             self._ours(connection)
@@ -75,8 +76,28 @@ class Connections:
             self._readers = 1
         else:
             self._writer = connection
-        if not there:
-            sync_folder(os.path.dirname(self.path))
+
+    def _make(self) -> None:
+        """A new file, made beside its place and put there whole; where another process was quicker, its file stays."""
+        folder = os.path.dirname(self.path)
+        os.makedirs(folder, exist_ok=True)
+        beside = f"{self.path}.{os.getpid()}-{os.urandom(4).hex()}"
+        connection = self._connect("rwc", beside)
+        try:
+            connection.execute("PRAGMA synchronous=OFF")
+            self._ours(connection)
+            connection.close()
+            sync_file(beside)
+            with contextlib.suppress(FileExistsError):
+                os.link(beside, self.path)
+            sync_folder(folder)
+        except sqlite3.Error as error:
+            raise translated(error, self.path, self._options.busy_timeout) from error
+        finally:
+            connection.close()
+            for left in (beside, f"{beside}-wal", f"{beside}-shm"):
+                if os.path.exists(left):
+                    os.unlink(left)
 
     def _ours(self, connection: sqlite3.Connection) -> None:
         def number(name: str) -> int:
@@ -105,12 +126,14 @@ class Connections:
         connection.execute(f"PRAGMA synchronous={'FULL' if self._options.durability == 'commit' else 'NORMAL'}")
         connection.execute(f"PRAGMA journal_size_limit={self._options.wal_bytes}")
 
-    def _connect(self, mode: str) -> sqlite3.Connection:
-        # As a URI, so that no path means anything but a file.
+    def _connect(self, mode: str, path: str | None = None) -> sqlite3.Connection:
         try:
-            return sqlite3.connect(f"{Path(self.path).as_uri()}?mode={mode}", uri=True, isolation_level=None,
-                                   timeout=self._options.busy_timeout, check_same_thread=False,
-                                   cached_statements=STATEMENTS)
+            # As a URI, so that no path means anything but a file.
+            connection = sqlite3.connect(f"{Path(path or self.path).as_uri()}?mode={mode}", uri=True,
+                                         isolation_level=None, timeout=self._options.busy_timeout,
+                                         check_same_thread=False, cached_statements=STATEMENTS)
+            connection.execute(f"PRAGMA cache_size=-{max(self._options.cache_bytes // 1024, 1)}")
+            return connection
         except sqlite3.Error as error:
             raise translated(error, self.path, self._options.busy_timeout) from error
 

@@ -40,6 +40,7 @@ class SqliteOptions(BackendOptions, kw_only=True):
     busy_timeout: Annotated[Duration, Meta(
         description="How long to wait for another process that writes, before `BackendUnavailableError`.")] = 5.0
     readers: Annotated[int, Meta(ge=1, le=1000, description="The most connections that read at once.")] = 16
+    cache_bytes: Annotated[Size, Meta(description="Pages that each connection keeps in memory, in bytes.")] = 8 << 20
     wal_bytes: Annotated[Size, Meta(description="Size of the write-ahead log beyond which it is emptied, waiting for "
                                                 "those who read.")] = 64 << 20
     readonly: Annotated[bool, Meta(description="Refuse every write.")] = False
