@@ -24,8 +24,8 @@ from door43fast.plugins.sqlite.failures import translated
 from door43fast.plugins.sqlite.syncing import Syncer, sync, sync_file, sync_folder
 
 CHUNK = 512                         # records that a scan reads with one query
-CHECKS = 64                         # commits between two looks at the size of the log
-PATIENCE = 200                      # milliseconds that emptying the log waits for those who read
+CHECKS = 16                         # commits between two looks at the size of the log
+PATIENCE = 1000                     # milliseconds that emptying the log waits for those who read
 WHOLE = 1 << 63
 
 
