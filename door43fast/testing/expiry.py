@@ -164,6 +164,20 @@ class TagTests(Basis):
         assert store["a"] == 3      # the tag went with the value that carried it
         assert store.add("b", 1) is True
 
+    def test_incr_keeps_the_tags(self, store: Any, timed_store: Any, clock: Any) -> None:
+        self.need(store, "tags")
+        store.set("n", 1, tags=("x", "y"))
+        assert store.incr("n") == 2 and store.incr("n") == 3
+        store.invalidate("y")
+        assert "n" not in store and store.incr("n") == 1
+        store.invalidate("x")       # of the entry that is gone: the new one has no tags
+        assert store["n"] == 1
+        self.need(timed_store, "ttl")
+        timed_store.set("n", 1, ttl=TTL, tags=("x",))
+        assert timed_store.incr("n") == 2 and timed_store.ttl("n") is not None
+        timed_store.invalidate("x")
+        assert timed_store.get("n") is None
+
     def test_a_tag_is_text(self, store: Any) -> None:
         self.need(store, "tags")
         for tag in (1, None, ("x",)):

@@ -70,6 +70,25 @@ def test_expiring_entries_tell_their_reason(clock):
     assert heard == [("set", "a", "user"), ("delete", "a", "expire")]
 
 
+@pytest.mark.parametrize("tags", [(), ("x",)])
+def test_incr_keeps_a_deadline_that_slid_and_one_that_is_long(clock, tags):
+    store = d43.MemoryStore(clock=clock, idle=10)
+    store.set("n", 1, tags=tags)
+    store.set("far", 1, ttl=1e8, tags=tags, pin=True)
+    clock.advance(8)
+    assert store.get("n") == 1          # so it lives to 18
+    assert store.incr("n") == 2 and store.incr("far") == 2
+    assert store.ttl("n") == pytest.approx(10, abs=0.1) and store.ttl("far") == pytest.approx(1e8 - 8, abs=0.1)
+    clock.advance(9)
+    assert store.get("n") == 2 and store.stats()["pinned"] == 1
+    clock.advance(11)
+    assert "n" not in store and store.incr("far") == 3
+    if tags:
+        store.invalidate("x")
+        assert "far" not in store
+    assert store.verify()["errors"] == []
+
+
 def test_idle_entries_slide_and_those_with_a_ttl_do_not(clock):
     store = d43.MemoryStore(clock=clock, idle=10)
     store["slides"] = 1

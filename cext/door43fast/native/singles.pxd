@@ -72,6 +72,7 @@ cdef class Singles(Writes):
     cdef int write(self, object key, object value, Write* w) except -1
     cdef int write_out(self, object key, object value, Write* w) except -1
     cdef bint discard(self, object key) except -1
+    cdef bint exchange(self, object key, object current, object value, bint keep) except -1
     cdef int keep(self, uint32_t ref, Write* w) except -1
     cdef int void_flight_of(self, object key) except -1
 

@@ -12,7 +12,7 @@ from door43fast.native.clock cimport span_ns
 from door43fast.native.core cimport BY_EXPIRY, BY_USER
 from door43fast.native.methods cimport PyMethodDef, method_put
 from door43fast.native.policy cimport policy_hit
-from door43fast.native.slab cimport Entry, slab_entry, slab_flags
+from door43fast.native.slab cimport EXTRAS, Entry, slab_entry, slab_extra, slab_flags
 from door43fast.native.table cimport ABSOLUTE, PINNED, RECORDING, PyUnicode_CheckExact, d43_str_hash
 from door43fast.native.writes cimport Write, Writes
 from door43fast.native.wheel cimport LONG, NEVER, TICK_BITS
@@ -244,31 +244,15 @@ cdef class Singles(Writes):
 
     def replace(self, key, expected, value):
         """Store ``value`` only if ``key`` holds what equals ``expected``. Returns whether it was stored."""
-        cdef Write w
-        cdef uint32_t hash, ref
         while True:
             current = self.peek(key)
             if current is MISSING or not PyObject_RichCompareBool(current, expected, Py_EQ):
                 return False
-            self.prepare(&w, key, value, None, (), False, None)
-            try:
-                ref = self.find(key, &hash)
-            except BaseException:
-                self.abandon(&w)
-                raise
-            # The comparison ran outside of everything: is what it compared still there?
-            if ref and <object>slab_entry(&self.slab, ref).value is current:
-                break
-            self.abandon(&w)
-        self.put(key, hash, ref, value, &w)
-        self.void_flight_of(key)
-        self.settle()
-        return True
+            if self.exchange(key, current, value, False):
+                return True
 
     def incr(self, key, by=1):
-        """Add ``by`` to the integer under ``key``, 0 where there is none. Returns the sum; keeps the expiry."""
-        cdef Write w
-        cdef uint32_t hash, ref
+        """Add ``by`` to the integer under ``key``, 0 where there is none. Returns the sum; keeps all but the value."""
         if type(by) is not int:
             raise TypeError(f"by={by!r} must be an int")
         while True:
@@ -276,34 +260,43 @@ cdef class Singles(Writes):
             if current is not MISSING and type(current) is not int:
                 raise TypeError(f"key {key!r} holds {type(current).__name__}, and incr works on int")
             total = by if current is MISSING else current + by
-            self.prepare(&w, key, total, None, (), False, None)
-            try:
-                self.refuse(key)
-                ref = self.find(key, &hash)
-            except BaseException:
+            if self.exchange(key, current, total, True):
+                return total
+
+    cdef bint exchange(self, object key, object current, object value, bint keep) except -1:
+        """Store ``value`` if ``key`` holds ``current`` itself, MISSING for nothing. False: it was changed meanwhile.
+
+        With ``keep`` the entry's expiry, pin and tags stay as they are.
+        """
+        cdef Write w
+        cdef uint32_t hash, ref
+        cdef bint alive
+        self.prepare(&w, key, value, None, (), False, None)
+        try:
+            self.refuse(key)
+            ref = self.find(key, &hash)     # may run Python code, and is the last that does
+            alive = ref and self.live(slab_entry(&self.slab, ref), ref)
+            if not (<object>slab_entry(&self.slab, ref).value is current if alive else current is MISSING):
                 self.abandon(&w)
-                raise
-            if current is MISSING:
-                if not ref or not self.live(slab_entry(&self.slab, ref), ref):
-                    break
-            elif ref and <object>slab_entry(&self.slab, ref).value is current:
+                return False
+            if alive and keep:
                 self.keep(ref, &w)
-                break
+        except BaseException:
             self.abandon(&w)
-        self.put(key, hash, ref, total, &w)
+            raise
+        self.put(key, hash, ref, value, &w)
         self.void_flight_of(key)
         self.settle()
-        return total
+        return True
 
     cdef int keep(self, uint32_t ref, Write* w) except -1:
-        """Let a write leave the expiry and the pin of entry ``ref`` as they are. Its tags go."""
-        cdef Entry* e = slab_entry(&self.slab, ref)
-        w.deadline = self.soft_deadline(e, ref)
+        """Let a write leave all of entry ``ref`` as it is but the value."""
+        w.deadline = self.soft_deadline(slab_entry(&self.slab, ref), ref)
         if self.special:
-            w.flags = <unsigned char>(w.flags & ~ABSOLUTE | slab_flags(&self.slab, ref)[0] & (PINNED | ABSOLUTE))
-        if w.deadline >= LONG and w.extra == NULL:
-            w.extra = self.tags.claim(())
-        if w.extra != NULL:
+            w.flags = slab_flags(&self.slab, ref)[0]
+        self.abandon(w)
+        if self.slab.on[EXTRAS] and slab_extra(&self.slab, ref)[0] != NULL:
+            w.extra = self.tags.again(slab_extra(&self.slab, ref)[0])
             w.extra.deadline = w.deadline
         return 0
 

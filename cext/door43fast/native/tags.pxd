@@ -16,6 +16,7 @@ cdef class TagTable:
     cdef uint32_t capacity
 
     cdef Extra* claim(self, tuple tags) except NULL
+    cdef Extra* again(self, const Extra* x) except NULL
     cdef void release(self, Extra* x) noexcept
     cdef bint invalidate(self, str tag) except -1
 

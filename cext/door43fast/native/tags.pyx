@@ -4,7 +4,8 @@ Raising the generation makes every entry that carries the tag stale at once, in 
 any more is forgotten, so tags do not pile up.
 """
 
-from libc.stdlib cimport calloc, free, realloc
+from libc.stdlib cimport calloc, free, malloc, realloc
+from libc.string cimport memcpy
 
 
 cdef tuple tag_names(object tags):
@@ -69,6 +70,18 @@ cdef class TagTable:
             self.release(x)
             raise
         return x
+
+    cdef Extra* again(self, const Extra* x) except NULL:
+        """Another Extra like ``x``, whose tags it carries at the same generations. The caller owns it."""
+        cdef size_t size = sizeof(Extra) + x.tags * sizeof(x.tag[0])
+        cdef Extra* copy = <Extra*>malloc(size)
+        cdef uint32_t i
+        if copy == NULL:
+            raise MemoryError()
+        memcpy(copy, x, size)
+        for i in range(x.tags):
+            self.cells[x.tag[i].tag].uses += 1
+        return copy
 
     cdef void release(self, Extra* x) noexcept:
         """Let go of an Extra and of its tags. Touches only our own dict and lists of exact str and int."""
