@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from functools import partial
 from itertools import islice
 from typing import Any
 
@@ -150,6 +151,16 @@ class AsyncSurface(Caller):
     async def count(self, prefix: Any = "") -> int:
         return await self._call(self._store.count, prefix)
 
+    # -- streams ---------------------------------------------------------------------------------------------
+
+    def reader(self, key: Any) -> AsyncStream:
+        """As the store's: ``async with store.aio.reader(key) as file: await file.read(n)``."""
+        return AsyncStream(self._store, partial(self._store.reader, key))
+
+    def writer(self, key: Any, **options: Any) -> AsyncStream:
+        """As the store's: ``async with store.aio.writer(key) as file: await file.write(data)``."""
+        return AsyncStream(self._store, partial(self._store.writer, key, **options))
+
     # -- atomic, compute, watch ------------------------------------------------------------------------------
 
     def transaction(self) -> AsyncTransaction:
@@ -264,6 +275,42 @@ class AsyncSurface(Caller):
 
     def __repr__(self) -> str:
         return f"{self._store!r}.aio"
+
+
+class AsyncStream(Caller):
+    """A value as a binary file, to be awaited; it is opened by ``async with``."""
+
+    __slots__ = ("_file", "_open")
+
+    def __init__(self, store: Any, open: Callable[[], Any]) -> None:
+        super().__init__(store)
+        self._open = open
+
+    async def __aenter__(self) -> AsyncStream:
+        self._file = await self._call(self._open)
+        return self
+
+    async def __aexit__(self, *error: Any) -> None:
+        await self._call(self._file.__exit__, *error)
+
+    async def read(self, size: int = -1) -> bytes:
+        return await self._call(self._file.read, size)
+
+    async def write(self, data: Any) -> int:
+        return await self._call(self._file.write, data)
+
+    async def seek(self, offset: int, whence: int = 0) -> int:
+        return await self._call(self._file.seek, offset, whence)
+
+    def tell(self) -> int:
+        return self._file.tell()
+
+    async def close(self) -> None:
+        await self._call(self._file.close)
+
+    async def abandon(self) -> None:
+        """Of a writer: give up what was written."""
+        await self._call(self._file.abandon)
 
 
 class AsyncTransaction(Caller):

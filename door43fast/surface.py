@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, MutableMapping
+from collections.abc import Callable, Iterable, Iterator, MutableMapping
 from typing import TYPE_CHECKING, Any
 
 from door43fast.contracts import MISSING, Event, Items, Seconds
@@ -10,6 +10,7 @@ from door43fast.errors import ClosedError, UnsupportedError
 
 if TYPE_CHECKING:
     from door43fast.aio import AsyncSurface
+    from door43fast.streams import ValueReader, ValueWriter
     from door43fast.transactions import Transaction
 
 FRESH = 1   # the state in which ``_lookup`` finds a value that has not expired
@@ -111,6 +112,46 @@ class StoreSurface:
         """
         from door43fast.compute import memoized
         return memoized(self, ttl)
+
+    # -- streams ---------------------------------------------------------------------------------------------
+
+    def reader(self, key: Any) -> ValueReader:
+        """The value under ``key``, which must be bytes, as a binary file to read: an ``io.RawIOBase`` that can seek.
+
+        A store on disk reads a large value in chunks, each checked before it is handed out, and holds no snapshot
+        between them.
+
+        Raises
+        ------
+        KeyError
+            If ``key`` has no value.
+        TypeError
+            If its value is not bytes.
+        ConflictError
+            From a read, when the value was replaced or deleted meanwhile: open a reader anew.
+        """
+        from door43fast.streams import ValueReader
+        self._needs("streams", "gives no values as files")
+        return ValueReader(self, key)
+
+    def writer(self, key: Any, *, ttl: Seconds | None = None, tags: Iterable[str] = (), pin: bool = False,
+               durable: bool = False) -> ValueWriter:
+        """A binary file to write the value of ``key`` into; nobody sees it before ``close()``, which sets the key.
+
+        A store on disk writes in chunks, and no more than one is in memory. ``with`` closes it at the end of its
+        block; after an exception it is abandoned, as by ``abandon()``. The options are those of ``set``; the event of
+        a large value carries no value.
+
+        Raises
+        ------
+        ReadOnlyError
+            If the store takes no writes.
+        ConflictError
+            From a write or ``close``, if others have removed what was written so far.
+        """
+        from door43fast.streams import ValueWriter
+        self._needs("streams", "takes no values as files")
+        return ValueWriter(self, key, ttl, tags, pin, durable)
 
     # -- transactions, events --------------------------------------------------------------------------------
 

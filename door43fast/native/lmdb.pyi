@@ -5,9 +5,9 @@ from typing import Any, Literal
 from door43fast.contracts import Capabilities, Codec, Seconds
 from door43fast.native.clock import Clock
 from door43fast.native.core import Flight
-from door43fast.native.lmdb_journal import JournalEngine
+from door43fast.native.lmdb_streams import StreamEngine
 
-class LmdbEngine(JournalEngine):
+class LmdbEngine(StreamEngine):
     """A store on disk; the options are those of :class:`door43fast.LmdbStore`."""
 
     def __init__(self, path: str | os.PathLike[str], *, keys: Literal["str", "bytes", "int", "any"] = "str",

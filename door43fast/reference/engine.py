@@ -29,7 +29,7 @@ def _bound(n: object, option: str) -> int | None:
 class ReferenceEngine(Ranges):
     """A store in memory that holds any object under any hashable key."""
 
-    capabilities = Capabilities(traces=True)
+    capabilities = Capabilities(traces=True, streams=True)
 
     def __init__(self, max_entries: int | None = None, max_bytes: int | None = None, policy: str = "lru",
                  ttl: Seconds | None = None, *, idle: Seconds | None = None,

@@ -20,6 +20,7 @@ from door43fast.testing.journals import JournalTests
 from door43fast.testing.mapping import MappingTests
 from door43fast.testing.ordering import OrderTests
 from door43fast.testing.recording import RecordingTests
+from door43fast.testing.streaming import StreamTests
 from door43fast.testing.watching import EventTests
 
 
@@ -77,7 +78,7 @@ class CareTests(Basis):
 
 
 class StoreConformance(MappingTests, BatchTests, ExpiryTests, TagTests, OrderTests, EventTests, TransactionTests,
-                       ComputeTests, AsyncTests, JournalTests, RecordingTests, CareTests):
+                       ComputeTests, AsyncTests, JournalTests, RecordingTests, StreamTests, CareTests):
     """Every method of the contract, with its meanings. Inherit it and define ``make_store``."""
 
 

@@ -19,7 +19,8 @@ FLOORS = {name: floor for floor, names in enumerate((
     " native.memory native.batch native.writes native.singles native.ordered native.batches"
     " native.lmdb native.frame native.expiry native.environment native.directory native.audit native.status"
     " native.tables native.journal native.handle native.saver native.mapped native.keyindex native.compression"
-    " native.upkeep native.undo native.replay simulation reference surface compute transactions aio memory lmdb",
+    " native.upkeep native.undo native.chunks native.replay simulation streams reference surface compute"
+    " transactions aio memory lmdb",
     # 3: tiers
     "native.stack native.coherence native.below native.tiers layers",
     # 4: backends written in Python, configuration

@@ -8,7 +8,8 @@ from door43fast.native.frame cimport Draft, Frame, Slice
 from door43fast.native.handle cimport Handle
 
 cdef enum:
-    # The longest value that is compressed, and that is taken at its word about its size when it is decompressed.
+    # The longest value that is taken at its word about its size when it is decompressed; those of more than LARGE are
+    # compressed in chunks.
     LARGEST_PACKED = 1 << 30
     LEAST_PACKED = 64           # bytes below which compression never pays for its size field
     MOST_DICTIONARIES = 1023    # of one store, numbered from 1 without a gap
@@ -45,6 +46,9 @@ cdef class Compression:
     cdef int refresh(self) except -1
     # Compress the payload of ``draft`` into ``room`` if that makes it smaller; whether it did, or a status below 0.
     cdef int pack(self, Rules rules, Slice key, Draft* draft, char* room, size_t size) noexcept nogil
+    cdef int pack_with(self, const ZSTD_CDict* table, uint32_t id, Draft* draft, char* room, size_t size) noexcept nogil
+    # ``size`` bytes into ``room`` of as many, without a dictionary; how many they became, 0 if it does not pay.
+    cdef size_t press(self, const char* data, size_t size, char* room) noexcept nogil
     # The payload of a compressed frame into ``room``, ``frame.original`` bytes. Status. REQUIRES: entered.
     cdef int unpack(self, const Frame* frame, char* room) noexcept nogil
     cdef int decoder(self, uint32_t id, const ZSTD_DDict** out) noexcept nogil

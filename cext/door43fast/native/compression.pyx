@@ -11,7 +11,7 @@ from libc.string cimport memcmp, memcpy
 from clib.lmdb cimport *
 from clib.xxhash cimport XXH3_64bits, XXH3_64bits_withSeed
 from clib.zstd cimport *
-from door43fast.native.frame cimport FRAME_CORRUPT, FRAME_NEWER, NO_MEMORY, UNKNOWN_DICTIONARY, ZSTD
+from door43fast.native.frame cimport FRAME_CORRUPT, FRAME_NEWER, LARGE, NO_MEMORY, UNKNOWN_DICTIONARY, ZSTD
 from door43fast.native.status cimport lmdb_raise
 
 from door43fast.errors import CorruptError
@@ -115,7 +115,7 @@ cdef bint _keep(void** pool, void* context) noexcept nogil:
 
 
 cdef size_t room_for(size_t size) noexcept nogil:
-    return ZSTD_compressBound(size) if <size_t>LEAST_PACKED <= size <= <size_t>LARGEST_PACKED else 0
+    return ZSTD_compressBound(size) if <size_t>LEAST_PACKED <= size <= <size_t>LARGE else 0
 
 
 cdef class Rules:
@@ -211,9 +211,13 @@ cdef class Compression:
         return 0
 
     cdef int pack(self, Rules rules, Slice key, Draft* draft, char* room, size_t size) noexcept nogil:
-        cdef ZSTD_CCtx* context = <ZSTD_CCtx*>_take(self.packers)
         cdef const Rule* rule = rules.of(key)
-        cdef const ZSTD_CDict* table = NULL
+        if rule == NULL:
+            return self.pack_with(NULL, 0, draft, room, size)
+        return self.pack_with(rule.table, rule.id, draft, room, size)
+
+    cdef int pack_with(self, const ZSTD_CDict* table, uint32_t id, Draft* draft, char* room, size_t size) noexcept nogil:
+        cdef ZSTD_CCtx* context = <ZSTD_CCtx*>_take(self.packers)
         cdef size_t made
         if context == NULL:
             context = ZSTD_createCCtx()
@@ -221,8 +225,6 @@ cdef class Compression:
                 return NO_MEMORY
             ZSTD_CCtx_setParameter(context, ZSTD_c_compressionLevel, LEVEL)
             ZSTD_CCtx_setParameter(context, ZSTD_c_dictIDFlag, 0)       # the frame around it names the dictionary
-        if rule != NULL:
-            table = rule.table
         made = ZSTD_CCtx_refCDict(context, table)
         if not ZSTD_isError(made):
             made = ZSTD_compress2(context, room, size, draft.payload.data, draft.payload.size)
@@ -231,11 +233,18 @@ cdef class Compression:
         if ZSTD_isError(made) or made + 8 >= draft.payload.size:
             return 0
         draft.original = draft.payload.size
-        draft.dictionary = 0 if rule == NULL else rule.id
+        draft.dictionary = id
         draft.flags |= ZSTD
         draft.payload.data = room
         draft.payload.size = made
         return 1
+
+    cdef size_t press(self, const char* data, size_t size, char* room) noexcept nogil:
+        cdef Draft draft
+        draft.flags = 0
+        draft.payload.data = data
+        draft.payload.size = size
+        return draft.payload.size if self.pack_with(NULL, 0, &draft, room, size) == 1 else 0
 
     cdef int decoder(self, uint32_t id, const ZSTD_DDict** out) noexcept nogil:
         """The dictionary ``id``, out of the store if no value needed it before. REQUIRES: entered."""

@@ -13,13 +13,14 @@ from libc.string cimport memcmp
 
 from clib.lmdb cimport *
 from door43fast.native.audit cimport audit_all
+from door43fast.native.audit_chunks cimport audit_large
 from door43fast.native.directory cimport (alone, claim, inspect, place_marker, prepare, remove_marker, stale_markers,
                                           sync_directory)
 from door43fast.native.journal cimport ROW, SETTINGS, journal_settings
 from door43fast.native.saver cimport (put_back, saver_due, saver_follow, saver_job, saver_move, saver_release,
                                            saver_rest, saver_start)
 from door43fast.native.status cimport lmdb_raise
-from door43fast.native.tables cimport FORMAT, HAS_JOURNAL, probe
+from door43fast.native.tables cimport HAS_JOURNAL, mark_format, probe
 
 from door43fast.errors import ClosedError, ConfigError, CorruptError, FormatError
 
@@ -190,6 +191,7 @@ cdef class Environment(Handle):
                 self.map_metas()
                 if lost:
                     audit_all(self.env, self.meta, self.data, self.expiry, &self.journal, self.path)
+                    audit_large(self)
                 if markers and not self.readonly:
                     self.adopt(markers)
                 if not self.readonly:
@@ -306,7 +308,6 @@ cdef class Environment(Handle):
         cdef MDB_val name, value
         cdef uint64_t wanted[2]
         cdef uint64_t held[2]
-        cdef uint32_t version = FORMAT | HAS_JOURNAL
         cdef MDB_dbi table
         cdef int rc
         wanted[0] = max_age
@@ -328,12 +329,8 @@ cdef class Environment(Handle):
                         value.mv_size = SETTINGS
                         if rc == 0:
                             rc = mdb_put(txn, self.meta, &name, &value, 0)
-                        name.mv_data = <char*>b"door43fast"
-                        name.mv_size = 10
-                        value.mv_data = &version
-                        value.mv_size = 4
                         if rc == 0:
-                            rc = mdb_put(txn, self.meta, &name, &value, 0)
+                            rc = mark_format(txn, self.meta, HAS_JOURNAL)
                         if rc == 0:
                             rc = mdb_txn_commit(txn)
                             txn = NULL

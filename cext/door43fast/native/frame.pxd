@@ -36,7 +36,10 @@ cdef enum:
     HAS_TAGS = 4
     PINNED = 8
     ZSTD = 16
-    FLAGS_KNOWN = 31
+    CHUNKED = 32            # the payload is the head of a value that is kept in chunks
+    FLAGS_KNOWN = 63
+
+    LARGE = 1 << 20         # bytes of payload up to which a value is kept in its record
 
     # Statuses of reading a record, beside those of LMDB (-30799 ...) and of the system (> 0).
     FRAME_CORRUPT = -1      # shorter than it says, or not what its checksum was made of
@@ -83,7 +86,7 @@ cdef struct Draft:
     uint64_t original
     uint32_t dictionary
     uint8_t tag_count
-    uint8_t flags           # PINNED and ZSTD; the others follow from the fields
+    uint8_t flags           # PINNED, ZSTD and CHUNKED; the others follow from the fields
     uint8_t mark
     uint8_t settled         # tags are whole (hash and generation), as read from an older frame
 
@@ -148,7 +151,7 @@ cdef inline size_t frame_size(const Draft* d) noexcept nogil:
 cdef inline char* frame_head(const Draft* d, char* out) noexcept nogil:
     """Write all up to the tags, and return the place of the first tag. The checksum is left for frame_seal."""
     out[8] = FRAME_VERSION
-    out[9] = <char>((d.flags & (PINNED | ZSTD)) | (HAS_DEADLINE if d.deadline else 0) | (HAS_STALE if d.stale else 0)
+    out[9] = <char>((d.flags & (PINNED | ZSTD | CHUNKED)) | (HAS_DEADLINE if d.deadline else 0) | (HAS_STALE if d.stale else 0)
                     | (HAS_TAGS if d.tag_count else 0))
     out[10] = <char>d.mark
     out[11] = <char>d.tag_count

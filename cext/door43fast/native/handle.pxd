@@ -30,6 +30,10 @@ cdef class Handle:
     cdef MDB_dbi data
     cdef MDB_dbi expiry
     cdef MDB_dbi tags
+    cdef MDB_dbi chunks
+    cdef bint has_chunks                # its table is open
+    cdef bint chunked                   # there may be rows in it; never back to False while it is open
+    cdef uint64_t chunks_at             # the last transaction that is accounted for in ``chunked``
     cdef unsigned int extra_flags       # of mdb_env_open, beside MDB_NOTLS
     cdef object snapshots               # WeakSet of what holds a reader of its own
     cdef d43_gate gate

@@ -47,7 +47,7 @@ def _after_fork():
 os.register_at_fork(after_in_child=_after_fork)
 
 
-cdef class LmdbEngine(JournalEngine):
+cdef class LmdbEngine(StreamEngine):
     """A store on disk; the options are those of :class:`door43fast.LmdbStore`."""
 
     def __init__(self, path, **options):
@@ -73,6 +73,8 @@ cdef class LmdbEngine(JournalEngine):
         _name(self)
         try:
             self._keep_journal(plan["journal"])
+            if not self.readonly:
+                self._sweep()
         except BaseException:
             self.closed = True
             self.home.release()
@@ -90,7 +92,7 @@ cdef class LmdbEngine(JournalEngine):
     def capabilities(self):
         """What this store can do."""
         return Capabilities(writes=not self.readonly, persistent=True, backup=True, shared=True,
-                            journal=self.journalled(), traces=True)
+                            journal=self.journalled(), traces=True, streams=True)
 
     # Reading
 
@@ -259,13 +261,17 @@ cdef class LmdbEngine(JournalEngine):
             raise KeyError(key)
         try:
             frame_read(job.key, job.taken.data, job.taken.size, &frame)
+            if frame.flags & CHUNKED:
+                frame.payload = job.large
+                frame.flags ^= CHUNKED
             self.home.enter()       # a dictionary may have to be read
             try:
-                lifted = self.lift(&frame)
+                lifted = self.lift(&frame, NULL)
             finally:
                 self.home.leave()
         finally:
             free(<void*>job.taken.data)
+            free(<void*>job.large.data)
         self.deletes += 1
         return self.settle(frame.mark, lifted)
 
@@ -302,7 +308,7 @@ cdef class LmdbEngine(JournalEngine):
             rc = self.find(txn, name, &frame, self.now())
             if rc == 0 and frame.state == FRESH:
                 frame_token(&frame, token)
-                lifted = self.lift(&frame)
+                lifted = self.lift(&frame, txn)
                 if frame.tag_count:
                     tags = PyBytes_FromStringAndSize(frame.tags, frame.tag_count * TAG_SIZE)
         finally:

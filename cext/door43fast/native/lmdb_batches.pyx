@@ -123,7 +123,7 @@ cdef class BatchEngine(ChangeEngine):
                             found[i].flags = f.flags
                             found[i].tagged = (f.flags & HAS_TAGS) != 0
                         if f.state == FRESH:
-                            out[i] = self.lift(f)
+                            out[i] = self.lift(f, txn)
                             if not (self.native_values and f.mark <= 1):
                                 if marks is None:
                                     marks = []

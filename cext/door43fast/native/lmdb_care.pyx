@@ -8,6 +8,7 @@ from libc.string cimport memcpy
 
 from clib.lmdb cimport *
 from door43fast.native.audit cimport audit_data, audit_dictionaries, audit_expiry, audit_journal
+from door43fast.native.audit_chunks cimport audit_chunks, audit_heads
 from door43fast.native.audit_index cimport audit_index
 from door43fast.native.core cimport BY_EXPIRY, OP_DELETE
 from door43fast.native.directory cimport prepare, sync_directory
@@ -29,7 +30,7 @@ cdef extern from "d43_atomic.h" nogil:
 cdef enum:
     STRETCH = 4096          # rows that the audit looks at in one snapshot
 
-cdef tuple PARTS = ("records", "deadlines", "journal", "index")
+cdef tuple PARTS = ("records", "deadlines", "journal", "index", "large values", "chunks")
 
 
 cdef class CareEngine(RangeEngine):
@@ -227,7 +228,7 @@ cdef class CareEngine(RangeEngine):
         cdef set dictionaries = None
         cdef int table
         self.begin(False)
-        for table in range(4):
+        for table in range(len(PARTS)):
             resume = b""
             while resume is not None:
                 txn = self.home.reader()
@@ -247,8 +248,12 @@ cdef class CareEngine(RangeEngine):
                         resume = audit_expiry(txn, self.home.data, self.home.expiry, resume, errors)
                     elif table == 2:
                         resume = audit_journal(txn, &self.home.journal, resume, &next, errors)
-                    else:
+                    elif table == 3:
                         resume = audit_index(self.home, txn, resume, errors)
+                    elif table == 4:
+                        resume = audit_heads(self.home, txn, resume, errors)
+                    else:
+                        resume = audit_chunks(self.home, self.compression, txn, resume, errors)
                 finally:
                     self.home.give(txn)
                     self.home.leave()
@@ -257,7 +262,7 @@ cdef class CareEngine(RangeEngine):
                     progress(done, total, PARTS[table])
                 self.begin(False)
         if progress is not None:
-            progress(total, total, PARTS[3])
+            progress(total, total, PARTS[len(PARTS) - 1])
         if errors:
             raise CorruptError(f"{self.home.path}: {len(errors)} of {count} records are damaged, the first: "
                                f"{errors[0]}; restore a backup, or delete and set them anew")

@@ -47,7 +47,7 @@ cdef class ChangeEngine(ReadEngine):
         job.reaped.keys = keys
         job.reaped.sizes = sizes
         job.reaped.limit = FEW
-        job.taken.data = NULL
+        job.taken.data = job.large.data = NULL
         while True:
             queue = self.events
             job.seq = 0
@@ -66,7 +66,8 @@ cdef class ChangeEngine(ReadEngine):
                 queue.cancel(job.seq, job.events)
                 queue.drain()
             free(<void*>job.taken.data)
-            job.taken.data = NULL
+            free(<void*>job.large.data)
+            job.taken.data = job.large.data = NULL
             if rc == FRAME_CORRUPT or rc == FRAME_NEWER:
                 self.fault(rc, key)
             self.home.recover(rc, job.draft.payload.size + MAX_KEY, "writing the key", key)

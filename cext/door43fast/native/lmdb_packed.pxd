@@ -1,5 +1,6 @@
 """Batches of a store on disk in one piece of memory, without an object per record."""
 
+from clib.lmdb cimport MDB_txn
 from door43fast.native.frame cimport Frame
 from door43fast.native.lmdb_care cimport CareEngine
 from door43fast.native.packed cimport PackedBuilder
@@ -10,5 +11,5 @@ cdef enum:
 
 
 cdef class PackedEngine(CareEngine):
-    cdef int append(self, PackedBuilder builder, const Frame* frame) except? -99 nogil
+    cdef int append(self, PackedBuilder builder, const Frame* frame, MDB_txn* txn) except? -99 nogil
     cdef int misfit(self, int rc, PackedBuilder builder, object key, const Frame* frame) except -1

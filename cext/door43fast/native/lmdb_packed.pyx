@@ -6,9 +6,10 @@ The walk and the copying go on without the GIL, so that threads do them side by 
 from libc.stdint cimport int64_t
 
 from clib.lmdb cimport *
+from door43fast.native.chunks cimport Head, chunks_read, head_read
 from door43fast.native.compression cimport LARGEST_PACKED
 from door43fast.native.core cimport BY_EXPIRY, BY_USER
-from door43fast.native.frame cimport (FRAME_CORRUPT, FRESH, HAS_DEADLINE, HAS_TAGS, Slice, ZSTD, frame_read)
+from door43fast.native.frame cimport (CHUNKED, FRAME_CORRUPT, FRESH, HAS_DEADLINE, HAS_TAGS, Slice, ZSTD, frame_read)
 from door43fast.native.lmdb_batch cimport Batch
 from door43fast.native.lmdb_reads cimport BLOCK
 from door43fast.native.lmdb_ranges cimport Bounds, seek, slice_of, step, within
@@ -22,11 +23,19 @@ cdef enum:
 cdef class PackedEngine(CareEngine):
     """What a store on disk does with packed batches."""
 
-    cdef int append(self, PackedBuilder builder, const Frame* frame) except? -99 nogil:
+    cdef int append(self, PackedBuilder builder, const Frame* frame, MDB_txn* txn) except? -99 nogil:
         """Copy a value out of the map to the end of the batch, decompressed."""
         cdef char* place
+        cdef Head head
+        cdef int rc
         if frame.mark != MARK_RAW:
             return NOT_BYTES
+        if frame.flags & CHUNKED:
+            rc = head_read(frame, &head)
+            if rc:
+                return rc
+            place = builder.room(head.size)
+            return WRONG_SIZE if place == NULL else chunks_read(self.home, self.compression, txn, &head, place)
         if not frame.flags & ZSTD:
             return WRONG_SIZE if builder.append(frame.payload.data, frame.payload.size) else 0
         if frame.original > LARGEST_PACKED:
@@ -38,7 +47,10 @@ cdef class PackedEngine(CareEngine):
         """The exception for a status of append or of a read."""
         if rc == NOT_BYTES:
             raise TypeError(f"key {key!r} does not hold bytes, and only bytes can be packed; read it with get")
+        cdef Head head
         if rc == WRONG_SIZE:
+            if frame.flags & CHUNKED and head_read(frame, &head) == 0:
+                raise builder.wrong_size(key, head.size)
             raise builder.wrong_size(key, frame.original if frame.flags & ZSTD else frame.payload.size)
         return self.fault(rc, key)
 
@@ -74,7 +86,7 @@ cdef class PackedEngine(CareEngine):
                             rc = builder.missing()
                         else:
                             found += 1
-                            rc = self.append(builder, &frames[i])
+                            rc = self.append(builder, &frames[i], txn)
                         if rc:
                             break
                     if rc:
@@ -174,7 +186,7 @@ cdef class PackedEngine(CareEngine):
                     if rc == 0 and frame.flags & (HAS_DEADLINE | HAS_TAGS):
                         rc = self.judge(txn, &frame, now)
                     if rc == 0 and frame.state == FRESH:
-                        rc = self.append(values, &frame)
+                        rc = self.append(values, &frame, txn)
                         if rc == 0:
                             names.append(name.data, name.size)
                     if rc == 0:

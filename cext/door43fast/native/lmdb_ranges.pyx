@@ -10,9 +10,10 @@ from libc.stdint cimport int64_t, uint64_t
 from libc.string cimport memcpy
 
 from clib.lmdb cimport *
+from door43fast.native.chunks cimport chunks_clear
 from door43fast.native.core cimport BY_USER, EventQueue, OP_CLEAR
 from door43fast.native.status cimport lmdb_raise
-from door43fast.native.frame cimport FRAME_CORRUPT, FRESH, Frame, HAS_DEADLINE, HAS_TAGS, Slice, frame_read
+from door43fast.native.frame cimport CHUNKED, FRAME_CORRUPT, FRESH, Frame, HAS_DEADLINE, HAS_TAGS, Slice, frame_read
 from door43fast.native.keys cimport KEYS_STR
 from door43fast.native.journal cimport CHANGED_CLEAR, NO_CHANGE, journal_note
 from door43fast.native.lmdb_records cimport TOKEN, frame_token
@@ -88,12 +89,14 @@ cdef class RangeEngine(BatchEngine):
                     keys.append(PyUnicode_DecodeUTF8(name.data, name.size, NULL) if text else
                                 PyBytes_FromStringAndSize(name.data, name.size))
                     if values:
-                        lifted.append(self.lift(&frame))
+                        lifted.append(self.lift(&frame, txn))
                         marks.append(frame.mark)
                     if tokens is not None:
                         frame_token(&frame, token)
                         tokens.append(PyBytes_FromStringAndSize(token, TOKEN))
                 weight += name.size + frame.payload.size
+                if values and frame.flags & CHUNKED and frame.state == FRESH:
+                    weight += len(lifted[len(lifted) - 1])
                 seen += 1
                 if seen >= limit or weight > HEAVIEST:
                     return PyBytes_FromStringAndSize(name.data, name.size)
@@ -239,6 +242,8 @@ cdef class RangeEngine(BatchEngine):
                 rc = mdb_drop(txn, self.home.data, 0)
                 if rc == 0:
                     rc = mdb_drop(txn, self.home.expiry, 0)
+                if rc == 0 and self.home.chunked:
+                    rc = chunks_clear(self.home, txn)
             elif rc == 0:
                 rc = mdb_cursor_open(txn, self.home.data, &cursor)
                 while rc == 0:

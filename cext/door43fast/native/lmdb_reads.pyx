@@ -41,7 +41,7 @@ cdef class ReadEngine(RecordEngine):
         # The table and the map stay where they are until the gate is left; a new snapshot only makes this in vain.
         if id == handle_newest(home) and x.table != NULL and self.spot(x, key, frame):
             try:
-                lifted = self.lift(frame)
+                lifted = self.lift(frame, NULL)
             except UnicodeDecodeError:      # the page was written to meanwhile; what is so on the disk is found again
                 lifted = None
             if not (index_still(x, id) and handle_newest(home) <= id + 1):
@@ -62,7 +62,7 @@ cdef class ReadEngine(RecordEngine):
         while at and not node_value(&self.home.view, at, key, &value):
             at = index_next(x, bucket, hash, &way)
         return at and frame_read_under(hash, value.data, value.size, frame) == 0 and \
-            not frame.flags & (HAS_TAGS | ZSTD) and \
+            not frame.flags & (HAS_TAGS | ZSTD | CHUNKED) and \
             not (frame.flags & HAS_DEADLINE and self.now() >= frame.deadline)
 
     cdef object fetch(self, object key, Found* found, bint stale):
@@ -83,7 +83,7 @@ cdef class ReadEngine(RecordEngine):
             try:
                 rc = self.find_all(txn, &place, &frame, 1, self.now(), &failed)
                 if rc == 0 and (frame.state == FRESH or (stale and frame.state == STALE)):
-                    lifted = self.lift(&frame)
+                    lifted = self.lift(&frame, txn)
                 else:
                     lifted = self.absent
             finally:

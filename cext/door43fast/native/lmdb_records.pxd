@@ -48,6 +48,7 @@ cdef struct Job:
     bint busy               # out: refused only because a change of ours has not voided its flights yet
     bint existed            # out: something was there, and alive
     Slice taken             # out, if ``take``: a copy (malloc) of the whole old frame
+    Slice large             # out, if ``take`` and it was chunked: a copy (malloc) of the whole value
     bint take
     uint64_t seq            # out: number of the first event, 0 for none
     uint64_t events         # out: how many were reserved, the reaped first

@@ -8,6 +8,7 @@ from libc.stdlib cimport free, malloc
 from libc.string cimport memcmp, memcpy
 
 from clib.lmdb cimport *
+from door43fast.native.chunks cimport HEAD, chunks_adopt, chunks_free, chunks_look, chunks_put, chunks_take
 from door43fast.native.expiry cimport EXPIRY_KEY, expiry_key, expiry_time
 from door43fast.native.frame cimport *
 from door43fast.native.handle cimport handle_leave, handle_try
@@ -78,7 +79,23 @@ cdef class RecordEngine(ValueEngine):
         cdef char* at
         cdef uint64_t current, hash, base = 0
         cdef bint expiring = self.expiring(txn), noted = self.home.journal.on
+        cdef Draft small
+        cdef char head[HEAD]
         cdef int rc, i
+        if self.home.chunked and order == 0:
+            rc = chunks_free(self.home, txn, key, draft.payload.data if draft.flags & CHUNKED else NULL)
+            if rc:
+                return rc
+        if draft.flags & CHUNKED:
+            rc = chunks_adopt(self.home, txn, key, draft.payload.data)
+            if rc:
+                return REFUSED if rc == MDB_NOTFOUND else rc
+        elif draft.payload.size > LARGE:
+            small = draft[0]
+            rc = chunks_put(self.home, self.compression, txn, key, head, &small)
+            if rc:
+                return rc
+            draft = &small
         name.mv_data = <void*>key.data
         name.mv_size = key.size
         if expiring or (noted and order == 0):
@@ -156,6 +173,10 @@ cdef class RecordEngine(ValueEngine):
             row.mv_size = EXPIRY_KEY
             rc = mdb_del(txn, self.home.expiry, &row, NULL)
             if rc and rc != MDB_NOTFOUND:
+                return rc
+        if self.home.chunked:
+            rc = chunks_free(self.home, txn, key, NULL)
+            if rc:
                 return rc
         name.mv_data = <void*>key.data
         name.mv_size = key.size
@@ -237,8 +258,11 @@ cdef class RecordEngine(ValueEngine):
         if d43_load(&self.known) < before:
             d43_add(&self.epoch, 1)         # first: see foreign_epoch
             d43_raise_to(&self.known, before)
-        rc = journal_begin(&self.home.journal, txn[0], self.home.meta, self.origin,
-                           self.now() if self.home.journal.on else 0)
+        if not self.home.chunked and self.home.chunks_at != before:     # others may have written large values
+            rc = chunks_look(self.home, txn[0])
+        if rc == 0:
+            rc = journal_begin(&self.home.journal, txn[0], self.home.meta, self.origin,
+                               self.now() if self.home.journal.on else 0)
         if rc:
             mdb_txn_abort(txn[0])
             txn[0] = NULL
@@ -255,7 +279,7 @@ cdef class RecordEngine(ValueEngine):
                 return rc
             first = self.home.journal.first
             count = self.home.journal.row_first - first
-        self.home.journal.checked = id      # should the commit fail, no transaction follows on this one
+        self.home.chunks_at = self.home.journal.checked = id    # should the commit fail, no transaction follows on this one
         if events and queue is not None and queue.active:
             seq[0] = queue.reserve(events)
         d43_add(&self.unvoided, 1)
@@ -325,6 +349,8 @@ cdef class RecordEngine(ValueEngine):
             if job.verb == ERASE:
                 if job.take and job.existed:
                     rc = _keep(&old, &job.taken)
+                    if rc == 0 and old.flags & CHUNKED:
+                        rc = chunks_take(self.home, self.compression, txn, &old, &job.large)
                 if rc == 0:
                     rc = self.erase(txn, job.key, &old, CHANGED_DELETE if job.existed else CHANGED_EXPIRE)
             elif job.verb == TOUCH:

@@ -57,7 +57,7 @@ cdef class Snapshot:
             rc = self.store.find(self.txn, name, &frame, self.store.now())
             if rc == 0 and frame.state == FRESH:
                 frame_token(&frame, token)
-                lifted = self.store.lift(&frame)
+                lifted = self.store.lift(&frame, self.txn)
         finally:
             self.home.leave()
         if rc == MDB_NOTFOUND or (rc == 0 and frame.state != FRESH):

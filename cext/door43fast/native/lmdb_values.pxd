@@ -2,6 +2,7 @@
 
 from libc.stdint cimport int64_t, uint8_t, uint64_t
 
+from clib.lmdb cimport MDB_txn
 from door43fast.native.clock cimport Clock
 from door43fast.native.compression cimport Compression
 from door43fast.native.core cimport Core
@@ -44,8 +45,9 @@ cdef class ValueEngine(Core):
     cdef object draft_value(self, object value, Draft* draft)
     # The same, compressed if the store compresses and it pays.
     cdef object draft_packed(self, object value, Slice key, Draft* draft)
-    # The payload as bytes or str: no Python code runs here. REQUIRES: entered, or a copy of the frame.
-    cdef object lift(self, const Frame* frame)
+    # The payload as bytes or str, out of the map: no Python code runs here. ``txn`` is the snapshot that the frame lies
+    # in; NULL where it is known not to be chunked. REQUIRES: entered, or a copy of the frame.
+    cdef object lift(self, const Frame* frame, MDB_txn* txn)
     # What was lifted as the value it stands for. May run Python code.
     cdef object settle(self, uint8_t mark, object lifted)
     # Nanoseconds of the store's clock; 0 for no expiry, -1 for expired at once.

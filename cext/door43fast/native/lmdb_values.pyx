@@ -5,9 +5,10 @@ from cpython.object cimport PyObject
 from cpython.unicode cimport PyUnicode_AsUTF8AndSize, PyUnicode_DecodeUTF8
 
 from clib.xxhash cimport XXH128_canonicalFromHash, XXH128_canonical_t, XXH3_128bits
+from door43fast.native.chunks cimport Head, chunks_read, head_read
 from door43fast.native.clock cimport MANUAL, WALL, d43_monotonic_ns, d43_wall_ns, span_ns
 from door43fast.native.compression cimport LARGEST_PACKED, Rules, room_for
-from door43fast.native.frame cimport (FRAME_CORRUPT, FRAME_NEWER, NO_MEMORY, TAG_HASH, UNKNOWN_DICTIONARY, ZSTD)
+from door43fast.native.frame cimport (CHUNKED, FRAME_CORRUPT, FRAME_NEWER, NO_MEMORY, TAG_HASH, UNKNOWN_DICTIONARY, ZSTD)
 from door43fast.native.keys cimport KEYS_STR
 from door43fast.native.status cimport lmdb_raise
 
@@ -110,11 +111,24 @@ cdef class ValueEngine(Core):
             raise MemoryError("no memory for the compressor")
         return packed if rc else owner
 
-    cdef object lift(self, const Frame* frame):
-        """The payload as bytes or str, out of the map: no Python code runs here. REQUIRES: entered, or a copy."""
+    cdef object lift(self, const Frame* frame, MDB_txn* txn):
         cdef object plain
         cdef char* place
+        cdef Head head
         cdef int rc
+        if frame.flags & CHUNKED:
+            rc = head_read(frame, &head)
+            if rc:
+                unpack_fault(rc, frame, self.home.path)
+            plain = PyBytes_FromStringAndSize(NULL, head.size)
+            place = PyBytes_AS_STRING(plain)
+            with nogil:
+                rc = chunks_read(self.home, self.compression, txn, &head, place)
+            if rc:
+                unpack_fault(rc, frame, self.home.path)
+            if frame.mark == MARK_STR and self.native_values:
+                return PyUnicode_DecodeUTF8(place, head.size, "surrogatepass")
+            return plain
         if frame.flags & ZSTD:
             if frame.original > LARGEST_PACKED:
                 raise CorruptError("a compressed value says that it is larger than any may be; run verify()")
@@ -208,7 +222,7 @@ cdef int unpack_fault(int rc, const Frame* frame, str path) except -1:
         raise CorruptError(f"the compression dictionary {frame.dictionary} of {path} is missing or damaged; restore a "
                            "backup")
     if rc == FRAME_CORRUPT:
-        raise CorruptError(f"a compressed value of {path} cannot be decompressed to the size that its frame says; run "
+        raise CorruptError(f"a compressed value or a large one of {path} is not what its frame says; run "
                            "verify()")
     if rc == FRAME_NEWER:
         raise FormatError(f"{path} was written by a newer door43fast; upgrade it")

@@ -23,7 +23,7 @@ from door43fast.native.wheel cimport NEVER, TICK_BITS, wheel_holds
 from door43fast.contracts import Capabilities
 from door43fast.errors import ClosedError, ConfigError, ConflictError, UnsupportedError, did_you_mean
 
-cdef object CAPABILITIES = Capabilities(traces=True)
+cdef object CAPABILITIES = Capabilities(traces=True, streams=True)
 POLICIES = ("none", "lru", "sieve", "s3fifo", "wtinylfu", "adaptive")    # by their kinds
 cdef tuple OPTIONS = ("max_entries", "max_bytes", "policy", "ttl", "idle", "weigher", "clock")
 

@@ -270,6 +270,9 @@ cdef class CascadeEngine(Coherent):
     def _publish(self, flight, key, value, ttl, stale):
         return self._through(key, lambda key: self.slow._publish(flight, key, value, ttl, stale))
 
+    def _stream_publish(self, key, *arguments):
+        return self._through(key, self.slow._stream_publish, *arguments)
+
     cdef int fill(self, list locals, list values, int64_t deadline, uint64_t epoch, uint64_t* held) except -1:
         """Publish what a batch has written, where its tickets still hold; take the other keys out."""
         cdef Write w

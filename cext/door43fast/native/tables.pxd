@@ -1,11 +1,14 @@
 """The tables of a store: opened if they are ours, created in an empty file."""
 
+from libc.stdint cimport uint32_t
+
 from clib.lmdb cimport MDB_dbi, MDB_env, MDB_txn
 
 cdef enum:
     FORMAT = 1              # of our tables; a change that an older door43fast cannot read raises it
     FORMAT_BITS = 0xFFFF    # above them stands a bit for each thing that whoever writes the store must know of
     HAS_JOURNAL = 0x10000
+    HAS_CHUNKS = 0x20000    # of large values
     MAX_TABLES = 16
 
 
@@ -15,10 +18,16 @@ cdef struct Tables:
     MDB_dbi expiry
     MDB_dbi tags
     MDB_dbi journal
+    MDB_dbi chunks
+    bint has_chunks         # there is a table for the chunks of large values, and it is open
     bint journalled         # the store has a journal, and its table is open
 
 
 # The id of the store, with ``tables`` open; None if the file is empty. Raises if it is not ours, or not for us.
 cdef bytes check_tables(MDB_txn* txn, Tables* tables, str path, str keys)
+# Add a bit to the number of the format, in a transaction that is open for writing. Status.
+cdef int mark_format(MDB_txn* txn, MDB_dbi meta, uint32_t bit) noexcept nogil
+# Make the table for chunks in a store that has none.
+cdef int add_chunks(MDB_env* env, str path) except -1
 cdef int create_tables(MDB_env* env, str path, str keys) except -1
 cdef int probe(str path, str keys) except -1

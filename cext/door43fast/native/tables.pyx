@@ -5,6 +5,8 @@ A file that is not ours, or not for this version, is refused in a read transacti
 
 import os
 
+from libc.string cimport memcpy
+
 from clib.lmdb cimport *
 from door43fast.native.directory cimport sync_directory
 from door43fast.native.status cimport lmdb_raise
@@ -58,7 +60,7 @@ cdef bytes check_tables(MDB_txn* txn, Tables* tables, str path, str keys):
     if rc:
         lmdb_raise(rc, "reading", path)
     version = int.from_bytes((<char*>value.mv_data)[:value.mv_size], "little")
-    if version & ~<long>HAS_JOURNAL != FORMAT:
+    if version & ~<long>(HAS_JOURNAL | HAS_CHUNKS) != FORMAT:
         raise FormatError(f"{path} is of format {version & FORMAT_BITS}"
                           + (f" with what is marked {version >> 16:#x}" if version >> 16 else "")
                           + f", written by a newer door43fast; this one reads format {FORMAT:d}. It was left "
@@ -75,9 +77,44 @@ cdef bytes check_tables(MDB_txn* txn, Tables* tables, str path, str keys):
     tables.journalled = version & HAS_JOURNAL != 0
     if rc == 0 and tables.journalled:
         rc = mdb_dbi_open(txn, b"journal", 0, &tables.journal)
+    if rc == 0:
+        rc = mdb_dbi_open(txn, b"chunks", 0, &tables.chunks)
+        tables.has_chunks = rc == 0
+        if rc == MDB_NOTFOUND and version & HAS_CHUNKS == 0:
+            rc = 0
     if rc:
         lmdb_raise(MDB_CORRUPTED if rc == MDB_NOTFOUND else rc, "reading", path)
     return _meta_value(txn, tables, path, b"store")
+
+
+cdef int mark_format(MDB_txn* txn, MDB_dbi meta, uint32_t bit) noexcept nogil:
+    cdef MDB_val key, value
+    cdef uint32_t version
+    cdef int rc
+    key.mv_data = <char*>b"door43fast"
+    key.mv_size = 10
+    rc = mdb_get(txn, meta, &key, &value)
+    if rc or value.mv_size != 4:
+        return rc if rc else MDB_CORRUPTED
+    memcpy(&version, value.mv_data, 4)
+    if version & bit:
+        return 0
+    version |= bit
+    value.mv_data = &version
+    return mdb_put(txn, meta, &key, &value, 0)
+
+
+cdef int add_chunks(MDB_env* env, str path) except -1:
+    cdef MDB_txn* txn = NULL
+    cdef MDB_dbi made
+    cdef int rc = mdb_txn_begin(env, NULL, 0, &txn)
+    if rc == 0:
+        rc = mdb_dbi_open(txn, b"chunks", MDB_CREATE, &made)
+        if rc == 0:
+            rc = mdb_txn_commit(txn)
+        else:
+            mdb_txn_abort(txn)
+    return lmdb_raise(rc, "writing", path) if rc else 0
 
 
 cdef int create_tables(MDB_env* env, str path, str keys) except -1:
@@ -95,7 +132,7 @@ cdef int create_tables(MDB_env* env, str path, str keys) except -1:
             rc = mdb_stat(txn, main, &stat)
         if rc == 0 and stat.ms_entries:     # another process was faster
             return 0
-        for name in (b"data", b"expiry", b"tags", b"meta"):
+        for name in (b"data", b"expiry", b"tags", b"chunks", b"meta"):
             if rc == 0:
                 rc = mdb_dbi_open(txn, name, MDB_CREATE, &made)
         for name, content in ((b"door43fast", int(FORMAT).to_bytes(4, "little")),

@@ -1,0 +1,1 @@
+# The audit of large values is called from native code alone.

@@ -1,0 +1,1 @@
+# The chunks of large values are kept by native code alone.
