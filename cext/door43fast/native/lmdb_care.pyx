@@ -164,7 +164,7 @@ cdef class CareEngine(RangeEngine):
 
     def stats(self):
         """Figures of this store: entries and bytes of the file, and what this object has done since it was opened."""
-        cdef MDB_stat stat, log
+        cdef MDB_stat stat, log, pieces
         cdef MDB_envinfo info
         cdef uint64_t oldest = 1, last = 0
         cdef MDB_txn* txn
@@ -176,14 +176,17 @@ cdef class CareEngine(RangeEngine):
             rc = mdb_stat(txn, self.home.journal.table, &log)
             if rc == 0:
                 rc = journal_span(txn, self.home.journal.table, &oldest, &last)
+        pieces.ms_entries = 0
+        if rc == 0 and self.home.has_chunks:
+            rc = mdb_stat(txn, self.home.chunks, &pieces)
         mdb_env_info(self.home.env, &info)
         self.home.give(txn)
         self.home.leave()
         if rc:
             lmdb_raise(rc, "reading", self.home.path)
         return {
-            "entries": stat.ms_entries, "hits": self.hits, "misses": self.misses, "sets": self.sets,
-            "deletes": self.deletes, "evictions": 0, "expirations": self.expirations,
+            "entries": stat.ms_entries, "chunks": pieces.ms_entries, "hits": self.hits, "misses": self.misses,
+            "sets": self.sets, "deletes": self.deletes, "evictions": 0, "expirations": self.expirations,
             "bytes": (info.me_last_pgno + 1) * self.home.page_size, "map_size": info.me_mapsize,
             "depth": stat.ms_depth, "leaf_pages": stat.ms_leaf_pages, "overflow_pages": stat.ms_overflow_pages,
             "readers": info.me_numreaders, "transactions": info.me_last_txnid,
