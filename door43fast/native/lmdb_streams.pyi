@@ -3,6 +3,8 @@ from typing import Any
 from door43fast.contracts import Seconds
 from door43fast.native.lmdb_journal import JournalEngine
 
+RAW: int
+
 class StreamEngine(JournalEngine):
     """What a store on disk does to a value piece by piece."""
 

@@ -255,7 +255,7 @@ def test_verify_and_backup_tell_how_far_they_are(make, tmp_path):
     told = []
     assert store.verify(progress=lambda *one: told.append(one))["checked"] == 10_000
     assert [done for done, _, _ in told] == sorted(done for done, _, _ in told)
-    assert told[-1][0] == told[-1][1] >= 30_000 and {name for _, _, name in told} >= {"records", "deadlines", "index"}
+    assert told[-1][0] == told[-1][1] >= 30_000 and {name for _, _, name in told} >= {"records", "deadlines", "chunks"}
     told.clear()
     store.backup(tmp_path / "copy", progress=lambda *one: told.append(one))
     assert told and told[-1][2] == "data.mdb" and 0 < told[-1][0] <= told[-1][1]

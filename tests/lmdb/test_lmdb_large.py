@@ -78,7 +78,7 @@ def test_whatever_ends_a_value_takes_its_chunks_along(make):
     ends(lambda: store.set("k", BIG), left=14)
     ends(lambda: store.set_many({"k": b"small", "l": b"new"}))
     ends(lambda: store.delete_many(["k"]))
-    ends(lambda: store.pop("k"))
+    ends(lambda: store.pop("k") == BIG or pytest.fail("pop gave something else"))
     ends(lambda: store.replace("k", BIG, b"small"))
     ends(lambda: store.clear())
     ends(lambda: store.clear("k"))
@@ -92,12 +92,6 @@ def test_whatever_ends_a_value_takes_its_chunks_along(make):
     assert store.get("k") is None and store.verify()["errors"] == []
     store["k"] = b"small"
     assert chunks(store) == 0
-
-
-def test_pop_gives_it_and_takes_it(make):
-    store = make()
-    store["k"] = BIG
-    assert store.pop("k") == BIG and store.get("k") is None and chunks(store) == 0
 
 
 def test_what_another_process_wrote_in_chunks_is_seen_and_freed(make):
@@ -185,7 +179,8 @@ with env.begin(write=True) as t:
 @pytest.mark.parametrize(("act", "match"), [
     ("t.delete([k for k, v in t.cursor(chunks) if k[0] == 2][3], db=chunks)", "chunk 3 of the record b'k'"),
     ("[t.delete(k, db=chunks) for k in [k for k, v in t.cursor(chunks)]]", "large value of the record b'k' is missing"),
-    ("t.delete([k for k, v in t.cursor(chunks) if k[0] == 1][0], db=chunks)", "2 of 1 .*value of the record b'k' is missing"),
+    ("t.delete([k for k, v in t.cursor(chunks) if k[0] == 1][0], db=chunks)",
+     "large value of the record b'k' is missing"),
     ("t.delete(b'k', db=data)", "belongs to no record"),
 ])
 def test_verify_finds_what_is_missing_and_what_is_left_over(make, judge, act, match):

@@ -14,6 +14,7 @@ from libc.string cimport memcmp, memcpy, memset
 
 from clib.lmdb cimport *
 from clib.xxhash cimport XXH3_64bits, XXH3_64bits_withSeed
+from door43fast.native.compression cimport press_room
 from door43fast.native.frame cimport CHUNKED, FRAME_CORRUPT, FRAME_HEADER, FRAME_NEWER, frame_read
 from door43fast.native.tables cimport HAS_CHUNKS, mark_format
 
@@ -73,7 +74,7 @@ cdef int chunks_begin(Handle home, MDB_txn* txn) noexcept nogil:
 
 cdef int chunk_put(Handle home, Compression compression, MDB_txn* txn, const char* id, uint32_t number, Slice data,
                    char* room) noexcept nogil:
-    """``room`` has as many bytes as the chunk, NULL if it is not to be compressed."""
+    """``room`` is for the compressed chunk, see press_room; NULL if it is not to be compressed."""
     cdef MDB_val key, value
     cdef char name[ROW_KEY]
     cdef char* at
@@ -131,7 +132,7 @@ cdef int chunks_put(Handle home, Compression compression, MDB_txn* txn, Slice ke
     h.chunk = CHUNK
     h.count = <uint32_t>((payload.size + CHUNK - 1) // CHUNK)
     if compression.writes:
-        room = <char*>malloc(CHUNK)
+        room = <char*>malloc(press_room(CHUNK))
         if room == NULL:
             return ENOMEM
     for i in range(h.count):

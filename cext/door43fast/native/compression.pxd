@@ -46,8 +46,10 @@ cdef class Compression:
     cdef int refresh(self) except -1
     # Compress the payload of ``draft`` into ``room`` if that makes it smaller; whether it did, or a status below 0.
     cdef int pack(self, Rules rules, Slice key, Draft* draft, char* room, size_t size) noexcept nogil
-    cdef int pack_with(self, const ZSTD_CDict* table, uint32_t id, Draft* draft, char* room, size_t size) noexcept nogil
-    # ``size`` bytes into ``room`` of as many, without a dictionary; how many they became, 0 if it does not pay.
+    cdef int pack_with(self, const ZSTD_CDict* table, uint32_t id, Draft* draft, char* room,
+                       size_t size) noexcept nogil
+    # ``size`` bytes into ``room`` of ``press_room(size)``, without a dictionary; how many they became, 0 if it does
+    # not pay.
     cdef size_t press(self, const char* data, size_t size, char* room) noexcept nogil
     # The payload of a compressed frame into ``room``, ``frame.original`` bytes. Status. REQUIRES: entered.
     cdef int unpack(self, const Frame* frame, char* room) noexcept nogil
@@ -65,6 +67,7 @@ cdef class Unpacked:
     cdef void clear(self) noexcept nogil
 
 
+cdef size_t press_room(size_t size) noexcept nogil
 # How much room ``pack`` needs for ``size`` bytes; 0 if they are not to be compressed.
 cdef size_t room_for(size_t size) noexcept nogil
 # The parts of a dictionary's row, checked: 0, MDB_NOTFOUND, FRAME_CORRUPT, or a status of LMDB.

@@ -118,6 +118,10 @@ cdef size_t room_for(size_t size) noexcept nogil:
     return ZSTD_compressBound(size) if <size_t>LEAST_PACKED <= size <= <size_t>LARGE else 0
 
 
+cdef size_t press_room(size_t size) noexcept nogil:
+    return ZSTD_compressBound(size)
+
+
 cdef class Rules:
 
     def __dealloc__(self):
@@ -216,7 +220,8 @@ cdef class Compression:
             return self.pack_with(NULL, 0, draft, room, size)
         return self.pack_with(rule.table, rule.id, draft, room, size)
 
-    cdef int pack_with(self, const ZSTD_CDict* table, uint32_t id, Draft* draft, char* room, size_t size) noexcept nogil:
+    cdef int pack_with(self, const ZSTD_CDict* table, uint32_t id, Draft* draft, char* room,
+                       size_t size) noexcept nogil:
         cdef ZSTD_CCtx* context = <ZSTD_CCtx*>_take(self.packers)
         cdef size_t made
         if context == NULL:
@@ -228,7 +233,7 @@ cdef class Compression:
         made = ZSTD_CCtx_refCDict(context, table)
         if not ZSTD_isError(made):
             made = ZSTD_compress2(context, room, size, draft.payload.data, draft.payload.size)
-        if not _keep(self.packers, context):
+        if ZSTD_isError(made) or not _keep(self.packers, context):     # after an error it would go on refusing
             ZSTD_freeCCtx(context)
         if ZSTD_isError(made) or made + 8 >= draft.payload.size:
             return 0
@@ -244,7 +249,7 @@ cdef class Compression:
         draft.flags = 0
         draft.payload.data = data
         draft.payload.size = size
-        return draft.payload.size if self.pack_with(NULL, 0, &draft, room, size) == 1 else 0
+        return draft.payload.size if self.pack_with(NULL, 0, &draft, room, press_room(size)) == 1 else 0
 
     cdef int decoder(self, uint32_t id, const ZSTD_DDict** out) noexcept nogil:
         """The dictionary ``id``, out of the store if no value needed it before. REQUIRES: entered."""

@@ -151,8 +151,8 @@ cdef inline size_t frame_size(const Draft* d) noexcept nogil:
 cdef inline char* frame_head(const Draft* d, char* out) noexcept nogil:
     """Write all up to the tags, and return the place of the first tag. The checksum is left for frame_seal."""
     out[8] = FRAME_VERSION
-    out[9] = <char>((d.flags & (PINNED | ZSTD | CHUNKED)) | (HAS_DEADLINE if d.deadline else 0) | (HAS_STALE if d.stale else 0)
-                    | (HAS_TAGS if d.tag_count else 0))
+    out[9] = <char>((d.flags & (PINNED | ZSTD | CHUNKED)) | (HAS_DEADLINE if d.deadline else 0)
+                    | (HAS_STALE if d.stale else 0) | (HAS_TAGS if d.tag_count else 0))
     out[10] = <char>d.mark
     out[11] = <char>d.tag_count
     memcpy(out + 12, &d.dictionary, 4)

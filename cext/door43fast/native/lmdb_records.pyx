@@ -279,7 +279,7 @@ cdef class RecordEngine(ValueEngine):
                 return rc
             first = self.home.journal.first
             count = self.home.journal.row_first - first
-        self.home.chunks_at = self.home.journal.checked = id    # should the commit fail, no transaction follows on this one
+        self.home.chunks_at = self.home.journal.checked = id    # should the commit fail, none follows on this one
         if events and queue is not None and queue.active:
             seq[0] = queue.reserve(events)
         d43_add(&self.unvoided, 1)

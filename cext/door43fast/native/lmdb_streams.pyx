@@ -19,6 +19,7 @@ from libc.string cimport memcpy, memset
 
 from clib.lmdb cimport *
 from door43fast.native.chunks cimport *
+from door43fast.native.compression cimport press_room
 from door43fast.native.core cimport BY_EXPIRY, BY_USER, OP_SET
 from door43fast.native.frame cimport CHUNKED, FRAME_CORRUPT, FRESH, Frame, PINNED, REFUSED, TAG_HASH
 from door43fast.native.lmdb_records cimport Job, PUT
@@ -172,7 +173,7 @@ cdef class StreamEngine(JournalEngine):
         part.data = PyBytes_AS_STRING(data)
         part.size = PyBytes_GET_SIZE(data)
         if self.compression.writes:
-            room = <char*>malloc(part.size or 1)
+            room = <char*>malloc(press_room(part.size))
             if room == NULL:
                 raise MemoryError("no memory to compress a chunk")
         try:

@@ -8,7 +8,8 @@ from clib.xxhash cimport XXH128_canonicalFromHash, XXH128_canonical_t, XXH3_128b
 from door43fast.native.chunks cimport Head, chunks_read, head_read
 from door43fast.native.clock cimport MANUAL, WALL, d43_monotonic_ns, d43_wall_ns, span_ns
 from door43fast.native.compression cimport LARGEST_PACKED, Rules, room_for
-from door43fast.native.frame cimport (CHUNKED, FRAME_CORRUPT, FRAME_NEWER, NO_MEMORY, TAG_HASH, UNKNOWN_DICTIONARY, ZSTD)
+from door43fast.native.frame cimport (CHUNKED, FRAME_CORRUPT, FRAME_NEWER, NO_MEMORY, TAG_HASH,
+                                           UNKNOWN_DICTIONARY, ZSTD)
 from door43fast.native.keys cimport KEYS_STR
 from door43fast.native.status cimport lmdb_raise
 
