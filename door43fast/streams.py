@@ -137,8 +137,10 @@ class ValueWriter(io.RawIOBase):
         self._ended = True              # until it is known that it may begin: __del__ runs in any case
         if not store.capabilities.writes:
             raise ReadOnlyError(f"{type(store).__name__} was opened to read only; open it without, to write {key!r}")
+        if isinstance(tags, (str, bytes)):
+            raise TypeError(f"tags={tags!r} is one text; give a tuple or list of tags: tags=({tags!r},)")
         self._store, self._key, self._keeper = store, key, _keeper(store)
-        self._options = {"ttl": ttl, "tags": tags if isinstance(tags, str) else tuple(tags), "pin": pin}
+        self._options = {"ttl": ttl, "tags": tuple(tags), "pin": pin}
         self._durable = durable
         self._buffer = bytearray()
         self._count = self._size = 0

@@ -34,7 +34,7 @@ CALLS: dict[str, Callable[[Any], Any]] = {
     "get_many": lambda s: s.get_many(["a"]), "set_many": lambda s: s.set_many({"a": 1}),
     "delete_many": lambda s: s.delete_many(["a"]), "contains_many": lambda s: s.contains_many(["a"]),
     "get_packed": lambda s: s.get_packed(["a"]), "set_packed": lambda s: s.set_packed(["a"], b"x", [0, 1]),
-    "reader": lambda s: s.reader("a"), "writer": lambda s: s.writer("a").close(),
+    "reader": lambda s: (s.set("a", b"x"), s.reader("a")), "writer": lambda s: s.writer("a").close(),
     "invalidate": lambda s: s.invalidate("t"), "scan": lambda s: list(s.scan()),
     "scan_packed": lambda s: list(s.scan_packed()), "keys": lambda s: list(s.keys()),
     "items": lambda s: list(s.items()), "values": lambda s: list(s.values()), "count": lambda s: s.count(),
