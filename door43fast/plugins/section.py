@@ -46,7 +46,7 @@ Step = Callable[[Found], tuple[Any, Sequence[Change]]]
 class Section:
     """The state that all methods share."""
 
-    capabilities = Capabilities(persistent=True, traces=True)
+    capabilities = Capabilities(persistent=True, traces=True, streams=True)
     _text_keys = True
 
     def __init__(self) -> None:
