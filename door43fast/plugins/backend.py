@@ -17,6 +17,19 @@ CHUNK = 256         # records that a scan reads with one call
 TAGS = "\0tags"     # the name under which the generations of tags are kept
 
 
+def _reserved(name: str) -> bool:
+    return name[0] == "\0" and name[1:2] != "\0"
+
+
+def name_of(key: str) -> str:
+    """What a key is called: itself, with a first NUL doubled, which leaves names for ourselves and keeps the order."""
+    return "\0" + key if key[0] == "\0" else key
+
+
+def _key(name: str) -> str:
+    return name[1:] if name[0] == "\0" else name
+
+
 class Backend(RecordStore):
     """A store over something that keeps bytes under names.
 
@@ -44,11 +57,17 @@ class Backend(RecordStore):
     def shut(self) -> None:
         """Let go of everything."""
 
+    def where(self, key: str) -> str:
+        """What the record of a key is called in an error."""
+        return f"the record of key {key!r}"
+
+    name_of = staticmethod(name_of)
+
     # -- over these four -------------------------------------------------------------------------------------
 
     def _fetch(self, keys: Sequence[str]) -> Found:
-        data = self.read([_name(key) for key in keys])
-        found: Found = [None if one is None else frames.unpack(one, f"the record of key {key!r}", key)[1]
+        data = self.read([name_of(key) for key in keys])
+        found: Found = [None if one is None else frames.unpack(one, self.where(key), key)[1]
                         for key, one in zip(keys, data, strict=True)]
         tags = {tag for record in found if record is not None for tag, _ in record.tags}
         if tags:
@@ -58,11 +77,11 @@ class Backend(RecordStore):
         return found
 
     def _apply(self, changes: list[tuple[str, Record | None]]) -> None:
-        self.write({_name(key): None if record is None else frames.pack(key, record) for key, record in changes})
+        self.write({name_of(key): None if record is None else frames.pack(key, record) for key, record in changes})
 
     def _range(self, low: str, high: str | None) -> list[str]:
         prefix = low if after_prefix(low) == high else ""
-        keys = [_key(name) for name in self.names(_name(prefix) if prefix else "") if not _reserved(name)]
+        keys = [_key(name) for name in self.names(name_of(prefix) if prefix else "") if not _reserved(name)]
         return sorted(key for key in keys if key >= low and (high is None or key < high))
 
     def _walk(self, low: str, high: str | None, reverse: bool = False) -> Iterator[tuple[str, Record]]:
@@ -85,7 +104,7 @@ class Backend(RecordStore):
         return sum(1 for name in self.names("") if not _reserved(name))
 
     def _erase(self, low: str, high: str | None) -> None:
-        self.write({_name(key): None for key in self._range(low, high)})
+        self.write({name_of(key): None for key in self._range(low, high)})
 
     def _sound(self) -> Iterator[str]:
         for key in self._range("", None):
@@ -100,18 +119,3 @@ class Backend(RecordStore):
 
     def _shut(self) -> None:
         self.shut()
-
-
-def _reserved(name: str) -> bool:
-    return name[0] == "\0" and name[1:2] != "\0"
-
-
-def _name(key: str) -> str:
-    """What a key is called: itself, with a first NUL doubled, which leaves names for ourselves and keeps the order."""
-    return "\0" + key if key[0] == "\0" else key
-
-
-def _key(name: str) -> str:
-    return name[1:] if name[0] == "\0" else name
-
-

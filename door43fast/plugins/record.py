@@ -1,8 +1,9 @@
 """What a backend keeps under a key, and its frame of bytes.
 
-The frame: magic and version, the codec's mark, deadline and stale window (Unix seconds and seconds, -1 for none), the
-version of the record, the lengths of key and tags, a checksum over all the rest; then key, tags (JSON) and payload. The
-key is in it so that a record under another's name is noticed.
+The frame: the payload, the key, the tags (JSON), and a tail: magic and version, the codec's mark, deadline and stale
+window (Unix seconds and seconds, -1 for none), the version of the record, the lengths of key and tags, a checksum over
+all of this. The payload comes first, so that a text in a file can be read by eye and a picture opens. The key is in it
+so that a record under another's name is noticed.
 """
 
 from __future__ import annotations
@@ -39,7 +40,7 @@ def pack(key: str, record: Record) -> bytes:
     tags = json.dumps(record.tags).encode() if record.tags else b""
     deadline = -1.0 if record.deadline is None else record.deadline
     head = HEAD.pack(MAGIC, FORMAT, record.mark, deadline, record.stale, record.version, len(name), len(tags))
-    return b"".join((head, _sum(head, name, tags, record.payload), name, tags, record.payload))
+    return b"".join((record.payload, name, tags, head, _sum(head, name, tags, record.payload)))
 
 
 def unpack(data: bytes, where: str, key: str | None = None) -> tuple[str, Record]:
@@ -61,17 +62,17 @@ def unpack(data: bytes, where: str, key: str | None = None) -> tuple[str, Record
     FormatError
         If it is of a version that this one does not know.
     """
-    whole = HEAD.size + SUM
-    if len(data) < whole or data[:4] != MAGIC:
+    tail = len(data) - HEAD.size - SUM
+    if tail < 0 or data[tail:tail + 4] != MAGIC:
         raise CorruptError(f"{where} is no record of door43fast: it was damaged or is another program's; restore or "
                            "remove it")
-    _, version, mark, deadline, stale, number, named, tagged = HEAD.unpack_from(data)
+    _, version, mark, deadline, stale, number, named, tagged = HEAD.unpack_from(data, tail)
     if version != FORMAT:
         raise FormatError(f"{where} has the format {version}, and this version of door43fast reads {FORMAT}: upgrade")
-    name, tags, payload = data[whole:whole + named], data[whole + named:whole + named + tagged], (
-        data[whole + named + tagged:])
-    if _sum(data[:HEAD.size], name, tags, payload) != data[HEAD.size:whole]:
-        raise CorruptError(f"{where} does not match its checksum: it was damaged; restore it, or delete the key")
+    ends = tail - named - tagged
+    payload, name, tags = data[:max(ends, 0)], data[max(ends, 0):tail - tagged], data[tail - tagged:tail]
+    if ends < 0 or _sum(data[tail:-SUM], name, tags, payload) != data[-SUM:]:
+        raise CorruptError(f"{where} does not match its checksum: it was damaged; restore it, or set the key anew")
     held = name.decode()
     if key is not None and held != key:
         raise CorruptError(f"{where} holds the key {held!r} and not {key!r}: it was moved or copied; restore it")

@@ -24,6 +24,8 @@ OWN = {
     "memory": "door43fast.plugins.memory:MemoryPlugin",
     "lmdb": "door43fast.plugins.lmdb:LmdbPlugin",
     "sqlite": "door43fast.plugins.sqlite:SqliteStore",
+    "filesystem": "door43fast.plugins.filesystem:FilesystemStore",
+    "file": "door43fast.plugins.filesystem:FilesystemStore",
 }
 PLANNED = ("asyncstorage", "redis", "rediss", "redis+cluster", "http", "https")
 OURS = "door43fast"

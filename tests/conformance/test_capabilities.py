@@ -18,6 +18,7 @@ def backends(tmp_path):
               "cascade of memories": d43.cascade(d43.MemoryStore(), d43.MemoryStore()),
               "reference.MemoryStore": reference.MemoryStore(),
               "SqliteStore": d43.open(f"sqlite:///{tmp_path}/sqlite.db"),
+              "FilesystemStore": d43.open(f"file:///{tmp_path}/files"),
               "memory over SqliteStore": d43.open(f"sqlite:///{tmp_path}/tier.db", memory="1MB")}
     yield {name: store.capabilities for name, store in stores.items()}
     for store in stores.values():

@@ -10,6 +10,7 @@ from hypothesis.stateful import run_state_machine_as_test
 
 import door43fast as d43
 from door43fast import reference
+from door43fast.plugins.filesystem import FilesystemStore
 from door43fast.plugins.sqlite import SqliteStore
 from door43fast.testing import machine
 
@@ -64,6 +65,11 @@ class Sqlite(OnDisk):
         return SqliteStore(path=f"{path}/s.db", durability="none", **options)
 
 
+class Filesystem(OnDisk):
+    def open(self, path, **options):
+        return FilesystemStore(path=path, durability="none", **options)
+
+
 class MemoryOverSqlite(OnDisk):
     def open(self, path, **options):
         return d43.open(f"sqlite:///{path}/s.db", durability="none", memory="64KB", **options)
@@ -87,7 +93,7 @@ def profile(examples):
 @pytest.mark.parametrize(("kind", "examples"), [
     (Memory, 700), (Evicting, 800), (Reference, 100), (Lmdb, 200),
     (LmdbWithJournal, 150), (MemoryOverLmdb, 250), (MemoryOverMemory, 350),
-    (Sqlite, 60), (MemoryOverSqlite, 60)],
+    (Sqlite, 60), (MemoryOverSqlite, 60), (Filesystem, 40)],
     ids=lambda one: one.__name__ if isinstance(one, type) else str(one))
 def test_machine(kind, examples):
     run_state_machine_as_test(kind, settings=profile(examples))
