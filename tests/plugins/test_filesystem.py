@@ -20,7 +20,8 @@ from door43fast.plugins.filesystem.places import LONGEST, RESERVED, key_of, plac
 WORKER = Path(__file__).with_name("filesystem_worker.py")
 CYCLES = int(os.environ.get("DOOR43FAST_KILL_CYCLES", "100")) // 5 or 1
 NASTY = ["..", "../../etc/passwd", "/etc", "a//b", "a/", "/", "//", ".", "a/./b", ".d43/lock", ".d43", "x.d43",
-         "a.d43/b", "%long/aa/b", "%2e", "%_", "~1", "a~1", "TIT", "tit", "Tit", "con", "CON.txt", "aux/nul", "lpt9.d43", "com1x",
+         "a.d43/b", "%long/aa/b", "%2e", "%_", "~1", "a~1", "TIT", "tit", "Tit", "con", "CON.txt", "aux/nul",
+         "lpt9.d43", "com1x",
          "a.", "a .", "a ", "a\\b", "a:b", "a\0b", "\0", "\0tags", "*?\"<>|", "é", "e\u0301", "ß", "ss", "İ",
          "i\u0307", "K", "\u212a", "\U0001f4d6", "k" * 300, "k" * 299 + "K", "x/" * 150 + "y"]
 texts = st.text(st.characters(exclude_categories=["Cs"]), min_size=1)

@@ -65,7 +65,8 @@ class Folder:
                 raise ConfigError(f"there is no store at {self.path!r}: see the path, or open it with create=True and "
                                   "without readonly")
             if os.path.isdir(self.path) and set(os.listdir(self.path)) - {OWN}:
-                raise FormatError(f"{self.path!r} holds files of others, which were left untouched: name another folder")
+                raise FormatError(f"{self.path!r} holds files of others: they were left as they are; name another "
+                                  "folder")
             os.makedirs(self._own, exist_ok=True)
             with contextlib.suppress(FileExistsError):      # of another process that makes it now
                 os.close(os.open(os.path.join(self._own, "lock"), os.O_CREAT | os.O_EXCL, 0o666))
