@@ -19,10 +19,13 @@ _AT_SIZE, _AT_CHUNK = slice(16, 24), slice(24, 28)       # in the head of a valu
 
 
 def _keeper(store: Any) -> Any:
-    """The store that keeps what ``store`` holds in chunks: itself, or the slow tier below it; None if there is none."""
+    """The store that keeps what ``store`` holds in chunks: itself, or the slow tier below it; None if there is none.
+
+    One whose codec makes something else of bytes is none: it can only be given them whole.
+    """
     while store is not None and hasattr(store, "_stream_publish"):
         if hasattr(store, "_stream_write"):
-            return store
+            return store if store._keeps_bytes() else None
         store = store.slow
     return None
 
@@ -58,8 +61,8 @@ class ValueReader(io.RawIOBase):
             if found is None:
                 raise KeyError(key)
             mark, whole, self._head = found
-            if mark != RAW:
-                _bytes_of(store.get(key), key)
+            if mark != RAW:         # what comes out of it may be like bytes all the same
+                whole, self._head = _bytes_of(store[key], key), None
             self._part = whole or b""
         self.size = len(self._part)         # bytes of the whole value
         self._chunk = max(self.size, 1)

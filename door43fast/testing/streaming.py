@@ -90,6 +90,8 @@ class StreamTests(Basis):
             store["k"] = value
             with pytest.raises(TypeError, match="use get"):
                 store.reader("k")
+        store["k"] = bytearray(b"like bytes")
+        assert store.reader("k").read() == b"like bytes"
         store["k"] = b"v"
         file = store.reader("k")
         file.close()

@@ -201,19 +201,12 @@ def test_a_reader_says_that_its_version_is_gone(make):
     store["k"] = BIG
     file = store.reader("k")
     assert file.read(10) == BIG[:10]
+    assert not [one for one in store.readers() if one.transaction is not None]     # it keeps no page from writers
     store["k"] = bytes(3 * MIB)
     assert file.read(10) == BIG[10:20]          # of the chunk that it has
     file.seek(-10, os.SEEK_END)
     with pytest.raises(ConflictError, match="'k' was replaced or deleted"):
         file.read(1)
-
-
-def test_a_reader_keeps_no_page_from_writers(make):
-    store = make()
-    store["k"] = BIG
-    with store.reader("k") as file:
-        file.read(1)
-        assert not [one for one in store.readers() if one.transaction is not None]
 
 
 def test_a_compressed_value_is_read_and_written_in_chunks(make):
@@ -227,6 +220,16 @@ def test_a_compressed_value_is_read_and_written_in_chunks(make):
         file.seek(5 * MIB)
         assert file.read(20) == value[5 * MIB:5 * MIB + 20]
     assert store.verify()["errors"] == []
+
+
+@pytest.mark.parametrize("codec", ["raw", "pickle", "msgpack"])
+@pytest.mark.parametrize("size", [10, 2 * MIB])
+def test_streams_of_a_store_with_a_codec(make, codec, size):
+    """Where it makes something else of bytes, they go through it whole."""
+    store = make(codec=codec)
+    with store.writer("k") as file:
+        file.write(BIG[:size])
+    assert store["k"] == BIG[:size] and store.reader("k").read() == BIG[:size] and chunks(store) >= (size > MIB)
 
 
 def test_refusals_come_before_the_first_byte(make, tmp_path):
