@@ -14,6 +14,7 @@ import sys
 import pytest
 
 import door43fast
+from door43fast.errors import CorruptError
 from door43fast.lmdb import LmdbStore
 
 IMAGES = int(os.environ.get("DOOR43FAST_IMAGES", "60"))
@@ -138,3 +139,25 @@ def test_an_idle_process_does_not_keep_pages_from_others(tmp_path):
                "for i in range(200): s['x'] = bytes(100_000); time.sleep(0.003)\ns.close()"
         subprocess.run([sys.executable, "-c", code, tmp_path / "s"], check=True, timeout=60, cwd=ROOT)
         assert idle.stats()["bytes"] < 6_000_000
+
+
+@pytest.mark.parametrize("hurt", [False, True])
+def test_large_values_are_checked_before_anything_is_served(tmp_path, hurt):
+    """Their chunks are not in the records; after a power loss they are read through as well."""
+    value = random.Random(8).randbytes(3 << 20)
+    with LmdbStore(tmp_path / "s", durability="none") as store:
+        store["k"] = value
+        shutil.copytree(tmp_path / "s", tmp_path / "image")
+    (marker,) = (tmp_path / "image").glob("unsynced-*")
+    content = marker.read_bytes()
+    marker.write_bytes(b"0" * 36 + content[36:])
+    if hurt:
+        file = tmp_path / "image" / "data.mdb"
+        data = bytearray(file.read_bytes())
+        data[data.rindex(value[2_000_000:2_000_020])] ^= 1
+        file.write_bytes(data)
+        with pytest.raises(CorruptError, match="went down, and 1 of its large values.*chunk 7 of the record b'k'"):
+            LmdbStore(tmp_path / "image", durability="none")
+    else:
+        with LmdbStore(tmp_path / "image", durability="none") as store:
+            assert store["k"] == value
