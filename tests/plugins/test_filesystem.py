@@ -46,6 +46,11 @@ def test_no_two_keys_share_a_place_and_none_leaves_the_folder(one, other):
     assert (folded(place(one)) == folded(place(other))) == (one == other)
 
 
+def test_no_two_of_the_nasty_keys_share_a_place():
+    every = {*NASTY, *map(str.swapcase, NASTY), *map(str.upper, NASTY), *map(str.lower, NASTY)}
+    assert len({folded(place(key)) for key in every}) == len(every)
+
+
 def test_nasty_keys_are_stored(tmp_path):
     with FilesystemStore(path=tmp_path / "s", durability="none") as store:
         for i, key in enumerate(NASTY):
@@ -193,6 +198,7 @@ def test_many_processes(tmp_path):
     running = [subprocess.Popen([sys.executable, WORKER, "count", tmp_path / "s", "50", str(n)]) for n in range(3)]
     assert [one.wait(120) for one in running] == [0] * 3
     with FilesystemStore(path=tmp_path / "s") as store:
+        assert len(list(store)) == 4        # the order is in memory from here on
         assert store["n"] == 150 and [store[f"by {n}"] for n in range(3)] == [50] * 3
         run("set", tmp_path / "s", "x", "theirs")
         assert list(store.keys("x")) == ["x"]       # the order is read anew
@@ -230,6 +236,20 @@ def test_threads_and_batches_of_one_state(tmp_path):
         stop.set()
         reader.join()
         assert store["n"] == 120 and seen and all(len(values) == 1 for values in seen)
+
+
+def test_a_read_that_a_write_has_crossed_begins_anew(tmp_path):
+    with FilesystemStore(path=tmp_path, durability="none") as store, FilesystemStore(path=tmp_path) as other:
+        store.set_many({"a": 0, "b": 0})
+        crossed = []
+
+        def read():
+            first = store.read(["a"])
+            if not crossed:
+                crossed.append(other.set_many({"a": 1, "b": 1}))
+            return first + store.read(["b"])
+        one, two = store._folder.one_state(read, store._alone)
+        assert crossed and one[:1] == two[:1] == b"\x01"
 
 
 def test_a_store_in_the_children_of_a_fork(tmp_path):
