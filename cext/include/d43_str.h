@@ -79,6 +79,10 @@ static inline int d43_str_shared(PyObject *s) {
            (PyUnicode_GET_LENGTH(s) == 1 && PyUnicode_KIND(s) == PyUnicode_1BYTE_KIND);
 }
 
+#if PY_VERSION_HEX >= 0x030D0000 && PY_VERSION_HEX < 0x030E0000
+PyAPI_FUNC(Py_hash_t) _Py_HashBytes(const void *, Py_ssize_t);     /* 3.13 exports it, but does not declare it */
+#endif
+
 /* What hash() gives for bytes, which is what it gives for a str of the same ASCII characters. */
 static inline Py_hash_t d43_bytes_hash(const char *p, Py_ssize_t n) {
 #if PY_VERSION_HEX < 0x030E0000
