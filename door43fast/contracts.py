@@ -178,8 +178,8 @@ class AsyncStore(Protocol):
 
 
 class Plugin(Protocol):
-    """A backend that can be opened by name: what it is called, and how a plan becomes a store."""
+    """A backend that can be opened by name: the schema of its options, and how these become a store."""
 
-    name: str
+    Options: type[Any]
 
-    def open(self, **options: Any) -> Store: ...
+    def open(self, options: Any) -> Store: ...
