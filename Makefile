@@ -21,12 +21,22 @@ ASAN_DESELECT := --ignore tests/memory/test_libcachesim.py \
     --deselect "tests/threads/test_threads.py::test_threads[cascade-fork]" \
     --deselect tests/lmdb/test_lmdb_growth.py::test_the_reserve_is_less_under_a_limit
 
-.PHONY: help demo test asan bench nightly wheel clean system
+# Without a GIL: an interpreter, an environment and a build of their own. LMDB stores and cascades are left out, since
+# their modules are not declared safe, and take the GIL again. A lock of CPython's own may be left held in the child of
+# a fork there (of a dict, for example), which the store in plain Python does not survive; the native one does.
+FREE_VENV ?= build/free
+FREE_TESTS := tests/core tests/memory tests/threads tests/reentry tests/conformance/test_memory.py tests/machines
+FREE_DESELECT := --ignore tests/memory/test_libcachesim.py \
+    --deselect "tests/threads/test_threads.py::test_threads[reference-fork]" \
+    -k "not lmdb and not cascade and not stack and not disk and not Lmdb and not Cascade and not OverMemory and not enough and not prints"
+
+.PHONY: help demo test asan freethreaded bench nightly wheel clean system
 
 help:
 	@echo "make demo     import sample data into a store and read it back, with speeds beside its peers"
 	@echo "make test     the daily tests (below 15 minutes)"
 	@echo "make asan     the core's tests under AddressSanitizer and UndefinedBehaviorSanitizer"
+	@echo "make freethreaded PYTHON=python3.13t   the memory engine's tests without a GIL"
 	@echo "make bench    the benchmarks against peers, and the table of ratios"
 	@echo "make nightly  every test, with larger counts"
 	@echo "make wheel    sdist and wheel in dist/, the wheel tried out in a fresh environment"
@@ -59,6 +69,19 @@ asan: $(VENV)/.built
 	    LD_PRELOAD="$$($(CC) -print-file-name=libasan.so) $$($(CC) -print-file-name=libubsan.so)"; \
 	$(BIN)/python -c 'import sys, door43fast.native.core as c; sys.exit("$(ASAN)" not in c.__file__)' && \
 	$(BIN)/pytest -p no:cacheprovider $(ASAN_TESTS) $(ASAN_DESELECT) $(PYTEST_OPTIONS)
+
+freethreaded: | system
+	@$(PYTHON) -c 'import sysconfig; raise SystemExit(not sysconfig.get_config_var("Py_GIL_DISABLED"))' || { \
+	    echo "door43fast: $(PYTHON) has a GIL; name a free-threaded CPython: make freethreaded PYTHON=python3.13t" >&2; \
+	    exit 1; }
+	[ -x $(FREE_VENV)/bin/python ] || $(PYTHON) -m venv $(FREE_VENV)
+	$(FREE_VENV)/bin/python -m pip --quiet install "setuptools>=77" "Cython>=3.1,<4" "numpy>=2.1" \
+	    pytest pytest-timeout "hypothesis>=6.100,<6.140"
+	$(FREE_VENV)/bin/python setup.py --quiet build --build-lib $(FREE_VENV)/lib-door43fast --build-temp $(FREE_VENV)/temp
+	export PYTHONPATH=$(CURDIR)/$(FREE_VENV)/lib-door43fast PYTHONSAFEPATH=1 PYTHON_GIL=0; \
+	$(FREE_VENV)/bin/python -c 'import sys, door43fast.native.memory as m; \
+	    raise SystemExit(sys._is_gil_enabled() or "$(FREE_VENV)" not in m.__file__)' && \
+	$(FREE_VENV)/bin/python -m pytest -p no:cacheprovider $(FREE_TESTS) $(FREE_DESELECT) $(PYTEST_OPTIONS)
 
 wheel: $(VENV)/.installed
 	rm -rf dist build/smoke

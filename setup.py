@@ -24,9 +24,12 @@ EXTENSIONS = {
     "recording": (),
     "table": (),
     "writes": (),
+    "readers": (),
     "singles": (),
+    "conditional": (),
     "ordered": (),
     "batches": (),
+    "memory_transactions": (),
     "memory": (),
     "replay": (),
     "packed": (),
@@ -77,6 +80,12 @@ EXTENSIONS = {
 # the table, which several methods share, as a call of its own with six registers to save.
 HOT = {"singles", "writes", "batches", "stack"}
 
+# Modules that are declared safe without a GIL. The others are not proven: CPython takes its GIL again to import them.
+FREE = {
+    "clock", "core", "tags", "encoded", "weigh", "recording", "table", "writes", "readers", "singles", "conditional",
+    "ordered", "batches", "memory_transactions", "memory", "replay", "packed", "arrow",
+}
+
 SANITIZE = os.environ.get("DOOR43FAST_SANITIZE")  # for example "address,undefined"
 PATH_MODULES = "cext/door43fast/native"
 
@@ -121,12 +130,13 @@ def extension(module, libraries):
 def extensions():
     from Cython.Build import cythonize
 
-    return cythonize(
-        [extension(module, libraries) for module, libraries in EXTENSIONS.items()],
+    return [made for free in (True, False) for made in cythonize(
+        [extension(module, libraries) for module, libraries in EXTENSIONS.items() if (module in FREE) == free],
         include_path=["cext"],
-        compiler_directives={"language_level": 3, "embedsignature": True, "embedsignature.format": "python"},
+        compiler_directives={"language_level": 3, "embedsignature": True, "embedsignature.format": "python",
+                             "freethreading_compatible": free},
         annotate=bool(os.environ.get("DOOR43FAST_ANNOTATE")),
-    )
+    )]
 
 
 setup(ext_modules=extensions())

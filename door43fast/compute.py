@@ -55,7 +55,7 @@ class Computation(Flight):  # type: ignore[misc,valid-type]
         self.waiters = 0
         self.token: Any = 0
         self.abandoned = False
-        self.waiting_for = ()
+        self.waiting_for: dict[object, Computation] = {}    # edges; many threads may draw and erase one at a time
         self.done = Future()
         self.done.set_running_or_notify_cancel()    # from here on nobody who waits can cancel it for the others
 
@@ -106,8 +106,9 @@ def waiting(flight: Computation, running_loop: Any = None) -> Iterator[None]:
     ``running_loop`` is the event loop that the wait would block, if any.
     """
     inner = _inside.get()
+    edge = object()
     if inner is not None:
-        inner.waiting_for += (flight,)
+        inner.waiting_for[edge] = flight
     try:
         path = _path(flight, inner, running_loop)
         if path:
@@ -117,9 +118,7 @@ def waiting(flight: Computation, running_loop: Any = None) -> Iterator[None]:
         yield
     finally:
         if inner is not None:
-            edges = list(inner.waiting_for)
-            edges.remove(flight)
-            inner.waiting_for = tuple(edges)
+            del inner.waiting_for[edge]
 
 
 def _path(flight: Computation, inner: Computation | None, running_loop: Any) -> list[Any] | None:
@@ -133,7 +132,7 @@ def _path(flight: Computation, inner: Computation | None, running_loop: Any) -> 
             if inner is not None and inner is not one:
                 keys = [inner.key, *keys]
             return keys if len(keys) > 1 else keys * 2
-        for further in one.waiting_for:
+        for further in list(one.waiting_for.values()):
             if id(further) not in seen:
                 seen.add(id(further))
                 todo.append((further, [*keys, further.key]))
@@ -167,7 +166,7 @@ def _lead(store: Any, flight: Computation, fn: Callable[[], Any], ttl: Seconds |
     inside = _inside.set(flight)
     try:
         if outer is not None:
-            outer.waiting_for += (flight,)
+            outer.waiting_for[flight] = flight
         flight.token, value = store._read(flight.key)
         if value is MISSING:
             value = fn()
@@ -181,7 +180,7 @@ def _lead(store: Any, flight: Computation, fn: Callable[[], Any], ttl: Seconds |
     finally:
         _inside.reset(inside)
         if outer is not None:
-            outer.waiting_for = tuple(one for one in outer.waiting_for if one is not flight)
+            outer.waiting_for.pop(flight, None)
 
 
 def _loop_of_this_thread() -> Any:

@@ -5,8 +5,10 @@
 #include <stdint.h>
 #include <string.h>
 
+#include "d43_section.h"
+
 /* The hash that the str carries, or -1 where it was not asked for yet. */
-static inline Py_hash_t d43_str_hash(PyObject *s) { return ((PyASCIIObject *)s)->hash; }
+static inline Py_hash_t d43_str_hash(PyObject *s) { return D43_NOW(((PyASCIIObject *)s)->hash); }
 
 /* Whether n bytes are the same: as memcmp, but short texts, which keys are, cost no call. */
 static inline int d43_same(const char *a, const char *b, size_t n) {

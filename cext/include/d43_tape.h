@@ -1,10 +1,10 @@
 /* A recording under way: hashes go into a block of memory, and a thread of its own writes full blocks to a file.
  *
- * Who records (one thread at a time, holding the GIL) puts a hash at ``at`` and calls d43_tape_turn when that reaches
- * ``end``; it never touches the file. The writer never takes the GIL: it leaves out what is not of the sample, and
- * writes the rest with a head and a checksum. It is waited for only when D43_TAPE_BLOCKS
- * blocks lie before it. A write that fails ends the recording: the file is cut back to what was whole, and ``error``
- * says why. In the child of a fork the tape is off: its thread, and the file, are the parent's.
+ * Who records (one thread at a time, holding the GIL, or the recording's lock where there is none) puts a hash at
+ * ``at`` and calls d43_tape_turn when that reaches ``end``; it never touches the file. The writer never takes the GIL:
+ * it leaves out what is not of the sample, and writes the rest with a head and a checksum. It is waited for only when
+ * D43_TAPE_BLOCKS blocks lie before it. A write that fails ends the recording: the file is cut back to what was whole,
+ * and ``error`` says why. In the child of a fork the tape is off: its thread, and the file, are the parent's.
  *
  * The layout of the file is described in docs/format.md. */
 #ifndef D43_TAPE_H
@@ -34,7 +34,7 @@ typedef struct d43_tape_block {
 } d43_tape_block;
 
 typedef struct {
-    uint64_t *at, *end;             /* the GIL guards these, ``filling`` and ``count`` */
+    uint64_t *at, *end;             /* these, ``filling`` and ``count`` are of the thread that records */
     d43_tape_block *filling;        /* NULL: off */
     int count;                      /* blocks of memory */
     pthread_t thread;
@@ -140,6 +140,8 @@ static void *d43_tape_run(void *argument) {
     pthread_mutex_unlock(&t->lock);
     return NULL;
 }
+
+static inline int d43_tape_fault(const d43_tape *t) { return __atomic_load_n(&t->error, __ATOMIC_ACQUIRE); }
 
 /* Whether this process began it, and not the one that it was forked from. */
 static inline int d43_tape_is_ours(const d43_tape *t) { return t->forks == d43_forks; }

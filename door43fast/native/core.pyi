@@ -9,10 +9,6 @@ class Flight:
 
     voided: bool
     owner: int
-    done: Any
-    result: Any
-    error: Any
-    waiting_for: Any
     def __new__(cls) -> Flight: ...
 
 class Subscription:
@@ -30,7 +26,8 @@ class Subscription:
 class EventQueue:
     """Events in the order of the changes, delivered outside every lock by one thread at a time."""
 
-    origin: str
+    @property
+    def origin(self) -> str: ...
     def __new__(cls, origin: str = "") -> EventQueue: ...
     @property
     def sequence(self) -> int: ...

@@ -1,9 +1,9 @@
 from collections.abc import Iterator
 from typing import Any
 
-from door43fast.native.singles import Singles
+from door43fast.native.conditional import Conditional
 
-class Ordered(Singles):
+class Ordered(Conditional):
     """The ordered methods of the memory engine: over str keys, in the order of their code points."""
 
     def __iter__(self) -> Iterator[Any]: ...

@@ -16,7 +16,8 @@ FLOORS = {name: floor for floor, names in enumerate((
     " native.libraries native.recording native.methods arguments traces recordings",
     # 2: engines that hold data, value codecs, keys on disk, the packed batch, and what all stores share
     "codecs native.codec native.messagepack native.jsontext native.keys native.packed moments arrays"
-    " native.memory native.batch native.writes native.singles native.ordered native.batches"
+    " native.memory native.memory_transactions native.batch native.writes native.readers native.singles"
+    " native.conditional native.ordered native.batches"
     " native.lmdb native.frame native.expiry native.environment native.directory native.audit native.status"
     " native.tables native.journal native.handle native.saver native.mapped native.keyindex native.compression"
     " native.upkeep native.undo native.chunks native.replay simulation streams reference surface compute"

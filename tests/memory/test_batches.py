@@ -2,6 +2,7 @@
 
 import array
 import random
+import sysconfig
 
 import numpy as np
 import pytest
@@ -100,7 +101,8 @@ def test_a_key_that_changes_the_store_in_the_middle_of_a_batch():
 
     store.set_many({name: name for name in names})
     keys = [*names, Wild(lambda: keys.__setitem__(slice(41, None), ["k7"] * 40)), *names]
-    assert store.get_many(keys) == [*names, None, *["k7"] * 40]
+    rest = names if sysconfig.get_config_var("Py_GIL_DISABLED") else ["k7"] * 40    # without a GIL it is read at once
+    assert store.get_many(keys) == [*names, None, *rest]
 
     store.close()
     again = d43.MemoryStore()

@@ -3,6 +3,7 @@
 import gc
 import random
 import sys
+import sysconfig
 import weakref
 
 import pytest
@@ -206,8 +207,11 @@ def test_a_list_that_shrinks_under_a_batch_is_an_error_not_a_crash():
             return 1
 
     keys.extend([Shrinks(), "a", "b"])
-    with pytest.raises(RuntimeError, match="shorter"):
-        d43.MemoryStore().get_many(keys)
+    if sysconfig.get_config_var("Py_GIL_DISABLED"):     # there it is read at once, and what is done to it is too late
+        assert d43.MemoryStore().get_many(keys) == [None] * 3
+    else:
+        with pytest.raises(RuntimeError, match="shorter"):
+            d43.MemoryStore().get_many(keys)
 
 
 def test_batches_of_every_length_are_what_single_calls_are():

@@ -19,15 +19,14 @@ NAMES = [f"key {n}" for n in range(3000)]
 
 class Value:
     alive = set()
-    made = iter(range(1 << 60))
 
     def __init__(self, key):
         self.key = key
-        self.number = next(self.made)
-        self.alive.add(self.number)
+        self.token = object()
+        self.alive.add(self.token)
 
     def __del__(self):
-        self.alive.remove(self.number)      # KeyError where it was let go of twice
+        self.alive.remove(self.token)       # KeyError where it was let go of twice
 
 
 def check(key, value):

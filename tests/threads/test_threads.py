@@ -21,6 +21,14 @@ def test_threads(engine, mode):
     assert calls > 20 * SECONDS, f"only {calls} calls: the threads hardly ran"
 
 
+@pytest.mark.parametrize("policy", ["none", "lru", "sieve", "s3fifo", "wtinylfu", "adaptive"])
+def test_many_reads_and_few_writes_of_many_threads(policy):
+    done = subprocess.run([sys.executable, "-X", "faulthandler", "-W", "error", STRESS.with_name("readers.py"), policy,
+                           str(SECONDS)], capture_output=True, text=True, timeout=SECONDS * 5 + 60)
+    assert done.returncode == 0 and not done.stderr, (done.stdout + done.stderr)[-3000:]
+    assert int(done.stdout.split()[-1]) > 20 * SECONDS, "the threads hardly ran"
+
+
 def test_bare_reads_and_writes_of_many_threads():
     script = STRESS.with_name("churn.py")
     done = subprocess.run([sys.executable, "-X", "faulthandler", "-W", "error", script, str(SECONDS)],

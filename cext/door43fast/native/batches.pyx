@@ -8,6 +8,7 @@ import sys
 from collections.abc import Mapping
 from itertools import islice
 
+cimport cython
 from cpython.buffer cimport (
     PyBUF_FORMAT, PyBUF_STRIDES, PyBuffer_Release, PyObject_CheckBuffer, PyObject_GetBuffer)
 from cpython.list cimport PyList_GET_SIZE, PyList_New, PyList_SET_ITEM
@@ -22,6 +23,7 @@ from door43fast.native.batch cimport (
     Row, Texts, d43_int64_hash, d43_int64_is, d43_text_hash, d43_text_is, d43_text_object, row_find, row_of_numbers,
     row_of_objects, row_of_texts)
 from door43fast.native.clock cimport span_ns
+from door43fast.native.core cimport FREE
 from door43fast.native.index cimport ASCII, REFERENCE
 from door43fast.native.ordered cimport Ordered
 from door43fast.native.singles cimport MISSING, own_hash
@@ -201,12 +203,28 @@ cdef class Batches(Ordered):
             if form != LISTED:
                 PyBuffer_Release(&view)
 
+    cdef list gather_freely(self, object keys, object default, bint peek):
+        """``gather`` where there is no GIL: others may change a list of keys, so it is read at once."""
+        wanted = tuple(keys) if type(keys) is list or not PyObject_CheckBuffer(keys) else keys
+        if type(wanted) is tuple and not peek:
+            found = self.gather_unlocked(wanted, default)
+            if found is not None:
+                return found
+        with cython.critical_section(self):
+            if not peek:
+                self.read_once()
+            return self.gather(wanted, default, peek)
+
     def get_many(self, keys, default=None):
         """The values under ``keys``, in their order, with ``default`` where there is none."""
+        if FREE:
+            return self.gather_freely(keys, default, False)
         return self.gather(keys, default, False)
 
     def contains_many(self, keys):
         """For each of ``keys`` whether it is there, as a list of bool."""
+        if FREE:
+            return self.gather_freely(keys, None, True)
         return self.gather(keys, None, True)
 
     def delete_many(self, keys):
@@ -217,10 +235,13 @@ cdef class Batches(Ordered):
         for key in wanted:
             hash(key)
             self.refuse(key)
-        for i in range(len(wanted)):
-            if i % BLOCK == 0:
-                self.read_ahead(wanted, i)
-            n += self.discard(wanted[i])
+        with cython.critical_section(self):
+            for i in range(len(wanted)):
+                if i % BLOCK == 0:
+                    self.read_ahead(wanted, i)
+                n += self.discard_in(wanted[i]) if FREE else self.discard(wanted[i])
+        if FREE:
+            self.settle()
         return n
 
     cdef int read_ahead(self, list keys, Py_ssize_t start) except -1:
@@ -250,12 +271,18 @@ cdef class Batches(Ordered):
                     raise TypeError(f"set_many takes a mapping or pairs (key, value), not {pair!r}") from None
                 keys.append(key)
                 values.append(value)
-        self.check_all(keys, values, ttl)
-        for i in range(len(keys)):
-            if i % BLOCK == 0:
-                self.read_ahead(keys, i)
-            self.prepare(&w, keys[i], values[i], ttl, (), False, None)
-            self.write(keys[i], values[i], &w)
+        with cython.critical_section(self):
+            self.check_all(keys, values, ttl)
+            for i in range(len(keys)):
+                if i % BLOCK == 0:
+                    self.read_ahead(keys, i)
+                self.prepare(&w, keys[i], values[i], ttl, (), False, None)
+                if FREE:
+                    self.write_in(keys[i], values[i], &w)
+                else:
+                    self.write(keys[i], values[i], &w)
+        if FREE:
+            self.settle()
 
     cdef int check_all(self, list keys, list values, object ttl) except -1:
         """Raise what writing these pairs would raise, before anything is written."""

@@ -6,6 +6,9 @@ cdef extern from "d43_clock.h" nogil:
     int64_t d43_monotonic_ns() noexcept
     int64_t d43_wall_ns() noexcept
 
+cdef extern from "d43_section.h" nogil:
+    int64_t clock_cell "D43_NOW"(int64_t place) noexcept
+
 cdef enum ClockKind:
     MONOTONIC
     WALL
@@ -20,6 +23,6 @@ cdef class Clock:
             return d43_monotonic_ns()
         if self.kind == WALL:
             return d43_wall_ns()
-        return self.cell
+        return clock_cell(self.cell)
 
 cdef int64_t span_ns(object seconds, str what) except -1

@@ -1,7 +1,15 @@
 """What every native store is: open or closed, with events to tell and computations under way."""
 
 from cpython.object cimport PyObject
-from libc.stdint cimport int64_t, uint64_t
+from libc.stdint cimport int64_t, uint32_t, uint64_t
+
+cdef extern from "d43_section.h" nogil:
+    const bint FREE "D43_FREE"      # there is no GIL; a constant
+    void spin_lock "d43_spin_lock"(uint32_t* lock) noexcept
+    void spin_unlock "d43_spin_unlock"(uint32_t* lock) noexcept
+    bint flag_now "D43_NOW"(bint flag) noexcept
+    void flag_put "D43_PUT"(bint flag, bint value) noexcept
+    void d43_section_free(PyObject* o) noexcept
 
 cdef enum Op:
     OP_SET
@@ -25,19 +33,16 @@ cdef struct Record:
 
 cdef class Flight:
     """One computation of one key under way. ``voided`` is set by any set or delete of that key."""
-    cdef public bint voided
+    cdef bint voided
     cdef public unsigned long owner
-    cdef public object done
-    cdef public object result
-    cdef public object error
-    cdef public object waiting_for
 
 
 cdef class EventQueue:
     """Events in the order of the changes; see the class docstring in core.pyx for the rules."""
-    cdef public str origin
+    cdef readonly str origin
     cdef bint active
-    cdef tuple subscriptions
+    cdef tuple subscriptions    # guarded by the critical section of the queue
+    cdef uint32_t lock          # guards all below
     cdef Record* records
     cdef size_t capacity
     cdef size_t head            # place of the record with number ``base``
@@ -52,8 +57,14 @@ cdef class EventQueue:
     cdef int fill(self, uint64_t seq, Op op, Reason reason, object key, object value) except -1
     cdef int cancel(self, uint64_t seq, uint64_t n) except -1
     cdef int push(self, Op op, Reason reason, PyObject* key, PyObject* value) except -1
-    cdef int _place(self, uint64_t seq) except -1
+    cdef bint place(self, uint64_t seq) noexcept
+    cdef bint passed(self, uint64_t seq) noexcept
+    cdef bint next(self, Record* r, uint64_t* seq) noexcept
     cpdef drain(self)
+
+    # Whether anybody listens.
+    cdef inline bint heard(self) noexcept nogil:
+        return flag_now(self.active)
 
 
 cdef class Core:

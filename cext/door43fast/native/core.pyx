@@ -6,6 +6,7 @@ import re
 import threading
 import weakref
 
+cimport cython
 from cpython.object cimport PyObject
 from cpython.ref cimport Py_INCREF, Py_XDECREF, Py_XINCREF
 from libc.stdlib cimport calloc, free
@@ -19,7 +20,7 @@ cdef extern from "Python.h":
     unsigned long PyThread_get_thread_ident() noexcept
 
 cdef enum:
-    FREE = 0
+    RESERVED = 0
     FILLED = 1
     CANCELLED = 2
 
@@ -33,6 +34,15 @@ cdef class Flight:
     def __cinit__(self):
         self.owner = PyThread_get_thread_ident()
 
+    @property
+    def voided(self):
+        """Set by any write of the key: what is computed is not to be stored over it."""
+        return flag_now(self.voided)
+
+    @voided.setter
+    def voided(self, bint yes):
+        flag_put(self.voided, yes)
+
 
 cdef class Subscription:
     """A listener of one store; :meth:`cancel` ends it. Also a context manager."""
@@ -44,8 +54,10 @@ cdef class Subscription:
 
     def cancel(self):
         """Stop listening. An event that is being delivered at this moment may still arrive."""
-        self.queue.subscriptions = tuple([s for s in self.queue.subscriptions if s is not self])
-        self.queue.active = bool(self.queue.subscriptions)
+        cdef EventQueue queue = self.queue
+        with cython.critical_section(queue):
+            queue.subscriptions = tuple([s for s in queue.subscriptions if s is not self])
+            flag_put(queue.active, bool(queue.subscriptions))
 
     def __enter__(self):
         return self
@@ -57,8 +69,8 @@ cdef class Subscription:
 cdef class EventQueue:
     """Events in the order of the changes that they tell of.
 
-    A change takes its number, and with it its place in the queue, under the lock that makes the change (the GIL
-    for memory, the writer lock for LMDB). Nothing between the change and its place may run Python code, so the
+    A change takes its number, and with it its place in the queue, under the lock that makes the change (the store's
+    for memory, the writer's for LMDB). Nothing between the change and its place may run Python code, so the
     records lie in C memory and are turned into :class:`Event` objects on delivery. One thread at a time delivers,
     in order and outside every lock; others return at once and leave it theirs. A place that is reserved but not
     yet filled holds back those behind it.
@@ -80,7 +92,11 @@ cdef class EventQueue:
     @property
     def sequence(self):
         """The number of the last event."""
-        return self.last
+        cdef uint64_t last
+        spin_lock(&self.lock)
+        last = self.last
+        spin_unlock(&self.lock)
+        return last
 
     def subscribe(self, str pattern, callback, *, bint values=False):
         """Call ``callback(event)`` for each change of a key that the glob ``pattern`` matches as a whole."""
@@ -92,17 +108,21 @@ cdef class EventQueue:
         s.values = values
         s.callback = callback
         s.matches = None if pattern == "*" else re.compile(fnmatch.translate(pattern), re.DOTALL).match
-        self.subscriptions = self.subscriptions + (s,)
-        self.active = True
+        with cython.critical_section(self):
+            self.subscriptions = self.subscriptions + (s,)
+            flag_put(self.active, True)
         return s
 
     cdef uint64_t reserve(self, uint64_t n) noexcept nogil:
-        cdef uint64_t first = self.last + 1
+        cdef uint64_t first
+        spin_lock(&self.lock)
+        first = self.last + 1
         self.last += n
+        spin_unlock(&self.lock)
         return first
 
-    cdef int _place(self, uint64_t seq) except -1:
-        """Make room up to ``seq``. C memory only: nothing here may run Python code."""
+    cdef bint place(self, uint64_t seq) noexcept:
+        """Make room up to ``seq``; False: no memory. REQUIRES: the lock. Nothing here may run Python code."""
         cdef size_t need = <size_t>(seq - self.base + 1)
         cdef size_t size, i
         cdef Record* grown
@@ -112,7 +132,7 @@ cdef class EventQueue:
                 size *= 2
             grown = <Record*>calloc(size, sizeof(Record))
             if grown == NULL:
-                raise MemoryError()
+                return False
             for i in range(self.held):
                 grown[i] = self.records[(self.head + i) & (self.capacity - 1)]
             free(self.records)
@@ -121,11 +141,16 @@ cdef class EventQueue:
             self.head = 0
         if need > self.held:
             self.held = need
-        return 0
+        return True
 
     cdef int fill(self, uint64_t seq, Op op, Reason reason, object key, object value) except -1:
         cdef Record* r
-        self._place(seq)
+        cdef bint room
+        spin_lock(&self.lock)
+        room = self.place(seq)
+        if not room:
+            spin_unlock(&self.lock)
+            raise MemoryError()
         r = &self.records[(self.head + <size_t>(seq - self.base)) & (self.capacity - 1)]
         r.key = <PyObject*>key
         r.value = <PyObject*>value
@@ -135,18 +160,53 @@ cdef class EventQueue:
         r.op = op
         r.reason = reason
         r.state = FILLED
+        spin_unlock(&self.lock)
         return 0
 
     cdef int cancel(self, uint64_t seq, uint64_t n) except -1:
         """Give up numbers that were reserved for a change that failed."""
         cdef uint64_t i
+        cdef bint room
         for i in range(seq, seq + n):
-            self._place(i)
+            spin_lock(&self.lock)
+            room = self.place(i)
+            if not room:
+                spin_unlock(&self.lock)
+                raise MemoryError()
             self.records[(self.head + <size_t>(i - self.base)) & (self.capacity - 1)].state = CANCELLED
+            spin_unlock(&self.lock)
         return 0
 
     cdef int push(self, Op op, Reason reason, PyObject* key, PyObject* value) except -1:
         return self.fill(self.reserve(1), op, reason, <object>key, None if value == NULL else <object>value)
+
+    cdef bint next(self, Record* r, uint64_t* seq) noexcept:
+        """Take out the next record that is due. False: there is none, and this thread delivers no more.
+
+        Both in one step: what is pushed later is delivered by whoever pushed it.
+        """
+        cdef bint due
+        spin_lock(&self.lock)
+        due = self.held and self.records[self.head].state != RESERVED
+        if due:
+            r[0] = self.records[self.head]
+            memset(&self.records[self.head], 0, sizeof(Record))
+            self.head = (self.head + 1) & (self.capacity - 1)
+            self.held -= 1
+            seq[0] = self.base
+            self.base += 1
+        else:
+            self.drainer = 0
+        spin_unlock(&self.lock)
+        return due
+
+    cdef bint passed(self, uint64_t seq) noexcept:
+        """Whether the record with this number was delivered."""
+        cdef bint yes
+        spin_lock(&self.lock)
+        yes = self.base > seq
+        spin_unlock(&self.lock)
+        return yes
 
     cpdef drain(self):
         """Deliver what is due, unless another thread, or a caller further up in this one, is doing so."""
@@ -154,17 +214,17 @@ cdef class EventQueue:
         cdef object event, key, value
         cdef uint64_t seq
         cdef Subscription s
-        if self.drainer:
+        cdef tuple hearers
+        cdef bint mine
+        spin_lock(&self.lock)
+        mine = self.drainer == 0
+        if mine:
+            self.drainer = PyThread_get_thread_ident()
+        spin_unlock(&self.lock)
+        if not mine:
             return
-        self.drainer = PyThread_get_thread_ident()
         try:
-            while self.held and self.records[self.head].state != FREE:
-                r = self.records[self.head]
-                memset(&self.records[self.head], 0, sizeof(Record))
-                self.head = (self.head + 1) & (self.capacity - 1)
-                self.held -= 1
-                seq = self.base
-                self.base += 1
+            while self.next(&r, &seq):
                 if r.state == CANCELLED:
                     continue
                 key = <object>r.key
@@ -172,7 +232,9 @@ cdef class EventQueue:
                 Py_XDECREF(r.key)
                 Py_XDECREF(r.value)
                 event = Event(seq, OPS[r.op], key, REASONS[r.reason], self.origin, r.time / 1e9)
-                for s in self.subscriptions:
+                with cython.critical_section(self):
+                    hearers = self.subscriptions
+                for s in hearers:
                     if s.matches is not None and r.op != OP_CLEAR and (
                             not isinstance(key, str) or s.matches(key) is None):
                         continue
@@ -182,22 +244,34 @@ cdef class EventQueue:
                         if not isinstance(error, Exception):
                             raise
                         _report(s, event, error)
+            mine = False
         finally:
-            self.drainer = 0
+            if mine:        # it was broken off
+                spin_lock(&self.lock)
+                self.drainer = 0
+                spin_unlock(&self.lock)
             with self.idle:
                 self.idle.notify_all()
 
     def flush(self):
         """Return when every listener has had what happened before this call; inside a listener, at once."""
-        cdef uint64_t upto = self.last
-        if self.drainer == PyThread_get_thread_ident():
+        cdef uint64_t upto
+        cdef unsigned long drainer
+        spin_lock(&self.lock)
+        upto = self.last
+        drainer = self.drainer
+        spin_unlock(&self.lock)
+        if drainer == PyThread_get_thread_ident():
             return
-        while self.base <= upto:
+        while not self.passed(upto):
             self.drain()
-            if self.base > upto:
+            if self.passed(upto):
                 return
             with self.idle:
-                if self.base <= upto and self.drainer:
+                spin_lock(&self.lock)
+                drainer = self.drainer
+                spin_unlock(&self.lock)
+                if drainer and not self.passed(upto):
                     self.idle.wait(0.05)
 
 
@@ -216,6 +290,10 @@ cdef int _orphan(EventQueue queue) except -1:
     cdef Record* records = queue.records
     cdef size_t capacity = queue.capacity
     cdef size_t i
+    cdef PyObject* section = <PyObject*>queue
+    queue.lock = 0
+    with nogil:
+        d43_section_free(section)
     if queue.drainer == PyThread_get_thread_ident():    # the fork was made by a listener, which goes on here
         return 0
     queue.records = NULL
@@ -252,7 +330,8 @@ cdef class Core:
     @property
     def closed(self):
         """True after :meth:`close`."""
-        return self.closed
+        with cython.critical_section(self):
+            return self.closed
 
     @property
     def _flights(self):
@@ -260,20 +339,27 @@ cdef class Core:
 
     @property
     def _events(self):
-        if self.events is None:
-            self.events = EventQueue(f"{type(self).__name__}-{id(self):x}")
-            WATCHED.add(self)
-        return self.events
+        cdef EventQueue events
+        with cython.critical_section(self):
+            events = self.events
+        if events is not None:
+            return events
+        events = EventQueue(f"{type(self).__name__}-{id(self):x}")
+        WATCHED.add(self)
+        with cython.critical_section(self):
+            if self.events is None:         # another thread may have been faster
+                self.events = events
+            return self.events
 
     cdef int void_flight(self, object key) except -1:
         """A set or delete of ``key``: the result of a computation under way must not be stored over it."""
         cdef Flight flight = self.flights.get(key)
         if flight is not None:
-            flight.voided = True
+            flag_put(flight.voided, True)
         return 0
 
     cdef int void_flights(self) except -1:
         cdef Flight flight
         for flight in list(self.flights.values()):
-            flight.voided = True
+            flag_put(flight.voided, True)
         return 0

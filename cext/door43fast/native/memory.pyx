@@ -4,24 +4,23 @@ Meanings are those of the contract in ``door43fast.contracts.Store``. Values are
 very object that comes back. See ``table.pyx`` for the rule by which all of it survives re-entry.
 """
 
+cimport cython
 from cpython.object cimport PyObject, PyTypeObject, inquiry, traverseproc, visitproc
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 
 from door43fast.native.clock cimport Clock, span_ns
-from door43fast.native.core cimport Flight
+from door43fast.native.core cimport FREE, EventQueue
 from door43fast.native.index cimport index_bytes
-from door43fast.native.batches cimport Batches
-from door43fast.native.singles cimport MISSING
+from door43fast.native.memory_transactions cimport MemoryTransactions
 from door43fast.native.slab cimport (
-    EXTRAS, FLAGS, WEIGHTS, Entry, Extra, slab_bytes, slab_entry, slab_extra, slab_flags, slab_turn_on, slab_weight)
+    FLAGS, WEIGHTS, Entry, slab_bytes, slab_entry, slab_flags, slab_turn_on, slab_weight)
 from door43fast.native.policy cimport NONE, Kind, policy_begin, policy_bytes, policy_fault, policy_open
 from door43fast.native.recording cimport Recording, recording_begin
-from door43fast.native.table cimport PINNED, RECORDING, STALE
-from door43fast.native.writes cimport Write
+from door43fast.native.table cimport PINNED, RECORDING
 from door43fast.native.wheel cimport NEVER, TICK_BITS, wheel_holds
 
 from door43fast.contracts import Capabilities
-from door43fast.errors import ClosedError, ConfigError, ConflictError, UnsupportedError, did_you_mean
+from door43fast.errors import ClosedError, ConfigError, UnsupportedError, did_you_mean
 
 cdef object CAPABILITIES = Capabilities(traces=True, streams=True)
 POLICIES = ("none", "lru", "sieve", "s3fifo", "wtinylfu", "adaptive")    # by their kinds
@@ -37,7 +36,7 @@ cdef uint64_t whole(object n, str option) except? 0:
     return n
 
 
-cdef class MemoryEngine(Batches):
+cdef class MemoryEngine(MemoryTransactions):
     """A store in memory that holds any object under any hashable key."""
 
     def __init__(self, max_entries=None, max_bytes=None, policy="lru", ttl=None, *, idle=None, weigher=None,
@@ -86,89 +85,20 @@ cdef class MemoryEngine(Batches):
 
     def invalidate(self, tag):
         """Make every entry that carries ``tag`` missing, at once."""
-        if self.closed:
-            raise ClosedError(f"{type(self).__name__} is closed: open it again before use")
+        with cython.critical_section(self):
+            self.invalidate_in(tag)
+
+    cdef int invalidate_in(self, object tag) except -1:
+        self.need_open()
         if not isinstance(tag, str):
             raise TypeError(f"a tag is a str, not {type(tag).__name__}")
-        if self.tags.invalidate(str.__str__(tag)):
-            self.version += 1
-        if self.flights:
-            self.void_flights()
-
-    # -- transactions and computations, for door43fast.surface -----------------------------------------------
-
-    def _lookup(self, key):
-        """``(state, value)``: 0 missing, 1 fresh, 2 past its time but within its stale window."""
-        cdef uint32_t hash
-        cdef uint32_t ref
-        cdef Extra* x
-        cdef PyObject* value = self.hit(<PyObject*>key, <PyObject*>MISSING)
-        if value != <PyObject*>MISSING:
-            return 1, <object>value
-        ref = self.find(key, &hash) if self.special else 0
-        if ref and slab_flags(&self.slab, ref)[0] & STALE:
-            x = slab_extra(&self.slab, ref)[0]
-            if x.until > self.tick() and not self.tags.stale(x):
-                return 2, <object>slab_entry(&self.slab, ref).value
-        return 0, None
-
-    def _publish(self, Flight flight, key, value, ttl, stale):
-        """Store what a computation gave, unless the key was set or deleted meanwhile. Returns whether it did."""
-        cdef Write w
-        cdef uint32_t hash, ref
-        self.prepare(&w, key, value, ttl, (), False, stale)
+        self.void_begin()
         try:
-            self.refuse(key)
-            ref = self.find(key, &hash)
-        except BaseException:
-            self.abandon(&w)
-            raise
-        if flight.voided or w.gone:
-            self.abandon(&w)
-            return False
-        self.put(key, hash, ref, value, &w)
-        self.settle()
-        return True
-
-    def _read(self, key):
-        """``(token, value)``; here both are the object itself, so a token holds while its value does."""
-        value = self.peek(key)
-        return value, value
-
-    def _snapshot(self):
-        return MemorySnapshot(self)
-
-    def _commit(self, dict reads, dict writes, ranges=()):
-        """Check that what was read is unchanged, then carry out all writes; ConflictError, and nothing, if not."""
-        cdef uint64_t version
-        cdef Write w
-        cdef list keys = [key for key, write in writes.items() if write is not None]
-        for key in keys:
-            value, ttl, tags, pin = writes[key]
-            self.refuse(key)
-            self.prepare(&w, key, value, ttl, tags, pin, None)
-            self.abandon(&w)
-            self.afford(key, w.weight, 0, False, False)
-        while True:
-            version = self.version
-            for key, token in reads.items():
-                if self.peek(key) is not token:
-                    raise ConflictError(f"key {key!r} was changed since the transaction read it: run it again")
-            for prefix, start, stop, pairs in ranges:
-                now = list(self.scan(prefix, start=start, stop=stop))
-                if len(now) != len(pairs) or any(
-                        a[0] != b[0] or a[1] is not b[1] for a, b in zip(now, pairs)):
-                    raise ConflictError(f"keys under {prefix!r} were changed since the transaction scanned them: "
-                                        "run it again")
-            if version == self.version:
-                break
-        for key, write in writes.items():
-            if write is None:
-                self.discard(key)
-            else:
-                value, ttl, tags, pin = write
-                self.prepare(&w, key, value, ttl, tags, pin, None)
-                self.write(key, value, &w)
+            if self.tags.invalidate(str.__str__(tag)):
+                self.version += 1
+        finally:
+            self.void_end()
+        return 0
 
     # -- recording -------------------------------------------------------------------------------------------
 
@@ -198,12 +128,22 @@ cdef class MemoryEngine(Batches):
         ConfigError
             A recording is under way, or ``sample`` is out of range.
         """
-        if self.closed:
-            raise ClosedError(f"{type(self).__name__} is closed: open it again before use")
-        cdef Recording recording = recording_begin(self.recording, path, sample)
+        with cython.critical_section(self):
+            return self.record_in(path, sample)
+
+    cdef Recording record_in(self, object path, object sample):
+        cdef Recording last = self.recording
+        cdef Recording recording
+        self.need_open()
+        recording = recording_begin(last, path, sample)
         if self.closed:     # by the path's __fspath__
             recording.end()
             raise ClosedError(f"{type(self).__name__} was closed while a recording began")
+        if self.recording is not last:
+            recording.end()
+            raise ConfigError(f"another recording of this store, into {self.recording.path!r}, began meanwhile: "
+                              "call stop() of that recording first")
+        self.shut()
         self.recording = recording
         self.tape = &recording.tape
         self.notice = self.policy.kind | RECORDING
@@ -216,15 +156,21 @@ cdef class MemoryEngine(Batches):
         """Take out everything that is past its time. Returns how many."""
         cdef uint64_t n
         cdef uint32_t hash
-        self.find(0, &hash)     # raises when closed
-        n = self.reap(0xFFFFFFFF)
+        with cython.critical_section(self):
+            self.find(0, &hash)     # raises when closed
+            n = self.reap(0xFFFFFFFF)
         self.settle()
         return n
 
     def stats(self):
         """Counts since the store was opened, and what it holds now. O(1)."""
-        if self.closed:
-            raise ClosedError(f"{type(self).__name__} is closed: open it again before use")
+        with cython.critical_section(self):
+            return self.stats_in()
+
+    cdef dict stats_in(self):
+        if FREE:
+            self.catch_up()
+        self.need_open()
         return {
             "entries": self.count, "bytes": self.bytes if self.max_bytes else None,
             "pinned": self.pinned, "hits": self.hits, "misses": self.misses, "sets": self.sets,
@@ -235,23 +181,33 @@ cdef class MemoryEngine(Batches):
 
     def flush(self):
         """Return when every listener has had what happened before this call."""
-        if self.closed:
-            raise ClosedError(f"{type(self).__name__} is closed: open it again before use")
-        if self.events is not None:
-            self.events.flush()
+        cdef EventQueue events
+        with cython.critical_section(self):
+            self.need_open()
+            events = self.events
+        if events is not None:
+            events.flush()
 
     def verify(self, *, progress=None):
         """Check the table against itself: every entry is found by its key, and the counts agree.
 
         ``progress``, if given, is called once, as ``progress(done, total, name)``.
         """
+        with cython.critical_section(self):
+            found = self.verify_in()
+        if progress is not None:
+            progress(found["checked"], found["checked"], "entries")
+        return found
+
+    cdef dict verify_in(self):
         cdef uint32_t ref, found, hash
         cdef uint64_t n = 0, weight = 0, pinned = 0
         cdef Entry* e
         cdef const char* fault
         cdef list errors = []
-        if self.closed:
-            raise ClosedError(f"{type(self).__name__} is closed: open it again before use")
+        if FREE:
+            self.catch_up()
+        self.need_open()
         for ref in range(1, self.slab.used):
             e = slab_entry(&self.slab, ref)
             if e.key == NULL:
@@ -277,8 +233,6 @@ cdef class MemoryEngine(Batches):
             fault = policy_fault(&self.policy, &self.slab, self.count - self.pinned)
             if fault != NULL:
                 errors.append(f"policy: {fault.decode()}")
-        if progress is not None:
-            progress(n, n, "entries")
         return {"checked": n, "errors": errors}
 
     def backup(self, path, *, progress=None):
@@ -288,34 +242,22 @@ cdef class MemoryEngine(Batches):
 
     def close(self):
         """Let go of everything. Calls after this raise ClosedError; a second close does nothing."""
-        if self.closed:
-            return
-        if self.flights:
-            self.void_flights()
-        self.closed = self.aside = True
-        self.sorted_keys = None
-        self.empty()
+        cdef Recording recording
+        with cython.critical_section(self):
+            if self.closed:
+                return
+            self.shut()
+            self.void_begin()
+            try:
+                self.closed = self.aside = True
+                self.sorted_keys = None
+                self.empty()
+            finally:
+                self.void_end()
+            recording = self.recording
         self.settle()
-        if self.recording is not None:
-            self.recording._close()
-
-
-cdef class MemorySnapshot:
-    """What a transaction on a memory store reads through; it is checked at commit, so it need not hold anything."""
-    cdef MemoryEngine store
-
-    def __cinit__(self, MemoryEngine store):
-        self.store = store
-
-    def read(self, key):
-        return self.store._read(key)
-
-    def scan(self, prefix="", start=None, stop=None, reverse=False):
-        return iter([(key, value, value)
-                     for key, value in self.store.scan(prefix, start=start, stop=stop, reverse=reverse)])
-
-    def close(self):
-        """Nothing is held."""
+        if recording is not None:
+            recording._close()
 
 
 # The garbage collector must see the references in the slab, which Cython does not know of: without this a value

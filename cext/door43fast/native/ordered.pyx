@@ -6,26 +6,27 @@ until the set of keys changes.
 
 from bisect import bisect_left
 
+cimport cython
 from cpython.object cimport PyObject
 from cpython.unicode cimport PyUnicode_GET_LENGTH, PyUnicode_Tailmatch
 from libc.stdint cimport uint32_t, uint64_t
 
+from door43fast.native.conditional cimport Conditional
 from door43fast.native.core cimport BY_USER, OP_CLEAR
-from door43fast.native.singles cimport MISSING, Singles
+from door43fast.native.singles cimport MISSING
 from door43fast.native.slab cimport Entry, slab_entry
 
-from door43fast.errors import ClosedError, UnsupportedError
+from door43fast.errors import UnsupportedError
 
 
-cdef class Ordered(Singles):
+cdef class Ordered(Conditional):
 
     cdef list live_keys(self):
         """Every key that is there, in no order. Runs no Python code but the collector's."""
         cdef list keys = []
         cdef uint32_t ref
         cdef Entry* e
-        if self.closed:
-            raise ClosedError(f"{type(self).__name__} is closed: open it again before use")
+        self.need_open()
         for ref in range(1, self.slab.used):
             e = slab_entry(&self.slab, ref)
             if e.key != NULL and self.live(e, ref):
@@ -33,15 +34,16 @@ cdef class Ordered(Singles):
         return keys
 
     def __iter__(self):
-        return iter(self.live_keys())
+        with cython.critical_section(self):
+            keys = self.live_keys()
+        return iter(keys)
 
     cdef list ordered(self):
         """All keys held, sorted; kept until the set of keys changes. Not to be changed by the caller."""
         cdef list keys
         cdef uint32_t ref
         cdef uint64_t version
-        if self.closed:
-            raise ClosedError(f"{type(self).__name__} is closed: open it again before use")
+        self.need_open()
         if self.sorted_keys is not None and self.sorted_version == self.keys_version:
             return self.sorted_keys
         version = self.keys_version
@@ -60,7 +62,12 @@ cdef class Ordered(Singles):
 
     cdef tuple bounds(self, object prefix, object start, object stop):
         """The sorted keys, and the places in them between which a range lies."""
-        cdef list keys = self.ordered()
+        cdef list keys
+        with cython.critical_section(self):
+            keys = self.ordered()
+        return self.within(keys, prefix, start, stop)
+
+    cdef tuple within(self, list keys, object prefix, object start, object stop):
         cdef Py_ssize_t low = 0
         cdef Py_ssize_t high = len(keys)
         for what in (prefix, start, stop):
@@ -91,7 +98,8 @@ cdef class Ordered(Singles):
             if limit == 0:
                 return
             key = keys[low + high - 1 - i if reverse else i]
-            value = self.peek(key)
+            with cython.critical_section(self):
+                value = self.peek(key)
             if value is not MISSING:
                 limit -= 1
                 yield key, value
@@ -105,29 +113,44 @@ cdef class Ordered(Singles):
                 return iter(self)
         else:
             keys, low, high = self.bounds(prefix, None, None)
-        return (key for key in keys[low:high] if self.peek(key) is not MISSING)
+        return (key for key in keys[low:high] if self.has(key))
+
+    cdef bint has(self, object key) except -1:
+        with cython.critical_section(self):
+            return self.peek(key) is not MISSING
 
     def count(self, prefix=""):
         """How many keys there are under ``prefix``."""
         cdef Py_ssize_t n = 0
         if prefix == "":
-            return len(self.live_keys())
+            with cython.critical_section(self):
+                return len(self.live_keys())
         keys, low, high = self.bounds(prefix, None, None)
         for i in range(low, high):
-            n += self.peek(keys[i]) is not MISSING
+            n += self.has(keys[i])
         return n
 
     def clear(self, prefix=""):
         """Take out everything, or what is under ``prefix``."""
-        cdef uint32_t ref
-        cdef Entry* e
-        if self.closed:
-            raise ClosedError(f"{type(self).__name__} is closed: open it again before use")
+        with cython.critical_section(self):
+            self.clear_in(prefix)
+        self.settle()
+
+    cdef int clear_in(self, object prefix) except -1:
+        self.need_open()
         if not isinstance(prefix, str):
             raise UnsupportedError(f"a prefix is a str, not {type(prefix).__name__}")
-        if self.flights:
-            self.void_flights()
-        if self.events is not None and self.events.active:
+        self.void_begin()
+        try:
+            self.clear_out(prefix)
+        finally:
+            self.void_end()
+        return 0
+
+    cdef int clear_out(self, object prefix) except -1:
+        cdef uint32_t ref
+        cdef Entry* e
+        if self.events is not None and self.events.heard():
             self.events.push(OP_CLEAR, BY_USER, <PyObject*>prefix, NULL)
         if prefix == "":
             self.empty()
@@ -137,7 +160,7 @@ cdef class Ordered(Singles):
                 if e.key != NULL and isinstance(<object>e.key, str) and PyUnicode_Tailmatch(
                         <object>e.key, prefix, 0, PyUnicode_GET_LENGTH(<object>e.key), -1):
                     self.remove(ref, BY_USER, False)
-        self.settle()
+        return 0
 
 
 def after_prefix(str prefix):

@@ -10,6 +10,7 @@ import os
 import warnings
 import weakref
 
+from cython cimport critical_section
 from libc.stdint cimport uint64_t
 
 from door43fast import recordings
@@ -23,6 +24,7 @@ cdef extern from "d43_tape.h" nogil:
     int d43_tape_begin(Tape* t, int fd, uint64_t bytes, uint64_t limit)
     Block* d43_tape_off(Tape* t)
     int d43_tape_end(Tape* t, Block* filling)
+    int d43_tape_fault(const Tape* t)
 
 cdef extern from "d43_fork.h" nogil:
     int d43_fork_watch()
@@ -88,7 +90,11 @@ cdef class Recording:
     @property
     def active(self):
         """Whether reads are being recorded: it was not ended, no write failed, and this is no child of a fork."""
-        return self.begun and self.tape.at != NULL and d43_tape_is_ours(&self.tape) and not self.tape.error
+        cdef bint yes
+        spin_lock(&self.lock)
+        yes = self.begun and self.tape.at != NULL and d43_tape_is_ours(&self.tape) and not d43_tape_fault(&self.tape)
+        spin_unlock(&self.lock)
+        return yes
 
     @property
     def asked(self):
@@ -103,9 +109,14 @@ cdef class Recording:
     cdef int end(self) except -1:
         """Write what there is and close the file. Waits for the disk, without the GIL."""
         cdef Block* filling
-        if self.begun:
-            self.begun = False      # for others, while the GIL is let go of
+        cdef bint mine
+        spin_lock(&self.lock)
+        mine = self.begun
+        self.begun = False          # for others, while the GIL is let go of
+        if mine:
             filling = d43_tape_off(&self.tape)
+        spin_unlock(&self.lock)
+        if mine:
             with nogil:
                 self.fault = d43_tape_end(&self.tape, filling)
         return 0
@@ -119,8 +130,12 @@ cdef class Recording:
             Something could not be written: the file holds what came before. The store has lost nothing.
         """
         self.end()
-        if self.fault and not self.told:
-            self.told = True
+        cdef bint tell
+        with critical_section(self):
+            tell = self.fault and not self.told
+            if tell:
+                self.told = True
+        if tell:
             raise OSError(self.fault, f"the recording ended early: {os.strerror(self.fault)}", self.path)
 
     def _close(self):

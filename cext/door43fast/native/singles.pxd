@@ -6,17 +6,18 @@ from libc.stdint cimport uint32_t
 from door43fast.native.hashing cimport mix
 from door43fast.native.policy cimport LRU, S3FIFO
 from door43fast.native.queues cimport queue_count_hit
+from door43fast.native.readers cimport Readers
 from door43fast.native.recency cimport recency_touch
 from door43fast.native.slab cimport Entry, slab_entry
 from door43fast.native.table cimport ASK, RECORDING, PyUnicode_CheckExact, d43_str_fault, d43_str_hash
 from door43fast.native.wheel cimport LONG, NEVER
-from door43fast.native.writes cimport Write, Writes
+from door43fast.native.writes cimport Write
 
 # The hash of an exact str that was hashed before, of an exact int or bytes: none of them runs Python code, or fails.
 cdef inline Py_hash_t own_hash(PyObject* key) noexcept:
     return d43_str_hash(key) if PyUnicode_CheckExact(key) else PyObject_Hash(<object>key)
 
-cdef class Singles(Writes):
+cdef class Singles(Readers):
     # What a get finds, ``absent`` where that is nothing: borrowed, to be owned before anything else is done.
     # hot
     cdef inline PyObject* hit(self, PyObject* key, PyObject* absent) except NULL:
@@ -65,16 +66,21 @@ cdef class Singles(Writes):
     # What a miss does. Runs no Python code.
     cdef void missed(self, Py_hash_t h) noexcept
     cdef PyObject* get_by_name(self, PyObject** args, Py_ssize_t n, PyObject* names) except NULL
+    cdef object get_freely(self, object key, object absent)
+    cdef PyObject* read_freely(self, PyObject* key, PyObject* absent) except NULL
+    cdef int set_freely(self, object key, object value, object ttl, object tags, object pin) except -1
     cdef PyObject* hit_slowly(self, PyObject* key, PyObject* absent) except NULL
     cdef PyObject* taken_slowly(self, Entry* e, uint32_t ref, Py_hash_t h) noexcept
     cdef void note_hit(self, uint32_t ref) noexcept
     cdef object peek(self, object key)      # MISSING for a miss; leaves no trace
     cdef int write(self, object key, object value, Write* w) except -1
+    cdef int write_in(self, object key, object value, Write* w) except -1
     cdef int write_out(self, object key, object value, Write* w) except -1
     cdef bint discard(self, object key) except -1
-    cdef bint exchange(self, object key, object current, object value, bint keep) except -1
-    cdef int keep(self, uint32_t ref, Write* w) except -1
+    cdef bint discard_in(self, object key) except -1
     cdef int void_flight_of(self, object key) except -1
+    cdef int void_begin(self) except -1
+    cdef int void_end(self) except -1
 
 cdef object MISSING
 

@@ -4,7 +4,7 @@ from cpython.object cimport PyObject
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 
 from door43fast.native.clock cimport Clock
-from door43fast.native.core cimport Core, Reason
+from door43fast.native.core cimport FREE, Core, Reason
 from door43fast.native.hashing cimport mix
 from door43fast.native.index cimport (
     ASCII, REFERENCE, Group, Groups, Index, d43_first, d43_match, d43_tag, groups_home)
@@ -21,6 +21,29 @@ cdef extern from "d43_str.h" nogil:
     bint d43_str_equal_ascii(PyObject* a, PyObject* b) noexcept
     bint d43_str_is_ascii(PyObject* s) noexcept
     int d43_str_fault(PyObject* s) noexcept
+
+cdef extern from "d43_slots.h" nogil:
+    ctypedef struct Slot "d43_slot":
+        uint32_t count
+        uint64_t hits
+        uint64_t misses
+        uint32_t note[1]
+    ctypedef struct Slots "d43_slots":
+        Slot slot[1]
+        uint32_t used
+    const uint32_t SLOTS "D43_SLOTS"
+    const uint32_t NOTES "D43_SLOT_NOTES"
+    Slots* d43_slots_new() noexcept
+    void d43_slots_free(Slots* s) noexcept
+    Slots* d43_slots_of(void** place) noexcept
+    bint d43_slots_open(Slots* s) noexcept
+    void d43_slots_set_open(Slots* s) noexcept
+    void d43_slots_publish(void** place, Slots* s) noexcept
+    void d43_slots_close(Slots* s) noexcept
+    uint32_t d43_slot_number() noexcept
+    Slot* d43_slot_enter(Slots* s) noexcept
+    Slot* d43_slot_take(Slots* s, uint32_t number) noexcept
+    void d43_slot_leave(Slot* slot) noexcept
 
 cdef extern from "Python.h":
     bint PyUnicode_CheckExact(PyObject* o) noexcept
@@ -39,6 +62,12 @@ cdef extern from *:
     #define D43_ASK 0xFFFFFFFEu
     """
     const uint32_t ASK "D43_ASK"        # no reference: the object protocol must be asked
+
+cdef struct Seat:
+    PyObject* table
+    PyObject* flights
+    Seat* next
+    Seat* prev
 
 cdef class Table(Core):
     cdef Index index
@@ -70,6 +99,20 @@ cdef class Table(Core):
     cdef PyObject** doomed      # references to let go of when the change is complete
     cdef size_t doomed_count
     cdef size_t doomed_room
+    cdef void* slots            # of the threads that read without the lock: Slots, NULL until there are any
+    cdef Seat* seat            # in the list of tables
+    cdef uint32_t quiet         # reads since the last change
+    cdef uint32_t voiding       # writes that are done, but whose flights are not voided yet
+
+    # The first act of every change of what a reader without the lock looks at. Runs no Python code.
+    cdef inline void shut(self) noexcept:
+        if FREE:
+            self.quiet = 0
+            if self.slots != NULL and d43_slots_open(<Slots*>self.slots):
+                self.close_slots()
+
+    cdef void close_slots(self) noexcept
+    cdef void take_notes(self, Slot* slot) noexcept
 
     cdef inline uint64_t tick(self) noexcept nogil:
         cdef int64_t age = self.clock.now() - self.birth
@@ -133,6 +176,10 @@ cdef class Table(Core):
 
     # Record one read, by the hash of its key. REQUIRES: ``notice`` says RECORDING. Runs no Python code.
     cdef inline void record(self, Py_hash_t h) noexcept:
+        if FREE:
+            if not self.recording.put(h):
+                self.record_no_more()
+            return
         if self.tape.at == self.tape.end and not self.recording.turn():
             self.record_no_more()
             return
@@ -154,9 +201,11 @@ cdef class Table(Core):
     cdef void record_no_more(self) noexcept
     cdef uint32_t find_hashed(self, object key, uint32_t* hash) except? 0xFFFFFFFE
     cdef uint32_t find_any(self, object key, uint32_t hash) except? 0xFFFFFFFE
+    cdef int need_open(self) except -1
     cdef int refuse(self, object key) except -1
     cdef void remove(self, uint32_t ref, Reason reason, bint tell) noexcept
     cdef uint64_t reap(self, uint32_t budget) noexcept
     cdef void doom(self, PyObject* o) noexcept
     cdef int settle(self) except -1
+    cdef int settle_freely(self) except -1
     cdef int empty(self) except -1

@@ -5,17 +5,25 @@ first does all that may run Python code (``__hash__``, the weigher, reading opti
 (``__eq__``, after which the search begins anew if anything changed meanwhile), then changes the table without
 allocating a Python object, comparing or letting go of a reference, and last settles: the references that it no
 longer needs are dropped and listeners are told. Any of these may call back into the same table.
+
+Where there is no GIL the critical section of the store is its lock (see ``d43_section.h``): every method that others
+can call takes it, and settles after. A change begins with ``shut``, since some readers take no lock (``readers.pyx``).
 """
 
+import os
+
+cimport cython
 from cpython.mem cimport PyMem_RawFree, PyMem_RawRealloc
 from cpython.object cimport Py_EQ, PyObject, PyObject_Hash, PyObject_RichCompareBool
 from cpython.ref cimport Py_DECREF, Py_INCREF, Py_XDECREF
-from libc.stdlib cimport free
+from libc.stdlib cimport calloc, free
+from libc.string cimport memcpy
 
-from door43fast.native.core cimport BY_EVICTION, BY_EXPIRY, OP_DELETE
+from door43fast.native.core cimport (
+    BY_EVICTION, BY_EXPIRY, OP_DELETE, EventQueue, d43_section_free, spin_lock, spin_unlock)
 from door43fast.native.hashing cimport mix
 from door43fast.native.index cimport Walk, index_close, index_open, index_remove, walk_begin, walk_next
-from door43fast.native.policy cimport policy_begin, policy_close, policy_remove
+from door43fast.native.policy cimport policy_begin, policy_close, policy_hit, policy_remove
 from door43fast.native.slab cimport (
     EXTRAS, LINKS, WEIGHTS, d43_pages_trim, slab_close, slab_give, slab_open, slab_turn_on, slab_weight)
 from door43fast.native.wheel cimport wheel_arm, wheel_disarm, wheel_holds, wheel_turn
@@ -25,10 +33,63 @@ from door43fast.errors import ClosedError
 cdef enum:
     MANY = 10_000       # entries let go of at once, after which the C heap is asked to shrink
     RETRIES = 1000      # searches begun anew because a key's __eq__ changed the table each time
+    HANDFUL = 32        # references that are taken out of the lock at once
+
+
+cdef uint32_t lock                  # guards the list
+cdef Seat tables                   # all tables, where there is no GIL
+
+
+cdef int enlist(Table table) except -1:
+    cdef Seat* seat = <Seat*>calloc(1, sizeof(Seat))
+    if seat == NULL:
+        raise MemoryError()
+    seat.table = <PyObject*>table
+    seat.flights = <PyObject*>table.flights
+    seat.prev = &tables
+    spin_lock(&lock)
+    seat.next = tables.next
+    if seat.next != NULL:
+        seat.next.prev = seat
+    tables.next = seat
+    spin_unlock(&lock)
+    table.seat = seat
+    return 0
+
+
+cdef void delist(Table table) noexcept:
+    cdef Seat* seat = table.seat
+    if seat == NULL:
+        return
+    spin_lock(&lock)
+    seat.prev.next = seat.next
+    if seat.next != NULL:
+        seat.next.prev = seat.prev
+    spin_unlock(&lock)
+    free(seat)
+
+
+def _after_fork():
+    """In a forked child: locks that were on their way to threads which are not here are free."""
+    global lock
+    cdef Seat* seat
+    lock = 0
+    with nogil:
+        seat = tables.next
+        while seat != NULL:
+            d43_section_free(seat.table)
+            d43_section_free(seat.flights)
+            seat = seat.next
+
+
+if FREE and hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)
 
 
 cdef class Table(Core):
     def __cinit__(self, *_, **__):
+        if FREE:
+            enlist(self)
         self.ttl_ns = -1
         self.tags = TagTable()
         if not index_open(&self.index) or not slab_open(&self.slab):
@@ -36,6 +97,8 @@ cdef class Table(Core):
 
     def __dealloc__(self):
         cdef uint32_t ref
+        if FREE:
+            delist(self)
         cdef Entry* e
         for ref in range(1, self.slab.used):
             e = slab_entry(&self.slab, ref)
@@ -51,6 +114,29 @@ cdef class Table(Core):
         index_close(&self.index)
         policy_close(&self.policy)
         free(self.wheel)
+        if FREE:
+            d43_slots_free(<Slots*>self.slots)
+
+    # -- readers without the lock, where there is no GIL: REQUIRES the lock -----------------------------------
+
+    cdef void close_slots(self) noexcept:
+        """Let nobody read without the lock, and take over what those did who have."""
+        cdef Slots* s = <Slots*>self.slots
+        cdef uint32_t number
+        d43_slots_close(s)
+        for number in range(SLOTS):
+            if s.used >> number & 1:
+                self.take_notes(&s.slot[number])
+
+    cdef void take_notes(self, Slot* slot) noexcept:
+        """What the reads that a slot tells of did beside reading."""
+        cdef uint32_t i
+        for i in range(slot.count):
+            policy_hit(&self.policy, &self.slab, slot.note[i])
+        self.hits += slot.hits
+        self.misses += slot.misses
+        slot.count = 0
+        slot.hits = slot.misses = 0
 
     # -- finding ---------------------------------------------------------------------------------------------
 
@@ -114,6 +200,11 @@ cdef class Table(Core):
                 return 0
         raise RuntimeError(f"the __eq__ of {type(key).__name__} changed the store in each of {RETRIES} searches")
 
+    cdef int need_open(self) except -1:
+        if self.closed:
+            raise ClosedError(f"{type(self).__name__} is closed: open it again before use")
+        return 0
+
     cdef int refuse(self, object key) except -1:
         """Raise for a str that no store takes as a key."""
         cdef int fault
@@ -138,6 +229,7 @@ cdef class Table(Core):
         cdef Entry* e = slab_entry(s, ref)
         cdef bint pin = self.special and (slab_flags(s, ref)[0] & PINNED) != 0
         cdef uint64_t weight = 0
+        self.shut()
         index_remove(&self.index, e.hash, ref)
         if s.on[LINKS] and wheel_holds(s, ref):
             wheel_disarm(self.wheel, s, ref)
@@ -152,7 +244,7 @@ cdef class Table(Core):
             self.pinned_bytes -= weight
         elif self.ring:
             policy_remove(&self.policy, s, ref)
-        if tell and self.events is not None and self.events.active:
+        if tell and self.events is not None and self.events.heard():
             self.events.push(OP_DELETE, reason, e.key, e.value)
         if reason == BY_EVICTION:
             self.evictions += 1
@@ -199,7 +291,9 @@ cdef class Table(Core):
         self.doomed_count += 1
 
     cdef int settle(self) except -1:
-        """The last act of every change: let go of references and tell the listeners. Runs Python code."""
+        """The last act of every change, without the lock: drop references and tell the listeners. Runs Python code."""
+        if FREE:
+            return self.settle_freely()
         while self.doomed_count:
             self.doomed_count -= 1
             Py_DECREF(<object>self.doomed[self.doomed_count])
@@ -207,12 +301,32 @@ cdef class Table(Core):
             self.events.drain()
         return 0
 
+    cdef int settle_freely(self) except -1:
+        cdef PyObject* doomed[HANDFUL]
+        cdef size_t count = HANDFUL
+        cdef EventQueue events = None
+        while count == HANDFUL:
+            with cython.critical_section(self):
+                count = min(self.doomed_count, <size_t>HANDFUL)
+                self.doomed_count -= count
+                if count:
+                    memcpy(doomed, self.doomed + self.doomed_count, count * sizeof(doomed[0]))
+                events = self.events
+            for i in range(count):
+                Py_DECREF(<object>doomed[i])
+        if events is not None:
+            events.drain()
+        return 0
+
     cdef int empty(self) except -1:
         """Take out everything at once. The caller tells the listeners."""
-        cdef Slab slab = self.slab
-        cdef Index index = self.index
+        cdef Slab slab
+        cdef Index index
         cdef uint32_t ref
         cdef Entry* e
+        self.shut()
+        slab = self.slab
+        index = self.index
         if not slab_open(&self.slab) or not index_open(&self.index):
             self.slab = slab
             self.index = index

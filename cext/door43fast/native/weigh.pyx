@@ -13,8 +13,21 @@ cdef extern from "d43_str.h" nogil:
     Py_ssize_t d43_str_size(PyObject* s) noexcept
     bint d43_str_shared(PyObject* s) noexcept
 
+cdef extern from *:
+    """
+    #ifdef Py_GIL_DISABLED
+    #define D43_GC_HEAD 0
+    #else
+    #define D43_GC_HEAD 16
+    #endif
+    #define D43_BYTES_HEAD ((Py_ssize_t)offsetof(PyBytesObject, ob_sval) + 1)
+    #define D43_ENCODED ((Py_ssize_t)sizeof(PyObject) + 16)
+    """
+    const int64_t GC_HEAD "D43_GC_HEAD"         # before every container
+    const int64_t BYTES_HEAD "D43_BYTES_HEAD"
+    const int64_t ENCODED_HEAD "D43_ENCODED"
+
 cdef enum:
-    GC_HEAD = 16        # before every container
     DEEPEST = 32        # containers in containers; what holds itself is deeper than any
 
 
@@ -53,11 +66,11 @@ cdef int64_t held_by(object x, int depth) except? -1:
         return -1
     kind = type(x)
     if kind is bytes:
-        return rounded(33 + len(<bytes>x))
+        return rounded(BYTES_HEAD + len(<bytes>x))
     if kind is str:
         return rounded(d43_str_size(<PyObject*>x))
     if kind is Encoded:
-        return 32 + rounded(33 + len((<Encoded>x).payload))
+        return ENCODED_HEAD + rounded(BYTES_HEAD + len((<Encoded>x).payload))
     if x is None or kind is bool:
         return 0
     if kind is int or kind is float or kind is complex or kind is bytearray or kind is datetime:

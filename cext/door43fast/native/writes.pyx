@@ -7,7 +7,7 @@ from cpython.object cimport PyObject
 from cpython.ref cimport Py_DECREF, Py_INCREF, Py_XDECREF
 
 from door43fast.native.clock cimport span_ns
-from door43fast.native.core cimport BY_EVICTION, BY_USER, OP_SET
+from door43fast.native.core cimport BY_EVICTION, BY_USER, FREE, OP_SET
 from door43fast.native.hashing cimport mix
 from door43fast.native.index cimport groups_put, index_remove, index_room
 from door43fast.native.policy cimport (
@@ -108,6 +108,7 @@ cdef class Writes(Table):
         cdef bint pin = (w.flags & PINNED) != 0
         cdef bint fresh = ref == 0
         cdef bint queued = False    # it stands where the policy sees it
+        self.shut()
         if w.flags or w.extra != NULL or w.deadline != NEVER:
             self.columns_for(w)
         if not fresh:
@@ -173,7 +174,7 @@ cdef class Writes(Table):
             policy_hit(&self.policy, s, ref)
         elif self.ring and not pin:
             policy_add(&self.policy, s, ref)
-        if self.events is not None and self.events.active:
+        if self.events is not None and self.events.heard():
             self.events.push(OP_SET, BY_USER, <PyObject*>key, <PyObject*>value)
         return 0
 
@@ -201,6 +202,7 @@ cdef class Writes(Table):
         ref = self.seek(&self.index.now, key, hash)
         if ref == ASK:
             return False
+        self.shut()
         if ref == 0:
             if not self.ring or self.count < self.max_entries or d43_str_fault(key):
                 return False
@@ -226,6 +228,11 @@ cdef class Writes(Table):
         Py_INCREF(<object>value)
         self.version += 1
         self.sets += 1
+        if FREE:                # what they run is not to run under the lock
+            self.doom(old_value)
+            if old_key != NULL:
+                self.doom(old_key)
+            return True
         Py_DECREF(<object>old_value)
         Py_XDECREF(old_key)
         return True
@@ -268,6 +275,7 @@ cdef class Writes(Table):
         cdef Slab* s = &self.slab
         cdef Entry* e = slab_entry(s, ref)
         cdef Extra* x
+        self.shut()
         if deadline != NEVER:
             self.wheel_on()
             if deadline >= LONG and not slab_turn_on(s, EXTRAS):

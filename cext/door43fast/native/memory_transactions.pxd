@@ -1,0 +1,8 @@
+"""What transactions and computations ask of the memory engine."""
+
+from door43fast.native.batches cimport Batches
+
+cdef class MemoryTransactions(Batches):
+    cdef tuple past(self, object key)
+    cdef int commit_in(self, dict reads, dict writes, object ranges) except -1
+    cdef list pairs(self, object prefix, object start, object stop)

@@ -1,0 +1,135 @@
+"""What transactions and computations ask of the memory engine; called by ``door43fast.surface`` and what it imports."""
+
+cimport cython
+from cpython.object cimport PyObject
+from libc.stdint cimport uint32_t, uint64_t
+
+from door43fast.native.batches cimport Batches
+from door43fast.native.core cimport FREE, Flight, flag_now
+from door43fast.native.singles cimport MISSING
+from door43fast.native.slab cimport Extra, slab_entry, slab_extra, slab_flags
+from door43fast.native.table cimport STALE
+from door43fast.native.writes cimport Write
+
+from door43fast.errors import ConflictError
+
+
+cdef class MemoryTransactions(Batches):
+
+    def _lookup(self, key):
+        """``(state, value)``: 0 missing, 1 fresh, 2 past its time but within its stale window."""
+        cdef PyObject* value
+        if FREE:
+            found = self.get_freely(key, MISSING)
+            if found is not MISSING:
+                return 1, found
+        else:
+            value = self.hit(<PyObject*>key, <PyObject*>MISSING)
+            if value != <PyObject*>MISSING:
+                return 1, <object>value
+        with cython.critical_section(self):
+            return self.past(key)
+
+    cdef tuple past(self, object key):
+        cdef uint32_t hash, ref
+        cdef Extra* x
+        ref = self.find(key, &hash) if self.special else 0
+        if ref and slab_flags(&self.slab, ref)[0] & STALE:
+            x = slab_extra(&self.slab, ref)[0]
+            if x.until > self.tick() and not self.tags.stale(x):
+                return 2, <object>slab_entry(&self.slab, ref).value
+        return 0, None
+
+    def _publish(self, Flight flight, key, value, ttl, stale):
+        """Store what a computation gave, unless the key was set or deleted meanwhile. Returns whether it did."""
+        cdef Write w
+        cdef uint32_t hash, ref
+        with cython.critical_section(self):
+            self.prepare(&w, key, value, ttl, (), False, stale)
+            try:
+                self.refuse(key)
+                ref = self.find(key, &hash)
+            except BaseException:
+                self.abandon(&w)
+                raise
+            if flag_now(flight.voided) or w.gone or (FREE and self.voiding):
+                self.abandon(&w)
+                return False
+            self.put(key, hash, ref, value, &w)
+        self.settle()
+        return True
+
+    def _read(self, key):
+        """``(token, value)``; here both are the object itself, so a token holds while its value does."""
+        with cython.critical_section(self):
+            value = self.peek(key)
+        return value, value
+
+    def _snapshot(self):
+        return MemorySnapshot(self)
+
+    def _commit(self, dict reads, dict writes, ranges=()):
+        """Check that what was read is unchanged, then carry out all writes; ConflictError, and nothing, if not."""
+        with cython.critical_section(self):
+            self.commit_in(reads, writes, ranges)
+        self.settle()
+
+    cdef int commit_in(self, dict reads, dict writes, object ranges) except -1:
+        cdef uint64_t version
+        cdef Write w
+        cdef list keys = [key for key, write in writes.items() if write is not None]
+        for key in keys:
+            value, ttl, tags, pin = writes[key]
+            self.refuse(key)
+            self.prepare(&w, key, value, ttl, tags, pin, None)
+            self.abandon(&w)
+            self.afford(key, w.weight, 0, False, False)
+        while True:
+            version = self.version
+            for key, token in reads.items():
+                if self.peek(key) is not token:
+                    raise ConflictError(f"key {key!r} was changed since the transaction read it: run it again")
+            for prefix, start, stop, pairs in ranges:
+                now = self.pairs(prefix, start, stop)
+                if len(now) != len(pairs) or any(
+                        a[0] != b[0] or a[1] is not b[1] for a, b in zip(now, pairs)):
+                    raise ConflictError(f"keys under {prefix!r} were changed since the transaction scanned them: "
+                                        "run it again")
+            if version == self.version:
+                break
+        for key, write in writes.items():
+            if write is None:
+                self.discard_in(key)
+            else:
+                value, ttl, tags, pin = write
+                self.prepare(&w, key, value, ttl, tags, pin, None)
+                self.write_in(key, value, &w)
+        return 0
+
+    cdef list pairs(self, object prefix, object start, object stop):
+        """What a scan gives, at one instant."""
+        cdef list found = []
+        keys, low, high = self.within(self.ordered(), prefix, start, stop)
+        for key in keys[low:high]:
+            value = self.peek(key)
+            if value is not MISSING:
+                found.append((key, value))
+        return found
+
+
+cdef class MemorySnapshot:
+    """What a transaction on a memory store reads through; it is checked at commit, so it need not hold anything."""
+    cdef MemoryTransactions store
+
+    def __cinit__(self, MemoryTransactions store):
+        self.store = store
+
+    def read(self, key):
+        return self.store._read(key)
+
+    def scan(self, prefix="", start=None, stop=None, reverse=False):
+        return iter([(key, value, value)
+                     for key, value in self.store.scan(prefix, start=start, stop=stop, reverse=reverse)])
+
+    def close(self):
+        """Nothing is held."""
