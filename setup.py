@@ -59,6 +59,7 @@ EXTENSIONS = {
     "lmdb_records": ("lmdb", "libzstd", "libxxhash"),
     "lmdb_reads": ("lmdb", "libzstd", "libxxhash"),
     "lmdb_order": ("lmdb", "libzstd", "libxxhash"),
+    "lmdb_groups": ("lmdb", "libzstd", "libxxhash"),
     "lmdb_changes": ("lmdb", "libzstd", "libxxhash"),
     "lmdb_batch": ("lmdb", "libzstd", "libxxhash"),
     "lmdb_batches": ("lmdb", "libzstd", "libxxhash"),

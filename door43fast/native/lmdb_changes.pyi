@@ -1,4 +1,4 @@
-from door43fast.native.lmdb_reads import ReadEngine
+from door43fast.native.lmdb_groups import GroupEngine
 
-class ChangeEngine(ReadEngine):
+class ChangeEngine(GroupEngine):
     """One change of one record; its methods are called from native code alone."""

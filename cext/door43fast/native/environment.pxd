@@ -9,6 +9,16 @@ cdef extern from "d43_worker.h" nogil:
     ctypedef struct d43_worker:
         pass
 
+cdef extern from "d43_line.h" nogil:
+    ctypedef struct d43_waiter:
+        d43_waiter* next
+        int rc
+    ctypedef struct d43_line:
+        pass
+    void d43_line_init(d43_line*)
+    d43_waiter* d43_line_join(d43_line*, d43_waiter*)
+    void d43_line_leave(d43_line*, d43_waiter*)
+
 cdef enum Durability:
     COMMIT
     BATCH
@@ -24,6 +34,7 @@ cdef class Environment(Handle):
     cdef d43_worker worker              # syncs
     cdef d43_worker mover               # under ``batch``: keeps pages of the saved state, when it is asked to
     cdef Saver saver
+    cdef d43_line line                  # of those who wait for a sync of theirs
     cdef object claim                   # file descriptor whose lock tells other processes of this durability
     cdef object marking                 # Lock: one thread places the marker
     cdef object marker                  # the locked marker file, while there may be unsynced writes
@@ -32,6 +43,7 @@ cdef class Environment(Handle):
     cdef int announce(self) except -1
     # Called after each commit: leaves it to the background sync, or syncs now. Status. REQUIRES: entered.
     cdef int committed(self, bint durable) noexcept nogil
+    cdef int sync_in_line(self) noexcept nogil
     cdef bint unsynced(self) noexcept nogil
     cdef int sync(self) except -1
 

@@ -129,6 +129,7 @@ cdef class Environment(Handle):
         self.saver.gate = &self.gate
         self.saver.mover = &self.mover
         saver_start(&self.saver)
+        d43_line_init(&self.line)
         d43_worker_init(&self.worker, saver_job, saver_due, &self.saver)
         d43_worker_init(&self.mover, saver_move, saver_rest, &self.saver)
         self.start_index()
@@ -257,7 +258,21 @@ cdef class Environment(Handle):
             return 0
         d43_worker_touch(&self.worker)
         saver_follow(&self.saver, self.last_txn())
-        return d43_worker_now(&self.worker, 1) if durable else 0
+        return self.sync_in_line() if durable else 0
+
+    cdef int sync_in_line(self) noexcept nogil:
+        """One sync for all who stand in line: each has committed before it came."""
+        cdef d43_waiter mine
+        cdef d43_waiter* all = d43_line_join(&self.line, &mine)
+        cdef d43_waiter* one = all
+        cdef int rc
+        if all != NULL:
+            rc = d43_worker_now(&self.worker, 1)
+            while one != NULL:
+                one.rc = rc
+                one = one.next
+            d43_line_leave(&self.line, all)
+        return mine.rc
 
     cdef bint unsynced(self) noexcept nogil:
         return d43_worker_dirty(&self.worker)

@@ -3,11 +3,11 @@
 from libc.stdint cimport int64_t, uint16_t, uint64_t
 
 from door43fast.native.core cimport Flight, Op, Reason
+from door43fast.native.lmdb_groups cimport GroupEngine
 from door43fast.native.lmdb_records cimport Job, Verb
-from door43fast.native.lmdb_reads cimport ReadEngine
 
 
-cdef class ChangeEngine(ReadEngine):
+cdef class ChangeEngine(GroupEngine):
     # Set ``key`` with the meanings of set(): the ways in for layers above. deadline in ns of the store's clock, 0 for
     # none; tags is None or bytes of 16 for each tag (see ``tag_hashes``). True if it was set.
     cdef bint store(self, object key, object value, Verb verb, int64_t deadline, int64_t stale, bytes tags, bint pin,

@@ -1,6 +1,6 @@
 """One change of one record: applied with every remedy there is, and told of.
 
-A change is described by a Job, which is applied without the GIL in one transaction. What it does to Python (events,
+A change is described by a Job, which is applied without the GIL (lmdb_groups.pyx). What it does to Python (events,
 flights, the release of objects) comes after.
 """
 
@@ -10,6 +10,7 @@ from libc.stdlib cimport free
 from libc.string cimport memset
 
 from door43fast.native.core cimport BY_EXPIRY, BY_USER, EventQueue, OP_DELETE, OP_SET
+from door43fast.native.environment cimport COMMIT
 from door43fast.native.frame cimport FRAME_CORRUPT, FRAME_NEWER, PINNED, REFUSED, TAG_HASH, TAG_SIZE
 from door43fast.native.lmdb_records cimport ERASE, FEW, PUT_SAME
 from door43fast.native.lmdb_values cimport MAX_KEY
@@ -22,7 +23,7 @@ cdef extern from "<unistd.h>" nogil:
     int usleep(unsigned int)
 
 
-cdef class ChangeEngine(ReadEngine):
+cdef class ChangeEngine(GroupEngine):
     """What a store on disk does to one record, as Python sees it."""
 
     cdef int told(self, Job* job, object key, object value, Op op, Reason reason) except -1:
@@ -49,17 +50,16 @@ cdef class ChangeEngine(ReadEngine):
         job.reaped.limit = FEW
         job.taken.data = job.large.data = NULL
         while True:
-            queue = self.events
-            job.seq = 0
             self.home.enter()
             try:
                 self.announce()
                 with nogil:
-                    rc = self.apply(job, queue)
+                    rc = self.apply_in_line(job) if self.home.durability == COMMIT else self.apply(job)
                     if rc == 0:
                         synced = self.home.committed(job.durable)
             finally:
                 self.home.leave()
+            queue = self.events
             if rc == 0 or rc == REFUSED:
                 break
             if job.seq:

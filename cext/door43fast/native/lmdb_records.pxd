@@ -6,6 +6,7 @@ from libc.string cimport memcpy
 from clib.lmdb cimport MDB_cursor, MDB_txn, MDB_val
 from clib.xxhash cimport XXH128_canonicalFromHash, XXH128_canonical_t, XXH3_128bits
 from door43fast.native.core cimport EventQueue
+from door43fast.native.environment cimport d43_line, d43_waiter
 from door43fast.native.frame cimport Draft, Frame, Slice
 from door43fast.native.handle cimport handle_newest
 from door43fast.native.journal cimport ORIGIN, Change
@@ -38,6 +39,7 @@ cdef struct Reaped:
 
 # One change of one record, and what came of it.
 cdef struct Job:
+    d43_waiter waiter       # its place in line, and status; first, so that the one is found from the other
     Verb verb
     Slice key
     Draft draft
@@ -76,7 +78,8 @@ cdef class RecordEngine(ValueEngine):
     # the lower 24. Atomic.
     cdef uint64_t own_run
 
-    cdef uint64_t generation        # number of the fork in which ``unvoided`` was counted
+    cdef uint64_t generation        # number of the fork in which ``unvoided`` was counted and ``line`` was made
+    cdef d43_line line              # of jobs under ``commit``
 
     # REQUIRES: the GIL, entered.
     cdef int announce(self) except -1
@@ -102,7 +105,6 @@ cdef class RecordEngine(ValueEngine):
     cdef bint expiring(self, MDB_txn* txn) noexcept nogil
     cdef int open_write(self, MDB_txn** txn) noexcept nogil
     cdef int close_write(self, MDB_txn* txn, EventQueue queue, uint64_t events, uint64_t* seq) noexcept nogil
-    cdef int apply(self, Job* job, EventQueue queue) noexcept nogil
 
 
 cdef inline void frame_token(const Frame* frame, char* out) noexcept nogil:

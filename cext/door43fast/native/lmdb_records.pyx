@@ -3,12 +3,11 @@
 All that writes needs no GIL: nothing that can run Python code happens between the begin and the end of a transaction.
 """
 
-from libc.errno cimport ENOMEM
-from libc.stdlib cimport free, malloc
-from libc.string cimport memcmp, memcpy
+from libc.string cimport memcpy
 
 from clib.lmdb cimport *
-from door43fast.native.chunks cimport HEAD, chunks_adopt, chunks_free, chunks_look, chunks_put, chunks_take
+from door43fast.native.chunks cimport HEAD, chunks_adopt, chunks_free, chunks_look, chunks_put
+from door43fast.native.environment cimport d43_line_init
 from door43fast.native.expiry cimport EXPIRY_KEY, expiry_key, expiry_time
 from door43fast.native.frame cimport *
 from door43fast.native.handle cimport handle_leave, handle_try
@@ -246,6 +245,7 @@ cdef class RecordEngine(ValueEngine):
         if self.generation != self.home.generation:
             self.generation = self.home.generation
             d43_store(&self.unvoided, 0)
+            d43_line_init(&self.line)
         return self.home.announce()
 
     cdef int open_write(self, MDB_txn** txn) noexcept nogil:
@@ -303,93 +303,3 @@ cdef class RecordEngine(ValueEngine):
             count += length
         if count <= 0xFFFFFF and first >> 40 == 0:
             d43_store(&self.own_run, first << 24 | count)
-
-    cdef int apply(self, Job* job, EventQueue queue) noexcept nogil:
-        """One job in one transaction. REQUIRES: entered. REFUSED, with nothing written, if its condition is unmet."""
-        cdef MDB_txn* txn = NULL
-        cdef Frame old
-        cdef char token[TOKEN]
-        cdef Draft kept
-        cdef char* copy = NULL
-        cdef bint changed = False
-        cdef int64_t now
-        cdef int rc = self.open_write(&txn), found = MDB_NOTFOUND
-        if rc:
-            return rc
-        job.existed = False
-        job.reaped.count = 0
-        now = self.now()
-        rc = self.reap(txn, now, &job.reaped)
-        if rc == 0 and job.verb != PUT:
-            found = self.find(txn, job.key, &old, now)
-            job.existed = found == 0 and old.state == FRESH
-            if found == FRAME_CORRUPT and job.verb == ERASE and not job.take:
-                old.flags = 0               # a damaged record can be deleted
-                job.existed = True
-            elif found and found != MDB_NOTFOUND:
-                rc = found
-        if rc == 0:
-            if job.verb == PUT_NEW:
-                rc = REFUSED if job.existed else 0
-            elif job.verb == PUT_SAME or (job.verb == PUT_FLIGHT and job.guarded):
-                if job.existed:
-                    frame_token(&old, token)
-                    rc = 0 if job.token != NULL and memcmp(token, job.token, TOKEN) == 0 else REFUSED
-                elif job.token != NULL:
-                    rc = REFUSED
-            elif job.verb == TOUCH:
-                rc = 0 if job.existed else REFUSED
-            elif job.verb == ERASE:
-                rc = REFUSED if found == MDB_NOTFOUND else 0
-        if rc == 0 and job.verb == PUT_FLIGHT:
-            job.busy = d43_load(&self.unvoided) != 0
-            rc = REFUSED if job.busy or job.voided[0] else 0
-        if rc == 0:
-            changed = True
-            if job.verb == ERASE:
-                if job.take and job.existed:
-                    rc = _keep(&old, &job.taken)
-                    if rc == 0 and old.flags & CHUNKED:
-                        rc = chunks_take(self.home, self.compression, txn, &old, &job.large)
-                if rc == 0:
-                    rc = self.erase(txn, job.key, &old, CHANGED_DELETE if job.existed else CHANGED_EXPIRE)
-            elif job.verb == TOUCH:
-                kept.mark = old.mark
-                kept.flags = old.flags
-                kept.original = old.original
-                kept.dictionary = old.dictionary
-                kept.deadline = job.draft.deadline
-                kept.stale = old.stale if kept.deadline else 0
-                kept.tag_count = old.tag_count
-                kept.settled = True
-                # The old frame lies on a page that the put may change.
-                copy = <char*>malloc(old.whole.size)
-                if copy == NULL:
-                    rc = ENOMEM
-                else:
-                    memcpy(copy, old.whole.data, old.whole.size)
-                    kept.tags = copy + (old.tags - old.whole.data) if old.tag_count else NULL
-                    kept.payload.data = copy + (old.payload.data - old.whole.data)
-                    kept.payload.size = old.payload.size
-                    rc = self.put(txn, NULL, 0, job.key, &kept)
-                    free(copy)
-            else:
-                rc = self.put(txn, NULL, 0, job.key, &job.draft)
-        if rc and not (rc == REFUSED and job.reaped.count):
-            mdb_txn_abort(txn)
-            job.reaped.count = 0
-            return rc
-        job.events = job.reaped.count + (changed and (job.verb != ERASE or job.existed) and job.verb != TOUCH)
-        found = self.close_write(txn, queue, job.events, &job.seq)
-        return found if found else rc
-
-
-cdef int _keep(const Frame* frame, Slice* out) noexcept nogil:
-    """A copy of a whole frame that outlives the transaction."""
-    cdef char* copy = <char*>malloc(frame.whole.size)
-    if copy == NULL:
-        return ENOMEM
-    memcpy(copy, frame.whole.data, frame.whole.size)
-    out.data = copy
-    out.size = frame.whole.size
-    return 0
