@@ -1,6 +1,6 @@
 /* A line of jobs: whoever finds nobody at work does all that stand in line, the others wait until theirs is done.
  *
- * A waiter lives on the stack of its thread, and is touched by others only with ``lock`` held or while its thread waits.
+ * A waiter lives on the stack of its thread, and others touch it only while that thread waits.
  */
 #ifndef D43_LINE_H
 #define D43_LINE_H
@@ -26,8 +26,8 @@ static inline void d43_line_init(d43_line *line) {
     line->led = 0;
 }
 
-/* Stand in line. NULL once the job of ``w`` was done by another thread; else all that stand in line, the first first, for
- * the caller to do, w among them. Then it calls d43_line_leave. */
+/* Stand in line. NULL once the job of ``w`` was done by another thread; else all that stand in line, the first first,
+ * for the caller to do, w among them. Then it calls d43_line_leave. */
 static inline d43_waiter *d43_line_join(d43_line *line, d43_waiter *w) {
     d43_waiter *all = NULL;
     w->next = NULL;

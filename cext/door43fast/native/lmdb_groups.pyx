@@ -99,7 +99,7 @@ cdef class GroupEngine(ReadEngine):
         job = first
         while job != NULL:
             if rc:
-                job.waiter.rc = rc                         # a refusal too: it may have been for the sake of what is undone
+                job.waiter.rc = rc      # a refusal too: it may have been for the sake of what is undone
             if seq and job.events:
                 job.seq = seq
                 seq += job.events
