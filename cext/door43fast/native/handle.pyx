@@ -3,6 +3,8 @@
 Invariants
 ----------
 * ``env`` and the map change only while the gate is closed; whoever is inside the gate may use both.
+* They change only with the GIL held too, and what a call without the GIL has replaced in the index is freed only by
+  one who holds it. So whoever does not let go of the GIL may use map and index without the gate.
 * Nobody who is inside the gate waits for it again, and nobody waits for it while holding the GIL.
 * After a fork the child opens a handle of its own at its first call. The parent's is left as it is, never closed:
   closing it would reach into the lock file that the parent uses.
@@ -210,8 +212,6 @@ cdef class Handle:
     cdef void follow(self, MDB_txn* txn) noexcept nogil:
         cdef MDB_txn* newer = NULL
         cdef uint64_t id = mdb_txn_id(txn)
-        if self.index.table != NULL and self.index.table.older != NULL and d43_gate_alone(&self.gate):
-            index_tidy(&self.index)
         if self.index.txn != id or self.last_txn() == id or self.take(&newer):
             return
         index_renew(&self.index, newer, mdb_txn_id(newer), self.data, True)
@@ -287,6 +287,8 @@ cdef class Handle:
         cdef bint checked = False
         while True:
             self.enter()
+            if self.index.table != NULL and self.index.table.older != NULL and d43_gate_alone(&self.gate):
+                index_tidy(&self.index)
             rc = self.take(&txn)
             if rc == 0:
                 return txn

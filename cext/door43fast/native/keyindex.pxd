@@ -28,6 +28,7 @@ cdef extern from "d43_pages.h" nogil:
     void d43_prefetch(const void*)
 
 cdef enum:
+    LINE = 64               # bytes of a line of the processor's cache
     WAYS = 8                # of a bucket: one line of the processor's cache
     STAMPS = 4095           # stamps lie below; a way holds 12 bits of them
     STAMP_AT = 40           # a way: 40 bits of place / 2, 12 of stamp, 12 of hash
@@ -53,11 +54,13 @@ cdef struct KeyIndex:
     int shift               # log2 of the page size
     uint64_t limit          # bytes that a table may take, 0 for no index
     uint64_t entries        # for which the table was made
-    uint64_t busy
     uint64_t seen           # newest snapshot that was looked at
+    bint paused
+    char apart[LINE]        # what every read writes to lies in another line than what every read needs
     uint64_t reads          # and commits since the last decision whether the index pays
     uint64_t commits
-    bint paused
+    uint64_t busy
+    char beyond[LINE]
 
 
 cdef inline uint64_t index_bytes(const KeyIndex* x) noexcept nogil:
@@ -79,6 +82,17 @@ cdef inline uint64_t index_next(const KeyIndex* x, const uint64_t* bucket, uint6
             at = (held & ((<uint64_t>1 << STAMP_AT) - 1)) << 1
             if (held >> STAMP_AT & 0xFFF) == (<const volatile uint16_t*>x.stamps)[at >> x.shift] + x.salt:
                 return at
+    return 0
+
+
+cdef inline uint64_t index_guess(const uint64_t* bucket, uint64_t hash) noexcept nogil:
+    """Where the node of the key may begin, be the way good or not: to be asked for ahead; 0 if nowhere."""
+    cdef uint64_t held
+    cdef int way
+    for way in range(WAYS):
+        held = (<const volatile uint64_t*>bucket)[way]
+        if held >> TAG_AT == (hash & 0xFFF):
+            return (held & ((<uint64_t>1 << STAMP_AT) - 1)) << 1
     return 0
 
 

@@ -20,7 +20,6 @@ cdef extern from "<sys/mman.h>" nogil:
 
 cdef enum:
     FREE_LIST = 0           # LMDB's own table of free pages: transaction, then the number of pages and the pages
-    LINE = 64
     SAFE_STEP = 2           # transactions whose free pages are surely all listed still
     LONGEST_STEP = 100000
 

@@ -5,7 +5,7 @@ buckets first, then nodes, then values. What the index does not have is looked f
 
 A single read that the index can answer takes no transaction. LMDB writes to no page that a snapshot S has before the
 writer of S + 3 begins, for pages that S + 1 freed; so if the newest snapshot is S or S + 1 after the value was copied,
-then nothing that was read changed meanwhile.
+then nothing that was read changed meanwhile. Nor does it enter the gate, unless it makes text: see handle.pyx.
 """
 
 from cpython.object cimport PyObject
@@ -13,9 +13,9 @@ from cpython.object cimport PyObject
 from clib.lmdb cimport *
 from clib.xxhash cimport XXH3_64bits
 from door43fast.native.frame cimport *
-from door43fast.native.handle cimport Handle, handle_leave, handle_newest, handle_try
-from door43fast.native.keyindex cimport (KeyIndex, d43_load, d43_prefetch, index_bucket, index_fill, index_next,
-                                         index_ready, index_still)
+from door43fast.native.handle cimport handle_leave, handle_newest, handle_try
+from door43fast.native.keyindex cimport (KeyIndex, LINE, d43_load, d43_prefetch, index_bucket, index_fill, index_guess,
+                                         index_next, index_ready, index_still)
 from door43fast.native.keys cimport KEYS_STR
 from door43fast.native.lmdb_values cimport MAX_KEY
 from door43fast.native.mapped cimport NODE_HEAD, View, node_of, node_value
@@ -24,7 +24,7 @@ cdef extern from "d43_str.h" nogil:
     bint d43_str_plain(PyObject*, const char**, size_t*)
 
 cdef enum:
-    LINE = 64
+    MARK_STR = 1
     AHEAD = 3               # lines of a node that are asked for ahead; the processor goes on by itself
 
 
@@ -32,33 +32,37 @@ cdef class ReadEngine(RecordEngine):
     """What a store on disk does to find records."""
 
     cdef object glance(self, Slice key, Frame* frame):
-        cdef Handle home = self.home
-        cdef KeyIndex* x = &home.index
-        cdef object lifted = None
+        cdef KeyIndex* x = &self.home.index
+        cdef object lifted
         cdef uint64_t id = d43_load(&x.txn)
-        if id == 0 or not handle_try(home):
+        # The table and the map stay where they are while the GIL is held; a new snapshot only makes this in vain.
+        if id == 0 or x.table == NULL or self.home.generation != self.home.forks[0] or \
+                id != handle_newest(self.home) or not self.spot(x, key, frame):
             return None
-        # The table and the map stay where they are until the gate is left; a new snapshot only makes this in vain.
-        if id == handle_newest(home) and x.table != NULL and self.spot(x, key, frame):
+        if frame.mark != MARK_STR:
+            lifted = self.lift(frame)
+        elif not handle_try(self.home):     # text that is none has the GIL let go for, in the midst of it
+            return None
+        else:
             try:
                 lifted = self.lift(frame, NULL)
             except UnicodeDecodeError:      # the page was written to meanwhile; what is so on the disk is found again
                 lifted = None
-            if not (index_still(x, id) and handle_newest(home) <= id + 1):
-                lifted = None
-        handle_leave(home)
-        return lifted
+            handle_leave(self.home)
+        return lifted if index_still(x, id) and handle_newest(self.home) <= id + 1 else None
 
     cdef bint spot(self, KeyIndex* x, Slice key, Frame* frame) noexcept nogil:
         """Whether the index has a record of ``key`` that needs nothing but its bytes to be handed out."""
         cdef uint64_t hash = XXH3_64bits(key.data, key.size), at
         cdef const uint64_t* bucket = index_bucket(x.table, hash)
         cdef Slice value
-        cdef int way = 0
+        cdef int way = 0, i
+        # The node is on its way while the stamp of its page is looked at: each of the two may be a miss of the caches.
+        at = index_guess(bucket, hash)
+        for i in range(AHEAD):
+            d43_prefetch(self.home.view.base + at + i * LINE)
         x.reads += 1
         at = index_next(x, bucket, hash, &way)
-        d43_prefetch(self.home.view.base + at + LINE)
-        d43_prefetch(self.home.view.base + at + 2 * LINE)
         while at and not node_value(&self.home.view, at, key, &value):
             at = index_next(x, bucket, hash, &way)
         return at and frame_read_under(hash, value.data, value.size, frame) == 0 and \

@@ -5,6 +5,7 @@ from libc.stdint cimport int64_t, uint8_t
 cdef class Block:
     cdef char* data
     cdef Py_ssize_t size
+    cdef size_t held        # bytes of the memory, at least ``size``
 
 
 cdef class Packed:
@@ -59,3 +60,4 @@ cdef class PackedBuilder:
     # REQUIRES: nothing is appended afterwards.
     cdef Packed finish(self)
     cdef int _grow_places(self) except -1 nogil
+    cdef int _grow_data(self, size_t n) except -1 nogil

@@ -15,22 +15,32 @@ from door43fast.errors import ConfigError
 cdef extern from "Python.h":
     const size_t PY_SSIZE_T_MAX
 
+cdef extern from "d43_pages.h" nogil:
+    void* d43_span_alloc(size_t*)
+    void d43_span_free(void*, size_t)
+    void* d43_span_grow(void*, size_t, size_t, size_t*)
+    void* d43_span_fit(void*, size_t, size_t*)
+
+cdef enum:
+    FORESIGHT = 16          # how many times its size a block may become at once
+
 
 cdef class Block:
     """A piece of C memory that NumPy arrays share; freed with the last of them."""
 
     def __dealloc__(self):
-        free(self.data)
+        d43_span_free(self.data, self.held)
 
     def __getbuffer__(self, Py_buffer* view, int flags):
         PyBuffer_FillInfo(view, self, self.data, self.size, 0, flags)
 
 
-cdef object _array(char** data, Py_ssize_t count, dtype):
-    """The memory at ``data`` as an array that owns it; the pointer there becomes NULL."""
+cdef object _array(char** data, size_t held, Py_ssize_t count, dtype):
+    """The memory of ``held`` bytes at ``data`` as an array that owns it; the pointer there becomes NULL."""
     import numpy
     cdef Block block = Block.__new__(Block)
     block.data = data[0]
+    block.held = held
     data[0] = NULL
     kind = numpy.dtype(dtype)
     block.size = count * <Py_ssize_t>kind.itemsize
@@ -261,7 +271,7 @@ cdef class PackedBuilder:
         if self.fixed:
             PyBuffer_Release(&self.rows)
         else:
-            free(self.data)
+            d43_span_free(self.data, self.capacity)
         free(self.offsets)
         free(self.found)
 
@@ -318,24 +328,32 @@ cdef class PackedBuilder:
         self.places = places
         return 0
 
+    cdef int _grow_data(self, size_t n) except -1 nogil:
+        """Room for ``n`` bytes more, and for the values still to come if they are like those that are there."""
+        cdef size_t need = self.size + n, capacity
+        cdef char* grown = NULL
+        if n < PY_SSIZE_T_MAX // 64 and self.size < PY_SSIZE_T_MAX // 64:
+            capacity = need // (self.count + 1) * self.places
+            capacity = min(max(capacity + capacity // 64, need + need // 2), FORESIGHT * need) + 64
+            grown = <char*>d43_span_grow(self.data, self.capacity, self.size, &capacity)
+            if grown == NULL:
+                capacity = need + need // 8
+                grown = <char*>d43_span_grow(self.data, self.capacity, self.size, &capacity)
+        if grown == NULL:
+            with gil:
+                raise MemoryError()
+        self.data = grown
+        self.capacity = capacity
+        return 0
+
     cdef char* room(self, size_t n) except? NULL nogil:
-        cdef size_t capacity
-        cdef char* grown
         if self.count == self.places:
             self._grow_places()
         if self.fixed:
             if n != <size_t>self.width:
                 return NULL
         elif n > self.capacity - self.size or self.data == NULL:
-            capacity = (self.size + n) + (self.size + n) // 2 + 64
-            grown = NULL
-            if n < PY_SSIZE_T_MAX // 2 and self.size < PY_SSIZE_T_MAX // 2:
-                grown = <char*>realloc(self.data, capacity)
-            if grown == NULL:
-                with gil:
-                    raise MemoryError()
-            self.data = grown
-            self.capacity = capacity
+            self._grow_data(n)
         self.size += n
         self.found[self.count] = 1
         self.count += 1
@@ -367,18 +385,19 @@ cdef class PackedBuilder:
 
     cdef Packed finish(self):
         cdef void* fitted
+        cdef size_t held
         # Memory beyond the values goes back; a block that cannot be made smaller stays as it is.
         if not self.fixed:
-            fitted = realloc(self.data, max(self.size, <size_t>1))
-            if fitted != NULL:
-                self.data = <char*>fitted
+            held = self.size
+            self.data = <char*>d43_span_fit(self.data, self.capacity, &held)
+            self.capacity = held
         fitted = realloc(self.offsets, (self.count + 1) * sizeof(int64_t))
         if fitted != NULL:
             self.offsets = <int64_t*>fitted
         if not self.fixed and self.data == NULL:
             raise MemoryError()
-        offsets = _array(<char**>&self.offsets, self.count + 1, "int64")
-        found = _array(&self.found, self.count, "bool")
+        offsets = _array(<char**>&self.offsets, 0, self.count + 1, "int64")
+        found = _array(&self.found, 0, self.count, "bool")
         if self.fixed:
             return Packed(self.out, offsets, found)
-        return Packed(_array(&self.data, self.size, "uint8"), offsets, found)
+        return Packed(_array(&self.data, self.capacity, self.size, "uint8"), offsets, found)
