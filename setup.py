@@ -57,6 +57,7 @@ EXTENSIONS = {
     "audit_chunks": ("lmdb", "libzstd", "libxxhash"),
     "lmdb_values": ("lmdb", "libzstd", "libxxhash"),
     "lmdb_records": ("lmdb", "libzstd", "libxxhash"),
+    "lmdb_ahead": ("lmdb", "libzstd", "libxxhash"),
     "lmdb_reads": ("lmdb", "libzstd", "libxxhash"),
     "lmdb_order": ("lmdb", "libzstd", "libxxhash"),
     "lmdb_groups": ("lmdb", "libzstd", "libxxhash"),

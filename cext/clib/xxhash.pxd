@@ -21,5 +21,6 @@ cdef extern from "<xxhash.h>" nogil:
     XXH64_hash_t XXH3_64bits(const void* data, size_t size)
     XXH64_hash_t XXH3_64bits_withSeed(const void* data, size_t size, XXH64_hash_t seed)
     XXH128_hash_t XXH3_128bits(const void* data, size_t size)
+    XXH128_hash_t XXH3_128bits_withSeed(const void* data, size_t size, XXH64_hash_t seed)
     void XXH128_canonicalFromHash(XXH128_canonical_t* dst, XXH128_hash_t hash)
     unsigned int XXH_versionNumber()

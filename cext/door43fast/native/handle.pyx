@@ -20,7 +20,8 @@ from libc.string cimport memcpy, memset
 from posix.stat cimport fstat, struct_stat
 
 from clib.lmdb cimport *
-from door43fast.native.keyindex cimport (index_close, index_open, index_renew, index_tidy)
+from door43fast.native.keyindex cimport (index_close, index_open, index_renew, index_tidy,
+                                         index_untidy)
 from door43fast.native.journal cimport JOURNAL_FOUND
 from door43fast.native.mapped cimport MAGIC_AT, View, view_holds
 from door43fast.native.saver cimport TXN_ID_AT
@@ -287,7 +288,7 @@ cdef class Handle:
         cdef bint checked = False
         while True:
             self.enter()
-            if self.index.table != NULL and self.index.table.older != NULL and d43_gate_alone(&self.gate):
+            if index_untidy(&self.index) and d43_gate_alone(&self.gate):
                 index_tidy(&self.index)
             rc = self.take(&txn)
             if rc == 0:

@@ -14,7 +14,8 @@ from door43fast.native.frame cimport (Draft, FRAME_CORRUPT, FRAME_NEWER, FRESH, 
                                            ZSTD)
 from door43fast.native.keys cimport KEYS_INT, KEYS_STR, put_int64
 from door43fast.native.journal cimport CHANGED_DELETE, CHANGED_EXPIRE
-from door43fast.native.lmdb_reads cimport BLOCK
+from door43fast.native.lmdb_ahead cimport course_begin
+from door43fast.native.lmdb_reads cimport BLOCK, Course
 from door43fast.native.lmdb_values cimport MAX_KEY
 
 cdef extern from "Python.h":
@@ -87,6 +88,7 @@ cdef class BatchEngine(ChangeEngine):
         cdef Unpacked unpacked = Unpacked.__new__(Unpacked)
         cdef Frame* frames = <Frame*>malloc(STRETCH * sizeof(Frame))
         cdef Frame* f
+        cdef Course course
         cdef MDB_txn* txn
         cdef int64_t now
         cdef int rc = 0
@@ -97,10 +99,11 @@ cdef class BatchEngine(ChangeEngine):
             txn = self.home.reader()
             try:
                 now = self.now()
+                course_begin(&course, batch.places, batch.places + n)
                 for start in range(0, n, STRETCH):
                     stop = min(start + STRETCH, n)
                     with nogil:
-                        rc = self.find_all(txn, batch.places + start, frames, stop - start, now, &i)
+                        rc = self.find_all(txn, batch.places + start, frames, stop - start, now, &i, &course)
                         if rc == 0:
                             for i in range(stop - start):
                                 if frames[i].state == FRESH and frames[i].flags & ZSTD:
@@ -170,6 +173,7 @@ cdef class BatchEngine(ChangeEngine):
         cdef Batch batch = self.batch_of(keys)
         cdef list out = []
         cdef Frame frames[BLOCK]
+        cdef Course course
         cdef MDB_txn* txn
         cdef char* alive = <char*>calloc(batch.count or 1, 1)
         cdef int64_t now
@@ -182,10 +186,11 @@ cdef class BatchEngine(ChangeEngine):
             txn = self.home.reader()
             with nogil:
                 now = self.now()
+                course_begin(&course, batch.places, batch.places + batch.count)
                 start = 0
                 while start < batch.count:
                     n = min(<Py_ssize_t>BLOCK, batch.count - start)
-                    rc = self.find_all(txn, batch.places + start, frames, n, now, &i)
+                    rc = self.find_all(txn, batch.places + start, frames, n, now, &i, &course)
                     if rc:
                         i += start
                         break

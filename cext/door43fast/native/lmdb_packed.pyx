@@ -11,7 +11,8 @@ from door43fast.native.compression cimport LARGEST_PACKED
 from door43fast.native.core cimport BY_EXPIRY, BY_USER
 from door43fast.native.frame cimport (CHUNKED, FRAME_CORRUPT, FRESH, HAS_DEADLINE, HAS_TAGS, Slice, ZSTD, frame_read)
 from door43fast.native.lmdb_batch cimport Batch
-from door43fast.native.lmdb_reads cimport BLOCK
+from door43fast.native.lmdb_ahead cimport course_begin
+from door43fast.native.lmdb_reads cimport BLOCK, Course
 from door43fast.native.lmdb_ranges cimport Bounds, seek, slice_of, step, within
 from door43fast.native.mapped cimport Stroll, stroll
 from door43fast.native.packed cimport Packed
@@ -70,15 +71,17 @@ cdef class PackedEngine(CareEngine):
         cdef MDB_txn* txn
         cdef int64_t now
         cdef Py_ssize_t i = 0, start = 0, found = 0, n
+        cdef Course course
         cdef int rc = 0
         self.begin(False)
         txn = self.home.reader()
         try:
             now = self.now()
             with nogil:
+                course_begin(&course, batch.places, batch.places + batch.count)
                 while start < batch.count:
                     n = min(<Py_ssize_t>BLOCK, batch.count - start)
-                    rc = self.find_all(txn, batch.places + start, frames, n, now, &i)
+                    rc = self.find_all(txn, batch.places + start, frames, n, now, &i, &course)
                     if rc:
                         break
                     for i in range(n):
