@@ -87,6 +87,8 @@ GOALS = [
     Goal("LMDB `get_many`, 1 M random", "lmdb_get_many", "py-lmdb", "faster", 7),
     Goal("LMDB `get_packed`, 1 M random", "lmdb_get_packed", "py-lmdb", "faster", 10),
     Goal("LMDB `get_packed` by int64 into `out`", "lmdb_rows", "pandas", "time", 1),
+    Goal("LMDB `get_many`, absent keys seen before", "lmdb_absent", "py-lmdb", "faster", 7),
+    Goal("LMDB cold `get_many`, file evicted", "lmdb_cold", "one by one", "faster", 4),
     Goal("LMDB `set_many`, same durability, random order", "lmdb_set_many", "py-lmdb", "faster", 1.5),
     Goal("LMDB single `set`, `batch`", "lmdb_set", "diskcache", "faster", 7),
     Goal("LMDB `scan`", "lmdb_scan", "py-lmdb", "faster", 2),

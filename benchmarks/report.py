@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import machine
-from benchmarks.compare import arrays, backends, compression, growth, lmdb, memory, mixes, processes, tiers
+from benchmarks.compare import arrays, backends, cold, compression, growth, lmdb, memory, mixes, processes, tiers
 from benchmarks.goals import GOALS
 from benchmarks.interleave import CONTROL, OURS, Result
 
@@ -25,7 +25,7 @@ from benchmarks.interleave import CONTROL, OURS, Result
 UNSTEADY = {"longest_set", *processes.CASES}
 BASELINE = Path(__file__).with_name("baseline.json")
 CASES: dict[str, Callable[[bool], Result]] = {
-    **memory.CASES, **arrays.CASES, **growth.CASES, **lmdb.CASES, **mixes.CASES,
+    **memory.CASES, **arrays.CASES, **growth.CASES, **lmdb.CASES, **cold.CASES, **mixes.CASES,
     **processes.CASES, **tiers.CASES,
     **compression.CASES, **backends.CASES}
 

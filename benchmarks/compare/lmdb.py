@@ -34,7 +34,7 @@ def directory() -> Iterator[Path]:
         shutil.rmtree(path)
 
 
-def _peer(module: str) -> Any | None:
+def peer_module(module: str) -> Any | None:
     try:
         return import_module(module)
     except ImportError:
@@ -50,7 +50,7 @@ class Filled:
         self.plain = dict(zip(self.names, self.held, strict=True))
         self.ours = d43.LmdbStore(base / "ours", durability="none")
         self.ours.set_many(self.plain)
-        self.lmdb = _peer("lmdb")
+        self.lmdb = peer_module("lmdb")
         self.missing = [] if self.lmdb else [PEER]
         if self.lmdb:
             self.env = self.lmdb.open(str(base / "peer"), map_size=MAP, sync=False)
@@ -121,6 +121,20 @@ def get_packed(quick: bool) -> Result:
                          f.getmulti, len(f.wanted), 5)
 
 
+def get_absent(quick: bool) -> Result:
+    """Keys that are not there, in random order, between those that are; seen once before."""
+    with filled(_count(quick)) as f:
+        wanted = [f"{key}x" for key in f.wanted]
+
+        def peer(_: Any) -> list[tuple[bytes, bytes]]:
+            with f.env.begin() as txn:
+                return txn.cursor().getmulti([key.encode() for key in wanted])
+
+        assert f.ours.get_many(wanted[:100]) == [None] * 100
+        return f.compare(f"LMDB get_many, {len(wanted):,} absent keys", lambda _: [f.plain.get(key) for key in wanted],
+                         lambda _: f.ours.get_many(wanted), peer, len(wanted), 5)
+
+
 def scan(quick: bool) -> Result:
     with filled(_count(quick)) as f:
         def peer(_: Any) -> None:
@@ -145,7 +159,7 @@ def set_many(quick: bool) -> Result:
     """One batch of keys in random order into an empty store, durable when the call returns, on both sides."""
     count = 20_000 if quick else 200_000
     items = dict(zip(shuffled(keys(count)), values(count, SIZE), strict=True))
-    lmdb = _peer("lmdb")
+    lmdb = peer_module("lmdb")
     with directory() as base:
         number = iter(range(1_000_000))
 
@@ -178,7 +192,7 @@ def set_one(quick: bool) -> Result:
     count = 1000 if quick else 5000
     wanted = drawn(count, count)
     value = values(1, SIZE)[0]
-    diskcache = _peer("diskcache")
+    diskcache = peer_module("diskcache")
     with directory() as base:
         plain: dict[str, bytes] = {}
         ours = d43.LmdbStore(base / "ours", durability="batch")
@@ -210,7 +224,7 @@ def rows(quick: bool) -> Result:
     wanted = np.random.default_rng(1).integers(0, count, count)
     numbers = np.arange(count)
     data = np.frombuffer(b"".join(values(count, SIZE)), np.uint8).reshape(count, SIZE)
-    pandas = _peer("pandas")
+    pandas = peer_module("pandas")
     with directory() as base, d43.LmdbStore(base / "ours", keys="int", durability="none") as ours:
         ours.set_packed(numbers, data, np.arange(count + 1) * SIZE)
         out = np.empty((count, SIZE), np.uint8)
@@ -232,12 +246,18 @@ def threads(quick: bool) -> Result:
     with filled(_count(quick)) as f:
         batches = [drawn(len(f.wanted), len(f.wanted), seed) for seed in (1, 2)]
 
-        def both(_: Any) -> None:
-            workers = [threading.Thread(target=f.ours.get_packed, args=(batch,)) for batch in batches]
+        def both(_: Any) -> list[Any]:
+            found: list[Any] = []       # dropped outside the clock, as that of the one thread is
+
+            def read(batch: list[str]) -> None:
+                found.append(f.ours.get_packed(batch))
+
+            workers = [threading.Thread(target=read, args=(batch,)) for batch in batches]
             for worker in workers:
                 worker.start()
             for worker in workers:
                 worker.join()
+            return found
 
         contenders = [Contender(CONTROL, lambda _: [f.plain[key] for key in batches[0]]),
                       Contender("one thread", lambda _: f.ours.get_packed(batches[0])), Contender("two threads", both)]
@@ -248,6 +268,7 @@ CASES: dict[str, Callable[[bool], Result]] = {
     "lmdb_get": get,
     "lmdb_get_many": get_many,
     "lmdb_get_packed": get_packed,
+    "lmdb_absent": get_absent,
     "lmdb_rows": rows,
     "lmdb_set_many": set_many,
     "lmdb_set": set_one,

@@ -22,10 +22,10 @@ cdef extern from "d43_cold.h" nogil:
     void d43_cold_ask(const void*, size_t)
 
 cdef enum:
-    FEW = 8                 # keys of a batch before the first look at the clock
+    FEW = 2                 # keys of a batch before the first look at the clock
     WATCHED = 64            # keys from which on a batch is watched
-    AHEAD = 4096            # keys whose pages are asked for together
-    APART = 2               # pages that are rather read along than make two requests
+    AHEAD = 16384           # keys whose pages are asked for together
+    APART = 3               # pages that are rather read along than make two requests
     SLOW = 20000            # ns, and so many more a key, in which no page was waited for
     SLOW_KEY = 2000
 

@@ -16,7 +16,6 @@ cdef extern from "Python.h":
     const size_t PY_SSIZE_T_MAX
 
 cdef extern from "d43_pages.h" nogil:
-    void* d43_span_alloc(size_t*)
     void d43_span_free(void*, size_t)
     void* d43_span_grow(void*, size_t, size_t, size_t*)
     void* d43_span_fit(void*, size_t, size_t*)
@@ -386,16 +385,15 @@ cdef class PackedBuilder:
     cdef Packed finish(self):
         cdef void* fitted
         cdef size_t held
-        # Memory beyond the values goes back; a block that cannot be made smaller stays as it is.
         if not self.fixed:
             held = self.size
             self.data = <char*>d43_span_fit(self.data, self.capacity, &held)
             self.capacity = held
+            if self.data == NULL:
+                raise MemoryError()
         fitted = realloc(self.offsets, (self.count + 1) * sizeof(int64_t))
         if fitted != NULL:
             self.offsets = <int64_t*>fitted
-        if not self.fixed and self.data == NULL:
-            raise MemoryError()
         offsets = _array(<char**>&self.offsets, 0, self.count + 1, "int64")
         found = _array(&self.found, 0, self.count, "bool")
         if self.fixed:
