@@ -335,7 +335,7 @@ cdef class PackedBuilder:
             capacity = need // (self.count + 1) * self.places
             capacity = min(max(capacity + capacity // 64, need + need // 2), FORESIGHT * need) + 64
             grown = <char*>d43_span_grow(self.data, self.capacity, self.size, &capacity)
-            if grown == NULL:
+            if grown == NULL:           # less will do
                 capacity = need + need // 8
                 grown = <char*>d43_span_grow(self.data, self.capacity, self.size, &capacity)
         if grown == NULL:
@@ -384,9 +384,8 @@ cdef class PackedBuilder:
 
     cdef Packed finish(self):
         cdef void* fitted
-        cdef size_t held
+        cdef size_t held = self.size
         if not self.fixed:
-            held = self.size
             self.data = <char*>d43_span_fit(self.data, self.capacity, &held)
             self.capacity = held
             if self.data == NULL:
