@@ -1,4 +1,4 @@
-"""Batches whose pages are not in memory: they ask for them ahead, in order of place, and batches in memory ask nothing."""
+"""Batches whose pages are not in memory ask for them ahead, in order of place; batches in memory ask for nothing."""
 
 import os
 import random
