@@ -27,10 +27,10 @@ ASAN_DESELECT := --ignore tests/memory/test_libcachesim.py \
 # their modules are not declared safe, and take the GIL again. A lock of CPython's own may be left held in the child of
 # a fork there (of a dict, for example), which the store in plain Python does not survive; the native one does.
 FREE_VENV ?= build/free
-FREE_TESTS := tests/core tests/memory tests/threads tests/reentry tests/conformance/test_memory.py tests/machines
+FREE_TESTS := tests/core tests/memory tests/threads tests/reentry tests/conformance/test_memory.py
 FREE_DESELECT := --ignore tests/memory/test_libcachesim.py \
     --deselect "tests/threads/test_threads.py::test_threads[reference-fork]" \
-    -k "not lmdb and not cascade and not stack and not disk and not Lmdb and not Cascade and not OverMemory and not enough and not prints"
+    -k "not lmdb and not cascade and not stack and not disk and not Lmdb and not Cascade and not prints and not says_so"
 
 .PHONY: help demo test asan freethreaded bench nightly wheel clean system
 
