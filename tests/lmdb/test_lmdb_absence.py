@@ -117,6 +117,16 @@ def test_it_needs_no_tree(make):
     assert store.get("key 03001") is None
 
 
+def test_a_store_that_was_only_ever_asked_in_vain_notes_it_too(make):
+    """The file has grown since it was opened, and no read has had to look how long it is."""
+    store = make()
+    store.set_many({f"key {number}": b"v" * 100 for number in range(20_000)})
+    absent = [f"none {number}" for number in range(2000)]
+    for _ in range(3):
+        assert store.get_many(absent) == [None] * 2000
+    assert store.stats()["index_bytes"] > 20_000 * 16 + 20_000 * 14
+
+
 def test_what_is_kept_of_absent_keys_is_counted_and_bounded(make):
     store, small = make(), make("small", index_bytes=65536)
     names = [f"key {number:05d}" for number in range(5000)]

@@ -282,6 +282,9 @@ cdef class ReadEngine(RecordEngine):
             for j in range(n):
                 if steps[j] == DOWN:
                     steps[j] = descend(v, pages[j], places[todo[j]].key, &next[j])
+                    if steps[j] == LOST and pages[j] >= v.end >> v.shift:       # the file is longer than it was
+                        self.home.widen()
+                        steps[j] = descend(v, pages[j], places[todo[j]].key, &next[j])
                     if steps[j] == DOWN:
                         pages[j] = next[j]
                         d43_prefetch(v.base + (pages[j] << v.shift))
@@ -308,8 +311,6 @@ cdef class ReadEngine(RecordEngine):
                 if rc == MDB_NOTFOUND:
                     frames[i].state = GONE
                     continue
-                if rc == 0 and steps[j] != HERE:
-                    self.home.widen()
                 if rc == 0 and not self.home.holds(&value):
                     rc = FRAME_CORRUPT
                 if rc == 0:
