@@ -140,8 +140,8 @@ cdef int course_step(Course* c, Handle home, MDB_txn* txn, const Place* places, 
     cdef Py_ssize_t ahead
     if not c.watched:
         return n
-    if c.cold and places < c.asked:
-        return n
+    if c.cold and places < c.asked:         # not one key further: that would be waited for by itself
+        return <int>min(<Py_ssize_t>n, c.asked - places)
     if not c.cold:
         now = d43_monotonic_ns()
         if c.since == 0:
