@@ -54,6 +54,7 @@ nightly: $(VENV)/.built
 	DOOR43FAST_KILL_CYCLES=$${DOOR43FAST_KILL_CYCLES:-10000} DOOR43FAST_MACHINE_SCALE=$${DOOR43FAST_MACHINE_SCALE:-10} \
 	DOOR43FAST_SEEDS=$${DOOR43FAST_SEEDS:-10000} DOOR43FAST_IMAGES=$${DOOR43FAST_IMAGES:-2000} \
 	DOOR43FAST_STREAM_MIB=$${DOOR43FAST_STREAM_MIB:-1024} \
+	DOOR43FAST_FLIPS=$${DOOR43FAST_FLIPS:-10000} \
 	DOOR43FAST_THREAD_SECONDS=$${DOOR43FAST_THREAD_SECONDS:-60} \
 	$(BIN)/python -m pytest -m "nightly or not nightly" --timeout 14400 $(PYTEST_OPTIONS)
 
@@ -66,6 +67,7 @@ asan: $(VENV)/.built
 	    --build-lib $(ASAN)/lib --build-temp $(ASAN)/temp
 	export PYTHONPATH=$(CURDIR)/$(ASAN)/lib PYTHONSAFEPATH=1 PYTHONMALLOC=malloc DOOR43FAST_SANITIZED=1 \
 	    DOOR43FAST_MACHINE_SCALE=0.1 DOOR43FAST_SEEDS=100 DOOR43FAST_KILL_CYCLES=30 DOOR43FAST_IMAGES=10 \
+	    DOOR43FAST_FLIPS=40 \
 	    ASAN_OPTIONS=detect_leaks=0:abort_on_error=1:allocator_may_return_null=1 \
 	    UBSAN_OPTIONS=print_stacktrace=1:halt_on_error=1 \
 	    LD_PRELOAD="$$($(CC) -print-file-name=libasan.so) $$($(CC) -print-file-name=libubsan.so)"; \

@@ -4,13 +4,39 @@ import random
 
 
 def steps(seed):
-    """Endless dicts of key and value, None for a delete; each is one write, one batch or one transaction."""
+    """Endless dicts of key and value, None for a delete; each is one write, one batch or one transaction.
+
+    A dict of several keys is a batch if it sets them all, and else a transaction.
+    """
     rng = random.Random(seed)
     while True:
         kind = rng.random()
-        if kind < 0.2:
+        if kind < 0.15:
             yield {f"k{rng.randrange(300)}": rng.randbytes(rng.choice([0, 10, 3000])) for _ in range(10)}
-        elif kind < 0.35:
+        elif kind < 0.25:
+            yield {f"k{rng.randrange(300)}": rng.choice([None, rng.randbytes(rng.choice([0, 10, 5000]))])
+                   for _ in range(6)}
+        elif kind < 0.4:
             yield {f"k{rng.randrange(300)}": None}
         else:
             yield {f"k{rng.randrange(300)}": rng.randbytes(rng.choice([0, 10, 100, 2000, 9000, 60_000]))}
+
+
+def take(store, number, step):
+    """Carry out the step of that number."""
+    ttl = 3600 if number % 3 == 0 else None
+    if len(step) == 1:
+        (key, value), = step.items()
+        if value is None:
+            store.delete(key)
+        else:
+            store.set(key, value, ttl=ttl, tags=("t",) if number % 5 == 0 else ())
+    elif None in step.values():
+        with store.transaction() as t:
+            for key, value in step.items():
+                if value is None:
+                    t.delete(key)
+                else:
+                    t.set(key, value, ttl=ttl)
+    else:
+        store.set_many(step, ttl=ttl)

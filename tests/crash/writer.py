@@ -6,7 +6,7 @@ Arguments: directory, durability, seed.
 import os
 import sys
 
-from workload import steps
+from workload import steps, take
 
 from door43fast.lmdb import LmdbStore
 
@@ -16,12 +16,5 @@ store = LmdbStore(path, durability=durability, map_size=1 << 20, sync_interval=0
 out = sys.stdout.fileno()
 os.write(out, b"r")
 for number, step in enumerate(steps(seed)):
-    if len(step) > 1:
-        store.set_many(step, ttl=3600 if number % 3 == 0 else None)
-    else:
-        (key, value), = step.items()
-        if value is None:
-            store.delete(key)
-        else:
-            store.set(key, value, ttl=3600 if number % 3 == 0 else None, tags=("t",) if number % 5 == 0 else ())
+    take(store, number, step)
     os.write(out, b".")

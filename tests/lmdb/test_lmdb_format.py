@@ -49,7 +49,9 @@ def test_deadline_tags_pin_and_stale_window(make, judge):
     assert frame[24:72] == red + struct.pack("<Q", 1) + blue + struct.pack("<Q", 0)
     assert frame[72:] == b"v"
     assert held["expiry"] == {struct.pack(">Q", now + 2_000_000_000) + xxhash.xxh3_128_digest(b"k"): b"k"}
-    assert held["tags"] == {red: struct.pack("<Q", 1)}
+    generation = struct.pack("<Q", 1)
+    checksum = xxhash.xxh3_64_intdigest(generation, seed=xxhash.xxh3_64_intdigest(red))
+    assert held["tags"] == {red: generation + struct.pack("<Q", checksum)}
 
 
 def test_a_compressed_value_is_a_zstd_frame_of_the_size_that_is_recorded(make, judge):

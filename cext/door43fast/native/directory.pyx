@@ -11,7 +11,8 @@ import struct
 from door43fast.errors import ConfigError, CorruptError, FormatError
 
 from clib.xxhash cimport XXH3_64bits
-from door43fast.native.saver cimport MARKER_HEAD
+from door43fast.native.mapped cimport LAST_PAGE_AT
+from door43fast.native.saver cimport MARKER_HEAD, TXN_ID_AT
 
 cdef bytes MAGIC = 0xBEEFC0DE.to_bytes(4, "little")
 cdef unsigned int DATA_VERSION = 1      # of LMDB 0.9; 1.0 writes another
@@ -45,8 +46,8 @@ cdef object inspect(str path):
     page, = struct.unpack_from("<I", head, 40)
     if page not in (512, 1024, 2048, 4096, 8192, 16384, 32768, 65536) or not _is_meta(head, page):
         raise CorruptError(f"{file} is damaged: its second head page is missing or overwritten; restore a backup")
-    pages = 1 + max(struct.unpack_from("<Q", head, at + 136)[0] for at in (0, page))
-    return size, page * pages
+    newest = max((0, page), key=lambda at: struct.unpack_from("<Q", head, at + TXN_ID_AT)[0])
+    return size, page * (1 + struct.unpack_from("<Q", head, newest + LAST_PAGE_AT)[0])
 
 
 cdef bint _is_meta(bytes head, size_t at):

@@ -39,6 +39,8 @@ cdef class Environment(Handle):
     cdef object marking                 # Lock: one thread places the marker
     cdef object marker                  # the locked marker file, while there may be unsynced writes
 
+    cdef bint stamped                   # the stamp of the last writer is there, and is to go before the first write
+
     # Called before the first write that will not be synced; cheap afterwards. REQUIRES: the GIL, entered.
     cdef int announce(self) except -1
     # Called after each commit: leaves it to the background sync, or syncs now. Status. REQUIRES: entered.
@@ -51,6 +53,7 @@ cdef class Environment(Handle):
     # entered.
     cdef int keep_journal(self, bint bounded, uint64_t max_age, uint64_t max_bytes) except -1
     cdef int open(self, bint create) except -1
+    cdef int look(self, list lost) except -1
     cdef int shut(self) except -1
 
 

@@ -21,6 +21,7 @@ from door43fast.native.saver cimport (put_back, saver_due, saver_follow, saver_j
                                            saver_rest, saver_start)
 from door43fast.native.status cimport lmdb_raise
 from door43fast.native.tables cimport HAS_JOURNAL, mark_format, probe
+from door43fast.native.trust cimport leave_stamp, lift_stamp, look
 
 from door43fast.errors import ClosedError, ConfigError, CorruptError, FormatError
 
@@ -161,25 +162,17 @@ cdef class Environment(Handle):
                 raise ConfigError(f"{self.path} holds no store, and create=False; check the path, or open with "
                                   "create=True")
             prepare(self.path)
-        elif found[0] < found[1]:
-            if self.readonly:
-                raise CorruptError(f"{self.path}/data.mdb is shorter than its head page says ({found[0]} of {found[1]}"
-                                   " bytes); open it once without readonly=True and run verify()")
-            # Pages at the end that were freed before they were ever written are missing in sound files too. Reading
-            # beyond the end would kill the process; zeroes are read as what they are: no page, or a bad checksum.
-            os.truncate(os.path.join(self.path, "data.mdb"), found[1])
-        if found is not None and not os.path.exists(os.path.join(self.path, "lock.mdb")):
-            probe(self.path, self.options["keys"])
         self.extra_flags = MDB_RDONLY if self.readonly else MDB_NOSYNC if self.durability != COMMIT else 0
         with alone(self.path):
             markers = stale_markers(self.path)
             if found is None and inspect(self.path) is None:
                 for file, _ in markers:         # they speak of a file that is gone
                     os.unlink(file)
+                lift_stamp(self.path)
                 markers = []
             lost = [file for file, rebooted in markers if rebooted]
-            if lost and not self.readonly:
-                put_back(self.path, lost)
+            if found is not None:
+                self.look(lost)
             self.open_handle()
             try:
                 try:
@@ -204,6 +197,16 @@ cdef class Environment(Handle):
                 raise
         return 0
 
+    cdef int look(self, list lost) except -1:       # ``lost``: markers of writers that the system went down under
+        cdef bint saved = bool(lost) and not self.readonly and put_back(self.path, lost)
+        self.doubt = look(self.path, bool(lost), saved, self.readonly, &self.stamped)
+        self.doubtful = self.doubt is not None
+        if self.doubtful and self.options.get("on_damage") == "set_aside":
+            raise CorruptError(f"{self.path}: {self.doubt[0]} records do not match their checksums")
+        if not os.path.exists(os.path.join(self.path, "lock.mdb")):
+            probe(self.path, self.options["keys"])
+        return 0
+
     def adopt(self, list markers):
         """What processes that are gone had left unsynced is synced, and their markers go."""
         cdef int rc
@@ -224,6 +227,7 @@ cdef class Environment(Handle):
 
     cdef int announce(self) except -1:
         cdef int rc
+        self.stamped = self.stamped and lift_stamp(self.path)       # which gives 0
         if self.durability == COMMIT:
             return 0
         rc = d43_worker_error(&self.worker)
@@ -389,6 +393,8 @@ cdef class Environment(Handle):
                 marker, self.marker = self.marker, None
                 self.saver.marker = -1
                 remove_marker(marker, self.path)
+            if not self.stamped and not self.readonly:
+                leave_stamp(self.path, self.doubtful)
         finally:
             d43_gate_open(&self.gate)
         return 0

@@ -47,6 +47,7 @@ cdef enum:
     REFUSED = -3            # a conditional write found its condition unmet
     NO_MEMORY = -4
     UNKNOWN_DICTIONARY = -5 # the dictionary that a value was compressed with is not there, or damaged
+    DOUBTFUL = -6           # no such key, but records whose keys are not known are damaged
 
 
 # What a record is at an instant.
@@ -141,6 +142,25 @@ cdef inline int frame_read_under(uint64_t key_hash, const char* data, size_t siz
     out.payload.data = data + at
     out.payload.size = size - at
     return 0
+
+
+cdef inline uint64_t generation_sum(const char* tag, uint64_t generation) noexcept nogil:
+    """The checksum in the row of a tag, ``tag`` being its hash."""
+    return XXH3_64bits_withSeed(<const char*>&generation, 8, XXH3_64bits(tag, TAG_HASH))
+
+
+cdef inline int generation_read(const char* tag, const char* row, size_t size, uint64_t* out) noexcept nogil:
+    """The generation in the row of a tag. Older rows have no checksum."""
+    cdef uint64_t checksum
+    if size < 8:
+        return FRAME_CORRUPT
+    memcpy(out, row, 8)
+    if size == 8:
+        return 0
+    if size != 16:
+        return FRAME_CORRUPT
+    memcpy(&checksum, row + 8, 8)
+    return 0 if checksum == generation_sum(tag, out[0]) else FRAME_CORRUPT
 
 
 cdef inline size_t frame_size(const Draft* d) noexcept nogil:

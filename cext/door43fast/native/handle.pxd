@@ -2,7 +2,8 @@
 
 from libc.stdint cimport uint64_t
 
-from clib.lmdb cimport MDB_dbi, MDB_env, MDB_txn, MDB_val
+from clib.lmdb cimport MDB_NOTFOUND, MDB_dbi, MDB_env, MDB_txn, MDB_val
+from door43fast.native.frame cimport DOUBTFUL
 from door43fast.native.journal cimport Journal
 from door43fast.native.keyindex cimport KeyIndex
 from door43fast.native.mapped cimport View
@@ -25,6 +26,8 @@ cdef class Handle:
     cdef readonly str path              # absolute
     cdef readonly dict options          # durability, sync_interval, readonly, map_size, keys
     cdef readonly bytes store_id
+    cdef object doubt                   # how many records were damaged at open, and the key of the first
+    cdef bint doubtful                  # a miss may be one of them
     cdef MDB_env* env                   # NULL when closed; changes only with the gate closed
     cdef MDB_dbi meta
     cdef MDB_dbi data
@@ -92,6 +95,11 @@ cdef inline bint handle_try(Handle h) noexcept nogil:
         d43_gate_leave(&h.gate)
         return False
     return True
+
+
+cdef inline int handle_sure(Handle h, int rc) noexcept nogil:
+    """The status of a search: that there is no such key is not sure while any record may have been it."""
+    return DOUBTFUL if rc == MDB_NOTFOUND and h.doubtful else rc
 
 
 cdef inline void handle_leave(Handle h) noexcept nogil:

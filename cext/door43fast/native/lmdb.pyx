@@ -17,6 +17,7 @@ from door43fast.native.core cimport BY_EXPIRY, BY_USER, EventQueue, Flight, OP_D
 from door43fast.native.environment cimport Environment, acquire
 from door43fast.native.status cimport lmdb_raise
 from door43fast.native.frame cimport *
+from door43fast.native.handle cimport handle_sure
 from door43fast.native.journal cimport ORIGIN
 from door43fast.native.keys cimport KeyCodec
 from door43fast.native.lmdb_journal cimport check_journal
@@ -138,7 +139,7 @@ cdef class LmdbEngine(StreamEngine):
         self.begin(False)
         owner = self.slice_key(key, &name)
         txn = self.home.reader()
-        rc = self.find(txn, name, &frame, self.now())
+        rc = handle_sure(self.home, self.find(txn, name, &frame, self.now()))
         self.home.give(txn)
         self.home.leave()
         if rc == MDB_NOTFOUND or (rc == 0 and frame.state != FRESH):
@@ -305,7 +306,7 @@ cdef class LmdbEngine(StreamEngine):
         owner = self.slice_key(key, &name)
         txn = self.home.reader()
         try:
-            rc = self.find(txn, name, &frame, self.now())
+            rc = handle_sure(self.home, self.find(txn, name, &frame, self.now()))
             if rc == 0 and frame.state == FRESH:
                 frame_token(&frame, token)
                 lifted = self.lift(&frame, txn)
@@ -355,7 +356,7 @@ cdef str _nearest(object name, object valid):
 cdef Environment _open(object path, dict plan):
     """The files of the store; damaged ones are set aside first, if that was asked for."""
     cdef dict options = {name: plan[name] for name in ("durability", "sync_interval", "readonly", "map_size", "keys",
-                                                       "index_bytes")}
+                                                       "index_bytes", "on_damage")}
     try:
         return acquire(path, options, plan["create"])
     except CorruptError as error:

@@ -13,12 +13,13 @@ from door43fast.native.audit_index cimport audit_index
 from door43fast.native.core cimport BY_EXPIRY, OP_DELETE
 from door43fast.native.directory cimport prepare, sync_directory
 from door43fast.native.status cimport lmdb_raise
-from door43fast.native.frame cimport Slice, TAG_HASH
+from door43fast.native.frame cimport FRAME_CORRUPT, Slice, TAG_HASH, generation_sum
 from door43fast.native.journal cimport (CHANGED_TAG, journal_note, journal_prune, journal_span)
 from door43fast.native.keyindex cimport index_bytes
 from door43fast.native.lmdb_ranges cimport slice_of
 from door43fast.native.lmdb_records cimport HEAP, MAX_KEY
 from door43fast.native.recording cimport Recording, recording_begin
+from door43fast.native.trust cimport examine_live
 from door43fast.native.upkeep cimport list_readers, watched
 
 from door43fast.errors import ConfigError, CorruptError
@@ -109,21 +110,21 @@ cdef class CareEngine(RangeEngine):
         """One generation more; only tags that were ever invalidated have a row."""
         cdef MDB_txn* txn = NULL
         cdef MDB_val name, value
+        cdef uint64_t row[2]
         cdef uint64_t generation = 0, seq = 0
         cdef int rc = self.open_write(&txn)
         if rc:
             return rc
         name.mv_data = <void*>tag
         name.mv_size = TAG_HASH
-        rc = mdb_get(txn, self.home.tags, &name, &value)
-        if rc == 0:
-            memcpy(&generation, value.mv_data, 8)
-        elif rc != MDB_NOTFOUND:
+        rc = self.generation_of(txn, tag, &generation)
+        if rc:
             mdb_txn_abort(txn)
-            return rc
-        generation += 1
-        value.mv_data = &generation
-        value.mv_size = 8
+            return MDB_CORRUPTED if rc == FRAME_CORRUPT else rc
+        row[0] = generation + 1
+        row[1] = generation_sum(tag, row[0])
+        value.mv_data = row
+        value.mv_size = sizeof(row)
         rc = mdb_put(txn, self.home.tags, &name, &value, 0)
         if rc == 0 and self.home.journal.on:
             rc = journal_note(&self.home.journal, txn, CHANGED_TAG, name_of_tag, 0, 0)
@@ -206,7 +207,7 @@ cdef class CareEngine(RangeEngine):
             self.events.flush()
 
     def verify(self, *, progress=None):
-        """Check all there is: records against their checksums, deadlines both ways, the journal, the key index.
+        """Check all there is: pages, records against their checksums, deadlines both ways, journal, key index.
 
         Parameters
         ----------
@@ -231,6 +232,7 @@ cdef class CareEngine(RangeEngine):
         cdef set dictionaries = None
         cdef int table
         self.begin(False)
+        examine_live(self.home)         # LMDB trusts the pages that it walks
         for table in range(len(PARTS)):
             resume = b""
             while resume is not None:
@@ -269,6 +271,8 @@ cdef class CareEngine(RangeEngine):
         if errors:
             raise CorruptError(f"{self.home.path}: {len(errors)} of {count} records are damaged, the first: "
                                f"{errors[0]}; restore a backup, or delete and set them anew")
+        self.home.doubt = None
+        self.home.doubtful = False
         return {"checked": count, "errors": errors}
 
     def readers(self):

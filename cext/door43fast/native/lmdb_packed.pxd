@@ -6,8 +6,8 @@ from door43fast.native.lmdb_care cimport CareEngine
 from door43fast.native.packed cimport PackedBuilder
 
 cdef enum:
-    NOT_BYTES = -5          # statuses of append, beside those of a read
-    WRONG_SIZE = -6
+    NOT_BYTES = -20         # statuses of append, beside those of a read
+    WRONG_SIZE = -21
 
 
 cdef class PackedEngine(CareEngine):

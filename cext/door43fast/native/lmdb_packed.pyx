@@ -195,7 +195,7 @@ cdef class PackedEngine(CareEngine):
                     if rc == 0:
                         rc = step(&bounds.range, cursor, &key, &value)
             if rc and rc != MDB_NOTFOUND:
-                self.misfit(rc, values, self.key_of(name.data, name.size), &frame)
+                self.misfit(rc, values, self.name_of(name.data, name.size), &frame)
             return None if rc or not within(&bounds.range, &key) else name.data[:name.size]
         finally:
             if cursor != NULL:

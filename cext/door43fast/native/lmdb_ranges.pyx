@@ -84,7 +84,7 @@ cdef class RangeEngine(BatchEngine):
                 if rc == 0 and frame.flags & (HAS_DEADLINE | HAS_TAGS):
                     rc = self.judge(txn, &frame, now)
                 if rc:
-                    self.fault(rc, self.key_of(name.data, name.size))
+                    self.fault(rc, self.name_of(name.data, name.size))
                 if frame.state == FRESH:
                     keys.append(PyUnicode_DecodeUTF8(name.data, name.size, NULL) if text else
                                 PyBytes_FromStringAndSize(name.data, name.size))
@@ -184,7 +184,7 @@ cdef class RangeEngine(BatchEngine):
                     n += frame.state == FRESH
                     rc = step(&bounds.range, cursor, &key, &value)
             if rc and rc != MDB_NOTFOUND:
-                self.fault(rc, self.key_of(name.data, name.size))
+                self.fault(rc, self.name_of(name.data, name.size))
         finally:
             if cursor != NULL:
                 mdb_cursor_close(cursor)

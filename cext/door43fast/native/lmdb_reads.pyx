@@ -250,6 +250,9 @@ cdef class ReadEngine(RecordEngine):
             if rc:
                 return rc
         for i in range(n):
+            if frames[i].state == GONE and self.home.doubtful:
+                failed[0] = i
+                return DOUBTFUL
             if frames[i].state != GONE and frames[i].flags & (HAS_DEADLINE | HAS_TAGS):
                 rc = self.judge(txn, &frames[i], now)
                 if rc:

@@ -93,6 +93,7 @@ cdef class RecordEngine(ValueEngine):
             d43_load(&self.epoch) == epoch)
 
     cdef int find(self, MDB_txn* txn, Slice key, Frame* frame, int64_t now) noexcept nogil
+    cdef int generation_of(self, MDB_txn* txn, const char* tag, uint64_t* generation) noexcept nogil
     cdef int judge(self, MDB_txn* txn, Frame* frame, int64_t now) noexcept nogil
     # With ``cursor``, one of the data, and ``order`` MDB_APPEND if the key comes after all others.
     cdef int put(self, MDB_txn* txn, MDB_cursor* cursor, unsigned int order, Slice key,

@@ -25,23 +25,30 @@ cdef class RecordEngine(ValueEngine):
 
     # Reading
 
+    cdef int generation_of(self, MDB_txn* txn, const char* tag, uint64_t* generation) noexcept nogil:
+        """The generation of the tag with this hash: how often it was invalidated."""
+        cdef MDB_val name, value
+        cdef int rc
+        generation[0] = 0
+        name.mv_data = <void*>tag
+        name.mv_size = TAG_HASH
+        rc = mdb_get(txn, self.home.tags, &name, &value)
+        if rc:
+            return 0 if rc == MDB_NOTFOUND else rc
+        return generation_read(tag, <const char*>value.mv_data, value.mv_size, generation) if self.home.holds(&value) \
+            else FRAME_CORRUPT
+
     cdef int judge(self, MDB_txn* txn, Frame* frame, int64_t now) noexcept nogil:
         """Fill the state of ``frame``: its deadline against ``now``, its tags against their generations."""
-        cdef MDB_val name, value
         cdef uint64_t carried, current
         cdef int i, rc
         frame.state = FRESH
         if frame.flags & HAS_DEADLINE and now >= frame.deadline:
             frame.state = STALE if now < frame.deadline + frame.stale else EXPIRED
         for i in range(frame.tag_count):
-            name.mv_data = <void*>(frame.tags + i * TAG_SIZE)
-            name.mv_size = TAG_HASH
             memcpy(&carried, frame.tags + i * TAG_SIZE + TAG_HASH, 8)
-            current = 0
-            rc = mdb_get(txn, self.home.tags, &name, &value)
-            if rc == 0:
-                memcpy(&current, value.mv_data, 8)
-            elif rc != MDB_NOTFOUND:
+            rc = self.generation_of(txn, frame.tags + i * TAG_SIZE, &current)
+            if rc:
                 return rc
             if current != carried:
                 frame.state = INVALID
@@ -72,7 +79,7 @@ cdef class RecordEngine(ValueEngine):
 
     cdef int put(self, MDB_txn* txn, MDB_cursor* cursor, unsigned int order, Slice key,
                  const Draft* draft) noexcept nogil:
-        cdef MDB_val name, value, row, tag, generation
+        cdef MDB_val name, value, row
         cdef Frame old
         cdef char due[EXPIRY_KEY]
         cdef char* at
@@ -136,13 +143,8 @@ cdef class RecordEngine(ValueEngine):
             at += <size_t>draft.tag_count * TAG_SIZE
         else:
             for i in range(draft.tag_count):
-                tag.mv_data = <void*>(draft.tags + i * TAG_HASH)
-                tag.mv_size = TAG_HASH
-                current = 0
-                rc = mdb_get(txn, self.home.tags, &tag, &generation)
-                if rc == 0:
-                    memcpy(&current, generation.mv_data, 8)
-                elif rc != MDB_NOTFOUND:
+                rc = self.generation_of(txn, draft.tags + i * TAG_HASH, &current)
+                if rc:
                     return rc
                 memcpy(at, draft.tags + i * TAG_HASH, TAG_HASH)
                 memcpy(at + TAG_HASH, &current, 8)

@@ -15,6 +15,7 @@ from door43fast.native.core cimport BY_EXPIRY, BY_USER, OP_DELETE, OP_SET
 from door43fast.native.status cimport lmdb_raise
 from door43fast.native.frame cimport (FRAME_CORRUPT, FRESH, Frame, HAS_DEADLINE, HAS_TAGS, PINNED, REFUSED, TAG_HASH,
                                       frame_read)
+from door43fast.native.handle cimport handle_sure
 from door43fast.native.journal cimport CHANGED_DELETE, CHANGED_EXPIRE
 from door43fast.native.lmdb_ranges cimport Bounds, seek, slice_of, step, within
 from door43fast.native.lmdb_records cimport TOKEN, frame_token
@@ -54,7 +55,7 @@ cdef class Snapshot:
         cdef int rc
         self.enter()
         try:
-            rc = self.store.find(self.txn, name, &frame, self.store.now())
+            rc = handle_sure(self.home, self.store.find(self.txn, name, &frame, self.store.now()))
             if rc == 0 and frame.state == FRESH:
                 frame_token(&frame, token)
                 lifted = self.store.lift(&frame, self.txn)

@@ -41,6 +41,7 @@ cdef class ValueEngine(Core):
     # Record a read of ``key``. REQUIRES: there is a recording.
     cdef int note(self, object key) except -1
     cdef object key_of(self, const char* data, size_t size)
+    cdef object name_of(self, const char* data, size_t size)
     # Fill payload and mark; they live as long as the object that is returned. May run Python code.
     cdef object draft_value(self, object value, Draft* draft)
     # The same, compressed if the store compresses and it pays.

@@ -8,7 +8,7 @@ from clib.xxhash cimport XXH128_canonicalFromHash, XXH128_canonical_t, XXH3_128b
 from door43fast.native.chunks cimport Head, chunks_read, head_read
 from door43fast.native.clock cimport MANUAL, WALL, d43_monotonic_ns, d43_wall_ns, span_ns
 from door43fast.native.compression cimport LARGEST_PACKED, Rules, room_for
-from door43fast.native.frame cimport (CHUNKED, FRAME_CORRUPT, FRAME_NEWER, NO_MEMORY, TAG_HASH,
+from door43fast.native.frame cimport (CHUNKED, DOUBTFUL, FRAME_CORRUPT, FRAME_NEWER, NO_MEMORY, TAG_HASH,
                                            UNKNOWN_DICTIONARY, ZSTD)
 from door43fast.native.keys cimport KEYS_STR
 from door43fast.native.status cimport lmdb_raise
@@ -70,6 +70,13 @@ cdef class ValueEngine(Core):
         if self.mode == KEYS_STR:
             return PyUnicode_DecodeUTF8(data, size, NULL)
         return self.key_codec.decode(PyBytes_FromStringAndSize(data, size))
+
+    cdef object name_of(self, const char* data, size_t size):
+        """A key that may be damaged, for the sentence of an error."""
+        try:
+            return self.key_of(data, size)
+        except (UnicodeDecodeError, CorruptError):
+            return data[:size]
 
     cdef object draft_value(self, object value, Draft* draft):
         """Fill payload and mark of ``draft``; they live as long as the object that is returned."""
@@ -194,6 +201,11 @@ cdef class ValueEngine(Core):
                                   "anew")
             damage.key = key
             raise damage
+        if rc == DOUBTFUL:
+            count, first = self.home.doubt
+            raise CorruptError(f"{key!r} is not in {self.home.path}, but may have been: when that was opened, {count} "
+                               f"of its records did not match their checksums, the first {first!r}. Run verify(), "
+                               "delete or set anew what it names, and run it again: then what is missing is missing")
         if rc == FRAME_NEWER:
             raise FormatError(f"the record {key!r} in {self.home.path} was written by a newer door43fast; upgrade it")
         if rc == UNKNOWN_DICTIONARY:

@@ -46,3 +46,5 @@ cdef int saver_rest(void* saver) noexcept nogil
 cdef void saver_follow(Saver* s, uint64_t newest) noexcept nogil
 # Put back the newest state that one of ``files`` (markers) has saved. True if there was one.
 cdef bint put_back(str path, list files) except -1
+# Write a head page over both. REQUIRES: nobody has the store open.
+cdef int put_heads(int fd, bytes page) except -1

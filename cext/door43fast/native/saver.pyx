@@ -278,9 +278,14 @@ cdef bint put_back(str path, list files) except -1:
     try:
         for number, content in kept.items():
             os.pwrite(fd, content, number * len(page))
-        # A head page says in its header which of the two it is.
-        os.pwrite(fd, struct.pack("<Q", 0) + page[8:] + struct.pack("<Q", 1) + page[8:], 0)
-        os.fsync(fd)
+        put_heads(fd, page)
     finally:
         os.close(fd)
     return True
+
+
+cdef int put_heads(int fd, bytes page) except -1:
+    # A head page says in its header which of the two it is.
+    os.pwrite(fd, struct.pack("<Q", 0) + page[8:] + struct.pack("<Q", 1) + page[8:], 0)
+    os.fsync(fd)
+    return 0

@@ -17,12 +17,13 @@ from door43fast.native.directory cimport alone, prepare, stale_markers, sync_dir
 from door43fast.native.environment cimport is_open
 from door43fast.native.status cimport lmdb_raise
 from door43fast.native.tables cimport MAX_TABLES
+from door43fast.native.trust cimport lift_stamp
 
 from door43fast.contracts import Reader
 from door43fast.errors import ConfigError, CorruptError
 
 cdef double LOOK = 0.1          # seconds between two looks at how far a copy has come
-cdef tuple OURS = ("data.mdb", "lock.mdb", "batch.lock")
+cdef tuple OURS = ("data.mdb", "lock.mdb", "batch.lock", "closed")
 cdef str COMPACTED = "compacted.partial"
 
 
@@ -199,6 +200,7 @@ def compact(path, *, progress=None):
                     os.fsync(fd)
                 finally:
                     os.close(fd)
+                lift_stamp(full)            # it is of the old file
                 os.replace(partial, file)
             except BaseException:
                 with contextlib.suppress(FileNotFoundError):
