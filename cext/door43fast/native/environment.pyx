@@ -17,8 +17,8 @@ from door43fast.native.audit_chunks cimport audit_large
 from door43fast.native.directory cimport (alone, claim, inspect, place_marker, prepare, remove_marker, stale_markers,
                                           sync_directory)
 from door43fast.native.journal cimport ROW, SETTINGS, journal_settings
-from door43fast.native.saver cimport (put_back, saver_due, saver_follow, saver_job, saver_move, saver_release,
-                                           saver_rest, saver_start)
+from door43fast.native.saver cimport (put_back, saver_due, saver_follow, saver_job, saver_move, saver_pressed,
+                                           saver_release, saver_rest, saver_start)
 from door43fast.native.status cimport lmdb_raise
 from door43fast.native.tables cimport HAS_JOURNAL, mark_format, probe
 from door43fast.native.trust cimport leave_stamp, lift_stamp, look
@@ -258,11 +258,13 @@ cdef class Environment(Handle):
         self.marker = marker
 
     cdef int committed(self, bint durable) noexcept nogil:
+        cdef uint64_t newest
         if self.durability == COMMIT:
             return 0
+        newest = self.last_txn()
         d43_worker_touch(&self.worker)
-        saver_follow(&self.saver, self.last_txn())
-        return self.sync_in_line() if durable else 0
+        saver_follow(&self.saver, newest)
+        return self.sync_in_line() if durable or saver_pressed(&self.saver, newest) else 0
 
     cdef int sync_in_line(self) noexcept nogil:
         """One sync for all who stand in line: each has committed before it came."""

@@ -11,6 +11,7 @@ cdef extern from "<pthread.h>" nogil:
 
 cdef enum:
     STEP = 32               # commits between two moves of the reader
+    PRESSED = 256           # commits after a save before a writer syncs itself
     MARKER_HEAD = 512       # bytes of a marker file before its two places
     TXN_ID_AT = 144         # of the transaction id in a head page of LMDB 0.9 on 64-bit systems
 
@@ -25,6 +26,7 @@ cdef struct Saver:
     void* gate
     uint64_t turn           # of the two places in the marker file
     uint64_t saved          # the state of the newest of them; atomic
+    uint64_t ceiling        # a writer that brings the file beyond this page syncs itself; atomic
     pthread_mutex_t moving  # guards what is below; ``at`` is read without it
     MDB_txn* pinned         # the reader that keeps pages from being used again, NULL for none
     MDB_txn* spare          # reset
@@ -44,6 +46,9 @@ cdef int saver_move(void* saver, int inside) noexcept nogil
 cdef int saver_rest(void* saver) noexcept nogil
 # After a commit, ``newest`` being the newest state: move the reader on, if that takes no I/O. REQUIRES: entered.
 cdef void saver_follow(Saver* s, uint64_t newest) noexcept nogil
+# Whether the file has grown since the last save, and is far larger than what lives in it: whoever has committed
+# ``newest`` then syncs before it goes on.
+cdef bint saver_pressed(Saver* s, uint64_t newest) noexcept nogil
 # Put back the newest state that one of ``files`` (markers) has saved. True if there was one.
 cdef bint put_back(str path, list files) except -1
 # Write a head page over both. REQUIRES: nobody has the store open.

@@ -17,6 +17,9 @@ born after T: each write would go to new pages, and the file would grow by all t
 reader moves on, every few commits. LMDB's list of free pages tells which pages died between its snapshot and the next;
 those of T are first kept in the marker file (undo.pyx), by a thread that does nothing else, and are put back with the
 head page. Soon after a sync most pages of T that are written to have died, and moving on takes no I/O.
+
+Where more is rewritten in an interval than can be kept, the file still grows. So a writer that finds it far larger than
+what lives in it syncs by itself, whereupon all that has died comes back.
 """
 
 import os
@@ -62,12 +65,13 @@ cdef enum:
     ATTEMPTS = 100          # to read the head page of a state before two more commits overwrite it
     BUSY = 256              # commits between two saves from which pages are kept ahead
     FAR = 1024              # commits that a writer follows at once; more are left to the mover
+    SLACK = 16 << 20        # bytes that the file may grow by beside half of what lives in it
 
 
 cdef void saver_start(Saver* s) noexcept nogil:
     """Nothing is pinned and nothing kept. REQUIRES: nobody uses it; in the child of a fork the parent's is left."""
     s.pinned = s.spare = NULL
-    s.at = s.saved = s.asked = 0
+    s.at = s.saved = s.asked = s.ceiling = 0
     s.stuck = False
     memset(&s.undo, 0, sizeof(Undo))
     pthread_mutex_init(&s.moving, NULL)
@@ -78,7 +82,7 @@ cdef int saver_job(void* saver, int inside) noexcept nogil:
     cdef Saver* s = <Saver*>saver
     cdef MDB_txn* txn = NULL
     cdef char* place
-    cdef uint64_t state = 0, last
+    cdef uint64_t state = 0, last = 0
     cdef int rc
     if not s.keeps or s.marker < 0:
         return d43_sync_file(s.fd)
@@ -111,6 +115,7 @@ cdef int saver_job(void* saver, int inside) noexcept nogil:
     undo_end(&s.undo, rc == 0)
     if rc == 0:
         s.turn += 1
+        d43_store(&s.ceiling, max(last, s.undo.live + s.undo.live // 2 + SLACK // s.page_size))
         d43_store(&s.saved, state)
         if txn != NULL:
             txn, s.pinned = s.pinned, txn
@@ -159,6 +164,14 @@ cdef void saver_follow(Saver* s, uint64_t newest) noexcept nogil:
     if rc == UNDO_NEEDED:
         d43_store(&s.asked, 1)
         d43_worker_wake(<d43_worker*>s.mover)
+
+
+cdef bint saver_pressed(Saver* s, uint64_t newest) noexcept nogil:
+    cdef uint64_t last, saved = d43_load(&s.saved)
+    if saved == 0 or newest < saved + PRESSED:
+        return False
+    memcpy(&last, s.metas + (newest & 1) * s.page_size + LAST_PAGE_AT, 8)
+    return last > d43_load(&s.ceiling)
 
 
 cdef int saver_move(void* saver, int inside) noexcept nogil:

@@ -34,6 +34,7 @@ cdef struct Undo:
     bint begun              # the half of the next state
     Pages held              # the state that is saved
     Pages next              # the state whose sync is under way
+    uint64_t live           # pages that it consists of
 
 
 # The next state is the one of the reader ``txn``, with ``count`` pages. Status.

@@ -40,6 +40,7 @@ cdef int undo_begin(Undo* u, MDB_txn* txn, uint64_t count, uint64_t turn) noexce
     if u.next.bits == NULL:
         return ENOMEM
     u.next.count = count
+    u.live = count
     memset(u.next.bits, 0xFF, count // 8 + 1)
     rc = mdb_cursor_open(txn, FREE_LIST, &cursor)
     if rc:
@@ -53,6 +54,7 @@ cdef int undo_begin(Undo* u, MDB_txn* txn, uint64_t count, uint64_t turn) noexce
                 memcpy(&page, pages + 8 * i, 8)
                 if page < count:
                     u.next.bits[page >> 3] &= ~(1 << (page & 7))
+                    u.live -= 1
         rc = mdb_cursor_get(cursor, &key, &value, MDB_NEXT)
     mdb_cursor_close(cursor)
     if rc != MDB_NOTFOUND:
