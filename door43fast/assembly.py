@@ -38,6 +38,8 @@ def open(target: Any = None, **options: Any) -> Any:
     memory : int or str, optional
         Bytes of the memory tier, such as ``"256MB"``. For a directory by default the lesser of 256 MB and an eighth
         of the memory that the machine or its cgroup grants. 0 for no memory tier.
+    max_bytes : int or str, optional
+        The most that the file of a directory may take, such as ``"1GB"``: see :class:`LmdbStore`.
     policy : str, optional
         What makes room in the memory tier, one of those of :class:`MemoryStore`; "s3fifo" by default.
     share : bool, optional
@@ -152,7 +154,8 @@ def _from_url(address: Address, options: dict[str, Any]) -> Any:
 def _opened(name: str, place: dict[str, Any], texts: dict[str, str], options: dict[str, Any], shown: str) -> Any:
     """A store by what its URL and the call give together; only what stands in the URL is read out of text."""
     schema = registry.get(name).Options
-    both = {**fields(TierOptions), **fields(schema)}
+    layered = "memory" in texts or "memory" in options     # what both have is then the tier's
+    both = {**fields(schema), **fields(TierOptions)} if layered else {**fields(TierOptions), **fields(schema)}
     read = {}
     for option, text in texts.items():
         if option not in both:

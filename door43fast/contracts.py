@@ -66,10 +66,10 @@ class Event(NamedTuple):
 class Change(NamedTuple):
     """One change of a store, as its journal keeps it.
 
-    ``op`` is ``"set"``, ``"delete"``, ``"expire"``, ``"clear"`` or ``"invalidate"``. For ``clear``, ``key`` is the
-    prefix that was cleared; for ``invalidate``, the tag. ``hash`` tells one version of a record from another, and
-    ``base`` is the hash of the one that was replaced or taken out; 0 stands for none. ``origin`` names the open store
-    that made the change, ``time`` is Unix time in seconds.
+    ``op`` is ``"set"``, ``"delete"``, ``"expire"``, ``"evict"``, ``"clear"`` or ``"invalidate"``. For ``clear``,
+    ``key`` is the prefix that was cleared; for ``invalidate``, the tag. ``hash`` tells one version of a record from
+    another, and ``base`` is the hash of the one that was replaced or taken out; 0 stands for none. ``origin`` names the
+    open store that made the change, ``time`` is Unix time in seconds.
     """
 
     seq: int

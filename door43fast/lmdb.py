@@ -52,6 +52,11 @@ class LmdbStore(StoreSurface, LmdbEngine):
         ``"set_aside"``, for a cache: they are moved into a directory ``<path>.damaged-<time>`` beside it, a
         ``RuntimeWarning`` names it, and an empty store takes their place; never while another process has them open.
         What is found damaged later is raised by whoever reads it. See docs/care.md.
+    max_bytes : int, optional
+        The most that the file may take; records are evicted to stay within it. It is a property of the store, which
+        whoever opens it later with None keeps; another number is the new budget. See docs/budget.md.
+    policy : {"clock", "fifo", "none"}, optional
+        What is evicted: what came first and was not read since, what came first, or nothing; ``"clock"`` if not given.
 
     Raises
     ------

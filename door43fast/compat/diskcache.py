@@ -27,9 +27,10 @@ from door43fast.lmdb import LmdbStore
 __all__ = ["Cache", "Timeout"]
 
 # Settings of diskcache that have nothing to set here: they are named in a warning, and nothing depends on them.
+POLICIES = {"least-recently-stored": "fifo", "least-recently-used": "clock", "none": "none"}
 IDLE = {"tag_index", "cull_limit", "disk_min_file_size", "disk_pickle_protocol", "sqlite_auto_vacuum",
         "sqlite_cache_size", "sqlite_journal_mode", "sqlite_mmap_size", "sqlite_synchronous"}
-SETTINGS = {"statistics"}
+SETTINGS = {"statistics", "size_limit", "eviction_policy"}
 
 
 class Cache(QueueFace, ManyFace):
@@ -48,7 +49,9 @@ class Cache(QueueFace, ManyFace):
     durability : {"batch", "commit", "none"}
         What survives; see docs/durability.md.
     **settings
-        ``statistics``. Other settings of diskcache are named in a warning.
+        ``size_limit``, the most bytes that the file may take: there is no limit unless it is given. ``statistics``.
+        ``eviction_policy`` beside a limit: ``"least-recently-stored"``, the default, ``"least-recently-used"``, or
+        ``"none"``. Other settings of diskcache are named in a warning.
 
     Raises
     ------
@@ -75,6 +78,9 @@ class Cache(QueueFace, ManyFace):
         for name in settings:
             if name not in SETTINGS | IDLE:
                 raise ConfigError(f"Cache has no setting {name!r}: {did_you_mean(name, SETTINGS | IDLE)}")
+        policy = settings.get("eviction_policy", "least-recently-stored")
+        if policy not in POLICIES:
+            raise ConfigError(f"eviction_policy={policy!r} is not there: {did_you_mean(policy, POLICIES)}")
         idle = sorted(set(settings) & IDLE)
         if idle:
             warnings.warn(f"{', '.join(idle)}: there is nothing here that this could set; see docs/diskcache.md",
@@ -90,8 +96,12 @@ class Cache(QueueFace, ManyFace):
         self._store = self._open()
 
     def _open(self) -> LmdbStore:
-        return LmdbStore(self._directory, keys="any", codec=self._plan["codec"],
-                         durability=self._plan["durability"])
+        limit = self._plan.get("size_limit")
+        policy = POLICIES[self._plan["eviction_policy"]] if "eviction_policy" in self._plan else None
+        if policy == "none":        # then diskcache keeps no limit
+            limit = policy = None
+        return LmdbStore(self._directory, keys="any", codec=self._plan["codec"], max_bytes=limit,
+                         durability=self._plan["durability"], policy=policy or ("fifo" if limit else None))
 
     @property
     def store(self) -> LmdbStore:

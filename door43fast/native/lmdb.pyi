@@ -5,9 +5,9 @@ from typing import Any, Literal
 from door43fast.contracts import Capabilities, Codec, Seconds
 from door43fast.native.clock import Clock
 from door43fast.native.core import Flight
-from door43fast.native.lmdb_streams import StreamEngine
+from door43fast.native.lmdb_budget import BudgetEngine
 
-class LmdbEngine(StreamEngine):
+class LmdbEngine(BudgetEngine):
     """A store on disk; the options are those of :class:`door43fast.LmdbStore`."""
 
     def __init__(self, path: str | os.PathLike[str], *, keys: Literal["str", "bytes", "int", "any"] = "str",
@@ -16,6 +16,7 @@ class LmdbEngine(StreamEngine):
                  readonly: bool = False, map_size: int | None = None, index_bytes: int = 268435456,
                  ttl: Seconds | None = None, clock: Clock | None = None, create: bool = True,
                  journal: bool | dict[str, Any] | None = None,
+                 max_bytes: int | None = None, policy: Literal["clock", "fifo", "none"] | None = None,
                  on_damage: Literal["raise", "set_aside"] = "raise") -> None: ...
     @property
     def path(self) -> str: ...

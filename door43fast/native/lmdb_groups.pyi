@@ -1,4 +1,4 @@
-from door43fast.native.lmdb_reads import ReadEngine
+from door43fast.native.lmdb_room import RoomEngine
 
-class GroupEngine(ReadEngine):
+class GroupEngine(RoomEngine):
     """Changes of one transaction of a store on disk; its methods are called from native code alone."""

@@ -31,6 +31,9 @@ class LmdbOptions(Options, kw_only=True):
     journal: Annotated[bool | dict[str, Any] | None, Meta(description="Keep a log of changes: see changes.md.")] = None
     on_damage: Annotated[Literal["raise", "set_aside"], Meta(description="What happens at opening where the files are "
                                                                          "damaged: see care.md.")] = "raise"
+    max_bytes: Annotated[Size | None, Meta(description="The most that the file may take: see budget.md.")] = None
+    policy: Annotated[Literal["clock", "fifo", "none"] | None, Meta(
+        description="What makes room within `max_bytes`; `clock` by default.")] = None
 
 
 class LmdbPlugin:

@@ -92,6 +92,25 @@ def test_settings(tmp_path):
         assert cache.stats() == (0, 1)
 
 
+def test_a_size_limit_is_kept(tmp_path):
+    for policy in ({}, {"eviction_policy": "least-recently-used"}):
+        with Cache(tmp_path / str(len(policy)), size_limit=1 << 20, **policy) as cache:
+            for number in range(600):
+                cache.set(number, b"v" * 1000, tag="t")
+                cache.get(0)
+            assert cache.volume() <= 1 << 20 and 599 in cache and len(cache) > 100 and (0 in cache) == bool(policy)
+            assert cache.get(599, tag=True) == (b"v" * 1000, "t")
+            with pytest.raises(errors.BudgetError):
+                cache[0] = b"v" * (1 << 20)
+    with Cache(tmp_path / "none", size_limit=1 << 20, eviction_policy="none") as cache:
+        with cache.transact():
+            for number in range(1500):
+                cache[number] = b"v" * 1000
+        assert len(cache) == 1500 and cache.volume() > 1 << 20
+    with pytest.raises(errors.ConfigError, match="least-recently-used"):
+        Cache(tmp_path / "lfu", eviction_policy="least-frequently-used")
+
+
 def test_a_directory_of_diskcache_is_not_written_over(tmp_path):
     with diskcache.Cache(str(tmp_path)) as old:
         old["k"] = 1

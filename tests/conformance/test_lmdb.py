@@ -15,3 +15,8 @@ class TestLmdb(StoreConformance):
 class TestLmdbWithJournal(TestLmdb):
     def make_store(self, **options):
         return super().make_store(journal=True, **options)
+
+
+class TestLmdbWithBudget(TestLmdb):
+    def make_store(self, **options):
+        return super().make_store(max_bytes=64 << 20, **options)

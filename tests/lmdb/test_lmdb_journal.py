@@ -263,7 +263,7 @@ def test_an_older_release_would_refuse_it(make, judge):
     store.close()
     assert int.from_bytes(tables(judge, path)["meta"][b"door43fast"], "little") != 1
     edit = "import lmdb, sys; e = lmdb.open(sys.argv[1], max_dbs=16); d = e.open_db(b'meta')\n" \
-           "with e.begin(db=d, write=True) as t: t.put(b'door43fast', (0x70001).to_bytes(4, 'little'))"
+           "with e.begin(db=d, write=True) as t: t.put(b'door43fast', (0x780001).to_bytes(4, 'little'))"
     judge(edit, path)
     with pytest.raises(errors.FormatError, match="newer door43fast"):
         make()

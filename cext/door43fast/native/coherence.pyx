@@ -7,6 +7,7 @@ from cpython.object cimport PyObject_Hash
 from libc.stdlib cimport calloc, free
 
 from door43fast.native.hashing cimport mix
+from door43fast.native.singles cimport MISSING
 from door43fast.native.tickets cimport STRIPES
 
 cdef enum:
@@ -61,6 +62,15 @@ cdef class Coherent(Below):
             self.fast.discard(local)
         self.dropped += len(locals)
         return 0
+
+    def _holds(self, list locals):
+        """For each key of the fast tier whether it is there: the slow tier asks before it evicts."""
+        return [not self.fast.closed and self.fast.peek(local) is not MISSING for local in locals]
+
+    def _evicted(self, list locals):
+        """The slow tier has evicted these keys: whoever deletes one elsewhere now writes nothing that would tell us."""
+        if not self.fast.closed:
+            self.drop(locals, [])
 
     cdef int forget(self, bint all) except -1:
         """Void all tickets, and take everything out of the fast tier if ``all``."""

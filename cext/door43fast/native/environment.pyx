@@ -9,7 +9,7 @@ import threading
 import weakref
 
 from libc.stdint cimport int64_t, uint32_t, uint64_t
-from libc.string cimport memcmp
+from libc.string cimport memcmp, memcpy
 
 from clib.lmdb cimport *
 from door43fast.native.audit cimport audit_all

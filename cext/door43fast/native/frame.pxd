@@ -7,7 +7,9 @@
     11  1   number of tags
     12  4   id of the compression dictionary, 0 for none
     16      in this order, each only if its flag is set: deadline (8, Unix ns), stale window (8, ns),
-            tags (24 each: XXH3-128 of the name, generation), size before compression (8)
+            birth (8, the
+            place in the order of eviction that it was born at), tags (24 each: XXH3-128 of the name, generation), size
+            before compression (8)
             then the payload
 
 Integers are little-endian and stand wherever they fall: all reading is by memcpy.
@@ -37,7 +39,8 @@ cdef enum:
     PINNED = 8
     ZSTD = 16
     CHUNKED = 32            # the payload is the head of a value that is kept in chunks
-    FLAGS_KNOWN = 63
+    BORN = 64
+    FLAGS_KNOWN = 127
 
     LARGE = 1 << 20         # bytes of payload up to which a value is kept in its record
 
@@ -71,6 +74,7 @@ cdef struct Frame:
     int64_t deadline        # Unix ns, 0 for none
     int64_t stale           # ns after the deadline
     uint64_t original       # size before compression
+    uint64_t birth          # in a store with a budget; 0 for none
     uint32_t dictionary
     uint8_t tag_count
     uint8_t flags
@@ -121,9 +125,11 @@ cdef inline int frame_read_under(uint64_t key_hash, const char* data, size_t siz
     out.deadline = 0
     out.stale = 0
     out.original = 0
+    out.birth = 0
     out.tags = NULL
     out.state = FRESH
-    need = at + 8 * ((out.flags & HAS_DEADLINE) + ((out.flags & HAS_STALE) >> 1) + ((out.flags & ZSTD) >> 4))
+    need = at + 8 * ((out.flags & HAS_DEADLINE) + ((out.flags & HAS_STALE) >> 1) + ((out.flags & ZSTD) >> 4)
+                     + ((out.flags & BORN) >> 6))
     need += <size_t>out.tag_count * TAG_SIZE
     if size < need or (out.dictionary and not out.flags & ZSTD):
         return FRAME_CORRUPT
@@ -132,6 +138,9 @@ cdef inline int frame_read_under(uint64_t key_hash, const char* data, size_t siz
         at += 8
     if out.flags & HAS_STALE:
         memcpy(&out.stale, data + at, 8)
+        at += 8
+    if out.flags & BORN:
+        memcpy(&out.birth, data + at, 8)
         at += 8
     if out.tag_count:
         out.tags = data + at
@@ -163,16 +172,16 @@ cdef inline int generation_read(const char* tag, const char* row, size_t size, u
     return 0 if checksum == generation_sum(tag, out[0]) else FRAME_CORRUPT
 
 
-cdef inline size_t frame_size(const Draft* d) noexcept nogil:
-    return (FRAME_HEADER + 8 * (<size_t>(d.deadline != 0) + (d.stale != 0) + ((d.flags & ZSTD) != 0))
+cdef inline size_t frame_size(const Draft* d, uint64_t birth) noexcept nogil:
+    return (FRAME_HEADER + 8 * (<size_t>(d.deadline != 0) + (d.stale != 0) + ((d.flags & ZSTD) != 0) + (birth != 0))
             + <size_t>d.tag_count * TAG_SIZE + d.payload.size)
 
 
-cdef inline char* frame_head(const Draft* d, char* out) noexcept nogil:
+cdef inline char* frame_head(const Draft* d, uint64_t birth, char* out) noexcept nogil:
     """Write all up to the tags, and return the place of the first tag. The checksum is left for frame_seal."""
     out[8] = FRAME_VERSION
     out[9] = <char>((d.flags & (PINNED | ZSTD | CHUNKED)) | (HAS_DEADLINE if d.deadline else 0)
-                    | (HAS_STALE if d.stale else 0) | (HAS_TAGS if d.tag_count else 0))
+                    | (HAS_STALE if d.stale else 0) | (HAS_TAGS if d.tag_count else 0) | (BORN if birth else 0))
     out[10] = <char>d.mark
     out[11] = <char>d.tag_count
     memcpy(out + 12, &d.dictionary, 4)
@@ -182,6 +191,9 @@ cdef inline char* frame_head(const Draft* d, char* out) noexcept nogil:
         out += 8
     if d.stale:
         memcpy(out, &d.stale, 8)
+        out += 8
+    if birth:
+        memcpy(out, &birth, 8)
         out += 8
     return out
 

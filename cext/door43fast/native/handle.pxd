@@ -3,6 +3,7 @@
 from libc.stdint cimport uint64_t
 
 from clib.lmdb cimport MDB_NOTFOUND, MDB_dbi, MDB_env, MDB_txn, MDB_val
+from door43fast.native.budget cimport Budget
 from door43fast.native.frame cimport DOUBTFUL
 from door43fast.native.journal cimport Journal
 from door43fast.native.keyindex cimport KeyIndex
@@ -50,6 +51,7 @@ cdef class Handle:
     cdef View view                      # of the map; its base changes only with the gate closed
     cdef KeyIndex index
     cdef Journal journal
+    cdef Budget budget
 
     # With the GIL; waits without it. After it the handle is open, of this process, and stays mapped until leave.
     cdef int enter(self) except -1
@@ -82,6 +84,8 @@ cdef class Handle:
     cdef int map_metas(self) except -1
     cdef void start_index(self) noexcept
     cdef int remap(self, size_t size) except -1
+    # A map as long as the budget, and marks. REQUIRES: nobody is inside, and no transaction is open.
+    cdef int fit_map(self) except -1
     cdef void drop_handle(self) noexcept
     cdef int handle_opened(self) except -1
     cdef void handle_closing(self) noexcept

@@ -20,6 +20,7 @@ from libc.string cimport memcpy, memset
 from posix.stat cimport fstat, struct_stat
 
 from clib.lmdb cimport *
+from door43fast.native.budget cimport budget_fit, d43_marks_close
 from door43fast.native.keyindex cimport (index_close, index_open, index_renew, index_tidy,
                                          index_untidy)
 from door43fast.native.journal cimport JOURNAL_FOUND
@@ -28,7 +29,7 @@ from door43fast.native.saver cimport TXN_ID_AT
 from door43fast.native.status cimport MAX_READERS, lmdb_raise
 from door43fast.native.tables cimport MAX_TABLES, Tables, add_chunks, check_tables, create_tables
 
-from door43fast.errors import ClosedError, FormatError
+from door43fast.errors import BudgetError, ClosedError, FormatError
 
 cdef extern from "d43_fork.h" nogil:
     const volatile uint64_t d43_forks
@@ -74,6 +75,7 @@ cdef class Handle:
     def __dealloc__(self):
         if self.metas != NULL:      # only here: last_txn may be under way in another thread until the last reference
             munmap(<void*>self.metas, 2 * self.page_size)
+        d43_marks_close(&self.budget.marks)
 
     cdef int open_handle(self) except -1:
         """Open the files with as much of the address space as may be had."""
@@ -142,7 +144,8 @@ cdef class Handle:
                     self.meta, self.data, self.expiry, self.tags = tables.meta, tables.data, tables.expiry, tables.tags
                     self.chunks, self.has_chunks, self.chunks_at = tables.chunks, tables.has_chunks, 0
                     self.journal.on, self.journal.table, self.journal.checked = tables.journalled, tables.journal, 0
-                    return 0
+                    self.budget.on, self.budget.table = tables.bounded, tables.order
+                    return self.fit_map()
             finally:
                 if txn != NULL:
                     mdb_txn_abort(txn)
@@ -308,6 +311,9 @@ cdef class Handle:
             self.remap(0)
         elif rc == JOURNAL_FOUND:
             self.join_journal()
+        elif rc == MDB_MAP_FULL and self.budget.on:
+            raise BudgetError(f"{what} {subject!r} does not fit: the file of {self.path} may take {self.budget.limit} "
+                              "bytes, its max_bytes, and is full; delete something, or open it with a larger max_bytes")
         elif rc == MDB_MAP_FULL:
             self.remap(max(2 * self.map_bytes, self.map_bytes + 2 * need))
         else:
@@ -341,6 +347,7 @@ cdef class Handle:
             if rc == 0:
                 mdb_env_info(self.env, &info)
                 self.map_bytes = info.me_mapsize
+                self.fit_map()              # the size that a head page tells is from before there was a budget
                 self.start_index()
                 return 0
             for snapshot in list(self.snapshots):
@@ -352,6 +359,10 @@ cdef class Handle:
         finally:
             d43_gate_open(&self.gate)
         return lmdb_raise(MDB_MAP_FULL, "growing the map of", self.path)
+
+    cdef int fit_map(self) except -1:
+        cdef int rc = budget_fit(&self.budget, self.env, self.meta, &self.map_bytes) if self.budget.on else 0
+        return lmdb_raise(rc, "reading the budget of", self.path) if rc else 0
 
     cdef void drop_handle(self) noexcept:
         cdef int i

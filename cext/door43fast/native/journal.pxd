@@ -27,6 +27,7 @@ cdef enum Change:
     CHANGED_EXPIRE
     CHANGED_CLEAR           # of all keys with the prefix that stands for the key
     CHANGED_TAG             # the tag that stands for the key was invalidated
+    CHANGED_EVICT           # it made room for others
 
 
 cdef struct Journal:

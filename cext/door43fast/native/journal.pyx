@@ -252,7 +252,7 @@ cdef int row_next(Row* row, Entry* out) noexcept nogil:
     memcpy(&size, row.at + 1, 4)
     memcpy(&out.hash, row.at + 5, 8)
     memcpy(&out.base, row.at + 13, 8)
-    if row.end - row.at - ENTRY_HEAD < size or not CHANGED_SET <= out.op <= CHANGED_TAG:
+    if row.end - row.at - ENTRY_HEAD < size or not CHANGED_SET <= out.op <= CHANGED_EVICT:
         return FRAME_CORRUPT
     out.key.data = row.at + ENTRY_HEAD
     out.key.size = size

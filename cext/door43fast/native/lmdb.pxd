@@ -10,8 +10,8 @@ A layer above (the cascade) uses, all with the GIL held unless said otherwise:
                         set() and delete() without the reading of options; see lmdb_records.pxd.
 """
 
-from door43fast.native.lmdb_streams cimport StreamEngine
+from door43fast.native.lmdb_budget cimport BudgetEngine
 
 
-cdef class LmdbEngine(StreamEngine):
+cdef class LmdbEngine(BudgetEngine):
     pass

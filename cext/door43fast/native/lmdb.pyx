@@ -20,6 +20,7 @@ from door43fast.native.frame cimport *
 from door43fast.native.handle cimport handle_sure
 from door43fast.native.journal cimport ORIGIN
 from door43fast.native.keys cimport KeyCodec
+from door43fast.native.lmdb_budget cimport check_budget
 from door43fast.native.lmdb_journal cimport check_journal
 from door43fast.native.lmdb_records cimport *
 from door43fast.native.upkeep cimport set_aside
@@ -30,10 +31,9 @@ from door43fast.errors import ConfigError, CorruptError
 cdef dict DEFAULTS = {
     "keys": "str", "codec": "auto", "compression": None, "durability": "commit", "sync_interval": 0.1,
     "readonly": False, "map_size": None, "index_bytes": 256 << 20, "ttl": None, "clock": None, "create": True,
-    "journal": None, "on_damage": "raise",
+    "journal": None, "on_damage": "raise", "max_bytes": None, "policy": None,
 }
-cdef tuple LEVELS = ("commit", "batch", "none")
-cdef tuple DAMAGE = ("raise", "set_aside")
+cdef tuple LEVELS = ("commit", "batch", "none"), DAMAGE = ("raise", "set_aside")
 cdef object STORES = weakref.WeakSet()
 
 
@@ -48,7 +48,7 @@ def _after_fork():
 os.register_at_fork(after_in_child=_after_fork)
 
 
-cdef class LmdbEngine(StreamEngine):
+cdef class LmdbEngine(BudgetEngine):
     """A store on disk; the options are those of :class:`door43fast.LmdbStore`."""
 
     def __init__(self, path, **options):
@@ -74,6 +74,7 @@ cdef class LmdbEngine(StreamEngine):
         _name(self)
         try:
             self._keep_journal(plan["journal"])
+            self._keep_budget(plan["max_bytes"], plan["policy"])
             if not self.readonly:
                 self._sweep()
         except BaseException:
@@ -394,6 +395,7 @@ cdef int _check(dict plan) except -1:
     if isinstance(size, bool) or not isinstance(size, int) or not 0 <= size < 1 << 40:
         raise ConfigError(f"index_bytes={size!r} is out of range; give bytes from 0, for no index, to {1 << 40}")
     check_journal(plan["journal"])
+    check_budget(plan)
     if plan["clock"] is not None and not isinstance(plan["clock"], Clock):
         raise ConfigError(f"clock={plan['clock']!r} is no clock; give a door43fast.native.clock.Clock")
     return 0

@@ -7,6 +7,8 @@ from libc.stdlib cimport calloc, free, malloc
 from libc.string cimport memcmp, memcpy
 
 from clib.lmdb cimport *
+from clib.xxhash cimport XXH3_64bits
+from door43fast.native.budget cimport d43_mark
 from door43fast.native.compression cimport Unpacked
 from door43fast.native.core cimport BY_EXPIRY, BY_USER, OP_DELETE, OP_SET, Op, Reason
 from door43fast.native.status cimport lmdb_raise
@@ -126,6 +128,9 @@ cdef class BatchEngine(ChangeEngine):
                             found[i].flags = f.flags
                             found[i].tagged = (f.flags & HAS_TAGS) != 0
                         if f.state == FRESH:
+                            if self.home.budget.marks.bits != NULL:
+                                d43_mark(&self.home.budget.marks,
+                                         XXH3_64bits(batch.places[i].key.data, batch.places[i].key.size))
                             out[i] = self.lift(f, txn)
                             if not (self.native_values and f.mark <= 1):
                                 if marks is None:
@@ -283,7 +288,7 @@ cdef class BatchEngine(ChangeEngine):
         cdef EventQueue queue
         cdef uint64_t seq
         cdef Py_ssize_t i, at, existed = 0
-        cdef size_t need = 0
+        cdef size_t size, need = 0, largest = 0
         cdef int rc, synced = 0
         cdef char* alive
         cdef char* ordered
@@ -297,7 +302,11 @@ cdef class BatchEngine(ChangeEngine):
         try:
             if not erase:
                 for i in range(batch.count):
-                    need += batch.drafts[batch.places[i].index].payload.size + batch.places[i].key.size + 64
+                    size = batch.drafts[batch.places[i].index].payload.size
+                    need += size + batch.places[i].key.size + 64
+                    largest = max(largest, size)
+                if self.home.budget.on:
+                    self.room_for(batch.count, need, largest, "a batch")
             while True:
                 queue = self.events
                 seq = 0
@@ -317,7 +326,7 @@ cdef class BatchEngine(ChangeEngine):
                     queue.drain()
                 if rc == FRAME_NEWER:
                     self.fault(rc, batch.names)
-                self.home.recover(rc, need, "writing a batch to", self.home.path)
+                self.remedy(rc, need, "writing a batch to", self.home.path)
             if self.flights:
                 for i in range(batch.count):
                     self.void_flight(PyBytes_FromStringAndSize(batch.places[i].key.data, batch.places[i].key.size))

@@ -62,6 +62,9 @@ cdef class CareEngine(RangeEngine):
         cdef Py_ssize_t total = 0
         self.begin(True)
         reaped.limit = HEAP
+        if self.home.budget.on:     # a record that goes may cost the copies of a few pages
+            reaped.limit = <int>min(max(self.home.budget.limit // self.home.page_size // 64, <uint64_t>4),
+                                    <uint64_t>HEAP)
         reaped.keys = <char*>malloc(HEAP * MAX_KEY)
         reaped.sizes = <uint16_t*>malloc(HEAP * sizeof(uint16_t))
         if reaped.keys == NULL or reaped.sizes == NULL:
@@ -85,7 +88,7 @@ cdef class CareEngine(RangeEngine):
                 if rc:
                     if seq:
                         queue.cancel(seq, reaped.count)
-                    self.home.recover(rc, 0, "reaping expired records of", self.home.path)
+                    self.remedy(rc, 0, "reaping expired records of", self.home.path)
                     continue
                 if reaped.count or pruned:
                     d43_add(&self.unvoided, <uint64_t>-1)
@@ -94,7 +97,7 @@ cdef class CareEngine(RangeEngine):
                             queue.fill(seq + i, OP_DELETE, BY_EXPIRY,
                                        self.key_of(reaped.keys + i * MAX_KEY, reaped.sizes[i]), None)
                 total += reaped.count
-                if (reaped.count < HEAP and pruned < HEAP) or synced:
+                if (reaped.count < reaped.limit and pruned < HEAP) or synced:
                     break
         finally:
             free(reaped.keys)
@@ -158,7 +161,7 @@ cdef class CareEngine(RangeEngine):
                 self.home.leave()
             if rc == 0:
                 break
-            self.home.recover(rc, 0, "invalidating the tag", tag)
+            self.remedy(rc, 0, "invalidating the tag", tag)
         d43_add(&self.unvoided, <uint64_t>-1)
         if synced:
             lmdb_raise(synced, "syncing", self.home.path)
@@ -187,7 +190,7 @@ cdef class CareEngine(RangeEngine):
             lmdb_raise(rc, "reading", self.home.path)
         return {
             "entries": stat.ms_entries, "chunks": pieces.ms_entries, "hits": self.hits, "misses": self.misses,
-            "sets": self.sets, "deletes": self.deletes, "evictions": 0, "expirations": self.expirations,
+            "sets": self.sets, "deletes": self.deletes, "evictions": self.evictions, "expirations": self.expirations,
             "bytes": (info.me_last_pgno + 1) * self.home.page_size, "map_size": info.me_mapsize,
             "depth": stat.ms_depth, "leaf_pages": stat.ms_leaf_pages, "overflow_pages": stat.ms_overflow_pages,
             "readers": info.me_numreaders, "transactions": info.me_last_txnid,
@@ -196,6 +199,7 @@ cdef class CareEngine(RangeEngine):
             "journal": {"oldest": oldest, "last": last,
                         "bytes": (log.ms_leaf_pages + log.ms_branch_pages + log.ms_overflow_pages) * log.ms_psize}
                        if self.home.journal.on else None,
+            "budget": self._budget(),
         }
 
     def flush(self):

@@ -13,6 +13,7 @@ from door43fast.native.core cimport BY_EXPIRY, BY_USER, EventQueue, OP_DELETE, O
 from door43fast.native.environment cimport COMMIT
 from door43fast.native.frame cimport FRAME_CORRUPT, FRAME_NEWER, PINNED, REFUSED, TAG_HASH, TAG_SIZE
 from door43fast.native.lmdb_records cimport ERASE, FEW, PUT_SAME
+from door43fast.native.lmdb_room cimport FRAME_ROOM
 from door43fast.native.lmdb_values cimport MAX_KEY
 from door43fast.native.status cimport lmdb_raise
 
@@ -49,6 +50,8 @@ cdef class ChangeEngine(GroupEngine):
         job.reaped.sizes = sizes
         job.reaped.limit = FEW
         job.taken.data = job.large.data = NULL
+        if self.home.budget.on and job.verb != ERASE:
+            self.room_for(1, job.draft.payload.size + FRAME_ROOM, job.draft.payload.size, key)
         while True:
             self.home.enter()
             try:
@@ -70,7 +73,7 @@ cdef class ChangeEngine(GroupEngine):
             job.taken.data = job.large.data = NULL
             if rc == FRAME_CORRUPT or rc == FRAME_NEWER:
                 self.fault(rc, key)
-            self.home.recover(rc, job.draft.payload.size + MAX_KEY, "writing the key", key)
+            self.remedy(rc, job.draft.payload.size + MAX_KEY, "writing the key", key)
         if self.flights and (rc == 0 or job.verb == ERASE):     # a delete of what is not there counts too
             # By its bytes: the __hash__ of a caller's key could wait for a publication, which waits for this.
             self.void_flight(PyBytes_FromStringAndSize(job.key.data, job.key.size))

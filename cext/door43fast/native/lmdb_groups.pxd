@@ -3,11 +3,11 @@
 from libc.stdint cimport int64_t
 
 from clib.lmdb cimport MDB_txn
-from door43fast.native.lmdb_reads cimport ReadEngine
 from door43fast.native.lmdb_records cimport Job
+from door43fast.native.lmdb_room cimport RoomEngine
 
 
-cdef class GroupEngine(ReadEngine):
+cdef class GroupEngine(RoomEngine):
     # Apply one job in a transaction of its own. Status: REFUSED, with nothing written, if its condition is unmet.
     # REQUIRES: entered.
     cdef int apply(self, Job* job) noexcept nogil

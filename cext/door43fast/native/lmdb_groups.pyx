@@ -27,7 +27,7 @@ cdef inline Job* _behind(Job* job) noexcept nogil:
     return <Job*>job.waiter.next        # the waiter is what a job begins with
 
 
-cdef class GroupEngine(ReadEngine):
+cdef class GroupEngine(RoomEngine):
     """What a store on disk does to the records of one transaction."""
 
     def __cinit__(self, *_, **__):

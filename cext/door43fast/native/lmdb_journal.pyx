@@ -25,7 +25,7 @@ cdef extern from "d43_atomic.h" nogil:
 cdef enum:
     STRETCH = 1024          # changes that are copied before they are handed out
 
-cdef tuple OPS = ("", "set", "delete", "expire", "clear", "invalidate")
+cdef tuple OPS = ("", "set", "delete", "expire", "clear", "invalidate", "evict")
 cdef tuple BOUNDS = ("max_age", "max_bytes")
 cdef uint64_t WEEK = 7 * 86400 * <uint64_t>1_000_000_000
 cdef uint64_t LARGEST = 64 << 20

@@ -6,6 +6,8 @@ The walk and the copying go on without the GIL, so that threads do them side by 
 from libc.stdint cimport int64_t
 
 from clib.lmdb cimport *
+from clib.xxhash cimport XXH3_64bits
+from door43fast.native.budget cimport d43_mark
 from door43fast.native.chunks cimport Head, chunks_read, head_read
 from door43fast.native.compression cimport LARGEST_PACKED
 from door43fast.native.core cimport BY_EXPIRY, BY_USER
@@ -89,6 +91,9 @@ cdef class PackedEngine(CareEngine):
                             rc = builder.missing()
                         else:
                             found += 1
+                            if self.home.budget.marks.bits != NULL:
+                                d43_mark(&self.home.budget.marks, XXH3_64bits(batch.places[start + i].key.data,
+                                                                              batch.places[start + i].key.size))
                             rc = self.append(builder, &frames[i], txn)
                         if rc:
                             break

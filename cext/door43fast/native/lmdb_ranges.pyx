@@ -217,7 +217,7 @@ cdef class RangeEngine(BatchEngine):
             if seq:
                 queue.cancel(seq, 1)
                 queue.drain()
-            self.home.recover(rc, 0, "clearing", self.home.path)
+            self.remedy(rc, 0, "clearing", self.home.path)
         self.void_flights()
         d43_add(&self.unvoided, <uint64_t>-1)
         if seq:
@@ -244,6 +244,8 @@ cdef class RangeEngine(BatchEngine):
                     rc = mdb_drop(txn, self.home.expiry, 0)
                 if rc == 0 and self.home.chunked:
                     rc = chunks_clear(self.home, txn)
+                if rc == 0 and self.home.budget.on:
+                    rc = mdb_drop(txn, self.home.budget.table, 0)
             elif rc == 0:
                 rc = mdb_cursor_open(txn, self.home.data, &cursor)
                 while rc == 0:

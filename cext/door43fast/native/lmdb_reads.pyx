@@ -15,6 +15,7 @@ from clib.lmdb cimport *
 from clib.xxhash cimport XXH128_hash_t, XXH3_128bits_withSeed, XXH3_64bits
 from door43fast.native.descent cimport DOWN, HERE, LOST, NOT_HERE, Step, descend, descent_root
 from door43fast.native.frame cimport *
+from door43fast.native.budget cimport d43_mark
 from door43fast.native.handle cimport handle_leave, handle_newest, handle_try
 from door43fast.native.keyindex cimport (KeyIndex, KeyTable, LINE, d43_load, d43_prefetch, index_bring, index_bucket,
                                          index_fill, index_gap, index_gone, index_guess, index_miss, index_near,
@@ -141,6 +142,8 @@ cdef class ReadEngine(RecordEngine):
             found.tagged = (frame.flags & HAS_TAGS) != 0
         if lifted is self.absent:
             return lifted
+        if self.home.budget.marks.bits != NULL:
+            d43_mark(&self.home.budget.marks, XXH3_64bits(place.key.data, place.key.size))
         return self.settle(frame.mark, lifted)
 
     cdef uint64_t node_at(self, MDB_txn* txn, Slice key, const MDB_val* value) noexcept nogil:

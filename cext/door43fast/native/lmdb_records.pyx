@@ -6,6 +6,8 @@ All that writes needs no GIL: nothing that can run Python code happens between t
 from libc.string cimport memcpy
 
 from clib.lmdb cimport *
+from door43fast.native.bounding cimport budget_look
+from door43fast.native.budget cimport order_add, order_drop
 from door43fast.native.chunks cimport HEAD, chunks_adopt, chunks_free, chunks_look, chunks_put
 from door43fast.native.environment cimport d43_line_init
 from door43fast.native.expiry cimport EXPIRY_KEY, expiry_key, expiry_time
@@ -84,7 +86,8 @@ cdef class RecordEngine(ValueEngine):
         cdef char due[EXPIRY_KEY]
         cdef char* at
         cdef uint64_t current, hash, base = 0
-        cdef bint expiring = self.expiring(txn), noted = self.home.journal.on
+        cdef bint expiring = self.expiring(txn), noted = self.home.journal.on, bounded = self.home.budget.on
+        cdef uint64_t birth = 0
         cdef Draft small
         cdef char head[HEAD]
         cdef int rc, i
@@ -104,18 +107,24 @@ cdef class RecordEngine(ValueEngine):
             draft = &small
         name.mv_data = <void*>key.data
         name.mv_size = key.size
-        if expiring or (noted and order == 0):
+        if expiring or (order == 0 and (noted or bounded)):
             rc = mdb_get(txn, self.home.data, &name, &value)
             if rc == 0 and noted:
                 base = self.sum_of(&value)
-            if rc == 0 and expiring and self.home.holds(&value) and \
-                    frame_read(key, <const char*>value.mv_data, value.mv_size, &old) == 0 and \
-                    old.flags & HAS_DEADLINE and old.deadline + old.stale != draft.deadline + draft.stale:
-                expiry_key(key, old.deadline + old.stale, due)
-                row.mv_data = due
-                row.mv_size = EXPIRY_KEY
-                rc = mdb_del(txn, self.home.expiry, &row, NULL)
+            if rc == 0 and (expiring or bounded) and self.home.holds(&value) and \
+                    frame_read(key, <const char*>value.mv_data, value.mv_size, &old) == 0:
+                if old.flags & BORN and bounded:
+                    rc = order_drop(txn, self.home.budget.table, key, old.birth)
+                if rc == 0 and old.flags & HAS_DEADLINE and old.deadline + old.stale != draft.deadline + draft.stale:
+                    expiry_key(key, old.deadline + old.stale, due)
+                    row.mv_data = due
+                    row.mv_size = EXPIRY_KEY
+                    rc = mdb_del(txn, self.home.expiry, &row, NULL)
             if rc and rc != MDB_NOTFOUND:
+                return rc
+        if bounded and not draft.flags & PINNED:
+            rc = order_add(txn, self.home.budget.table, key, NULL, &birth)
+            if rc:
                 return rc
         if draft.deadline:
             expiry_key(key, draft.deadline + draft.stale, due)
@@ -128,7 +137,7 @@ cdef class RecordEngine(ValueEngine):
         name.mv_data = <void*>key.data
         name.mv_size = key.size
         value.mv_data = NULL
-        value.mv_size = frame_size(draft)
+        value.mv_size = frame_size(draft, birth)
         # What is reserved is good until the next change of this transaction; reading the tags changes nothing.
         if cursor != NULL:
             rc = mdb_cursor_put(cursor, &name, &value, MDB_RESERVE | order)
@@ -136,7 +145,7 @@ cdef class RecordEngine(ValueEngine):
             rc = mdb_put(txn, self.home.data, &name, &value, MDB_RESERVE)
         if rc:
             return rc
-        at = frame_head(draft, <char*>value.mv_data)
+        at = frame_head(draft, birth, <char*>value.mv_data)
         if draft.settled:
             if draft.tag_count:     # memcpy takes no NULL, be it for no bytes
                 memcpy(at, draft.tags, <size_t>draft.tag_count * TAG_SIZE)
@@ -168,6 +177,10 @@ cdef class RecordEngine(ValueEngine):
         cdef char due[EXPIRY_KEY]
         cdef uint64_t base
         cdef int rc
+        if self.home.budget.on and old != NULL and old.flags & BORN:
+            rc = order_drop(txn, self.home.budget.table, key, old.birth)
+            if rc:
+                return rc
         if old != NULL and old.flags & HAS_DEADLINE:
             expiry_key(key, old.deadline + old.stale, due)
             row.mv_data = due
@@ -217,7 +230,10 @@ cdef class RecordEngine(ValueEngine):
                 break
             found = self.find(txn, key, &frame, now)
             if found == 0 and frame.flags & HAS_DEADLINE and frame.deadline + frame.stale == when:
-                rc = self.erase(txn, key, NULL, CHANGED_EXPIRE)
+                if self.home.budget.on and frame.flags & BORN:
+                    rc = order_drop(txn, self.home.budget.table, key, frame.birth)
+                if rc == 0:
+                    rc = self.erase(txn, key, NULL, CHANGED_EXPIRE)
                 reaped.sizes[reaped.count] = <uint16_t>key.size
                 reaped.count += 1
         if cursor != NULL:
@@ -260,7 +276,9 @@ cdef class RecordEngine(ValueEngine):
         if d43_load(&self.known) < before:
             d43_add(&self.epoch, 1)         # first: see foreign_epoch
             d43_raise_to(&self.known, before)
-        if not self.home.chunked and self.home.chunks_at != before:     # others may have written large values
+        if self.home.journal.checked != before and not self.home.budget.on:     # others have written
+            rc = budget_look(txn[0], self.home.meta)
+        if rc == 0 and not self.home.chunked and self.home.chunks_at != before:     # so may large values be
             rc = chunks_look(self.home, txn[0])
         if rc == 0:
             rc = journal_begin(&self.home.journal, txn[0], self.home.meta, self.origin,

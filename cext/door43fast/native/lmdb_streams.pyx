@@ -167,7 +167,7 @@ cdef class StreamEngine(JournalEngine):
         if rc == 0:
             d43_add(&self.unvoided, <uint64_t>-1)
         elif rc != REFUSED:
-            self.home.recover(rc, need, "writing a stream to", self.home.path)
+            self.remedy(rc, need, "writing a stream to", self.home.path)
             return True
         return False
 

@@ -164,7 +164,7 @@ cdef class TrainingEngine(PackedEngine):
             if rc == UNKNOWN_DICTIONARY:
                 raise ConfigError(f"{self.home.path} has {MOST_DICTIONARIES:d} dictionaries, the most that a store may "
                                   "have; copy its records to a new store")
-            self.home.recover(rc, content.size, "keeping a dictionary in", self.home.path)
+            self.remedy(rc, content.size, "keeping a dictionary in", self.home.path)
         d43_add(&self.unvoided, <uint64_t>-1)
         if synced:
             lmdb_raise(synced, "syncing", self.home.path)

@@ -330,12 +330,15 @@ cdef class TransactionEngine(TrainingEngine):
     cdef int write_commit(self, Commit commit, dict writes, object ranges) except -1:
         cdef EventQueue queue
         cdef uint64_t seq, events = 0
-        cdef Py_ssize_t i, at, need = 0
+        cdef Py_ssize_t i, at, need = 0, largest = 0
         cdef int rc, synced = 0
         cdef list values = list(writes.values())
         commit.writes.arrange()
         for i in range(commit.writes.count):
             need += commit.writes.drafts[i].payload.size + 1024
+            largest = max(largest, <Py_ssize_t>commit.writes.drafts[i].payload.size)
+        if self.home.budget.on:
+            self.room_for(commit.writes.count, need, largest, "what a transaction writes")
         while True:
             queue = self.events
             seq = 0
@@ -358,7 +361,7 @@ cdef class TransactionEngine(TrainingEngine):
                 self.conflict_in(commit, ranges)
             if rc > -100 and rc < 0:
                 self.fault(rc, "in a transaction")
-            self.home.recover(rc, need, "committing a transaction to", self.home.path)
+            self.remedy(rc, need, "committing a transaction to", self.home.path)
         for i in range(commit.writes.count if self.flights else 0):
             self.void_flight(PyBytes_FromStringAndSize(commit.writes.places[i].key.data,
                                                        commit.writes.places[i].key.size))

@@ -7,6 +7,7 @@ tier's epoch: when another process has written there, what it changed leaves the
 it, where the slow tier keeps no journal that tells.
 """
 
+import weakref
 from collections.abc import Mapping
 
 from cpython.object cimport PyObject, PyObject_Hash, PyTypeObject
@@ -22,7 +23,7 @@ from door43fast.native.singles cimport MISSING, get_arguments
 from door43fast.native.encoded cimport Encoded
 from door43fast.native.tickets cimport (
     STRIPES, ticket_begin, ticket_end, ticket_good, ticket_take, tickets_begin, tickets_end)
-from door43fast.native.tiers cimport TellingTier, immutable, tier_over
+from door43fast.native.tiers cimport LmdbTier, TellingTier, immutable, tier_over
 from door43fast.native.writes cimport Write
 
 from door43fast.errors import ClosedError, ConfigError
@@ -44,6 +45,8 @@ cdef class CascadeEngine(Coherent):
         self.plain = self.tier.canonical("a") == "a" and not isinstance(self.tier, TellingTier)
         self.following = self.tier.follow(&self.followed)
         self.seen = self.tier.epoch()
+        if isinstance(self.tier, LmdbTier):
+            slow._stand_below(weakref.ref(self))
 
     # -- reading ---------------------------------------------------------------------------------------------
 

@@ -9,6 +9,8 @@ cdef enum:
     FORMAT_BITS = 0xFFFF    # above them stands a bit for each thing that whoever writes the store must know of
     HAS_JOURNAL = 0x10000
     HAS_CHUNKS = 0x20000    # of large values
+    HAS_BUDGET = 0x40000
+    MARKED = HAS_JOURNAL | HAS_CHUNKS | HAS_BUDGET
     MAX_TABLES = 16
 
 
@@ -21,6 +23,8 @@ cdef struct Tables:
     MDB_dbi chunks
     bint has_chunks         # there is a table for the chunks of large values, and it is open
     bint journalled         # the store has a journal, and its table is open
+    MDB_dbi order
+    bint bounded            # the store has a budget, and its table is open
 
 
 # The id of the store, with ``tables`` open; None if the file is empty. Raises if it is not ours, or not for us.

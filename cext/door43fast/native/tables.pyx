@@ -60,7 +60,7 @@ cdef bytes check_tables(MDB_txn* txn, Tables* tables, str path, str keys):
     if rc:
         lmdb_raise(rc, "reading", path)
     version = int.from_bytes((<char*>value.mv_data)[:value.mv_size], "little")
-    if version & ~<long>(HAS_JOURNAL | HAS_CHUNKS) != FORMAT:
+    if version & ~<long>MARKED != FORMAT:
         raise FormatError(f"{path} is of format {version & FORMAT_BITS}"
                           + (f" with what is marked {version >> 16:#x}" if version >> 16 else "")
                           + f", written by a newer door43fast; this one reads format {FORMAT:d}. It was left "
@@ -77,6 +77,9 @@ cdef bytes check_tables(MDB_txn* txn, Tables* tables, str path, str keys):
     tables.journalled = version & HAS_JOURNAL != 0
     if rc == 0 and tables.journalled:
         rc = mdb_dbi_open(txn, b"journal", 0, &tables.journal)
+    tables.bounded = version & HAS_BUDGET != 0
+    if rc == 0 and tables.bounded:
+        rc = mdb_dbi_open(txn, b"order", 0, &tables.order)
     if rc == 0:
         rc = mdb_dbi_open(txn, b"chunks", 0, &tables.chunks)
         tables.has_chunks = rc == 0

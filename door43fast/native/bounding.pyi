@@ -1,0 +1,1 @@
+"""Giving a budget to a store on disk: called from native code alone."""

@@ -1,0 +1,1 @@
+"""The budget of a store on disk: called from native code alone."""
