@@ -26,7 +26,7 @@ from door43fast.native.budget cimport (BUDGET_FOUND, BUDGET_SETTINGS, KEEP, ROW_
 from door43fast.native.clock cimport d43_monotonic_ns
 from door43fast.native.core cimport BY_EVICTION, OP_DELETE
 from door43fast.native.environment cimport BATCH
-from door43fast.native.frame cimport EXPIRED, INVALID, Frame
+from door43fast.native.frame cimport EXPIRED, INVALID, REFUSED, Frame
 from door43fast.native.journal cimport CHANGED_EVICT, CHANGED_EXPIRE
 from door43fast.native.keys cimport KEYS_ANY
 from door43fast.native.lmdb_values cimport MAX_KEY
@@ -85,7 +85,7 @@ cdef class RoomEngine(ReadEngine):
     cdef int room_for(self, Py_ssize_t records, size_t need, size_t largest, object subject) except -1:
         cdef Pages pages
         cdef uint64_t wanted, target, before
-        cdef Py_ssize_t moved, spared = 0
+        cdef Py_ssize_t seen, spared = 0
         if largest > self.home.budget.limit // SHARE:
             raise BudgetError(f"the value of {subject!r} has {largest} bytes, and may take a sixteenth of the budget "
                               f"of {self.home.path} (max_bytes={self.home.budget.limit}); what was there before stays")
@@ -102,15 +102,15 @@ cdef class RoomEngine(ReadEngine):
         if not self.reaping and self.expiring_now():
             self.reaping = True         # to reap is to write, which may need room
             try:
-                self._expire()
+                self.expire()           # of the heir
             finally:
                 self.reaping = False
             self.look(&pages, False)
         while pages.used > target:
             before = self.evictions
-            moved = 0 if self.home.budget.policy == KEEP else self.evict(target, spared >= SPARED)
-            spared = spared + moved if self.evictions == before else 0
-            if moved == 0:
+            seen = 0 if self.home.budget.policy == KEEP else self.evict(target, spared >= SPARED)
+            spared = spared + seen if self.evictions == before else 0
+            if seen == 0:
                 self.look(&pages, False)
                 if pages.used + wanted <= pages.soft:
                     break
@@ -178,16 +178,11 @@ cdef class RoomEngine(ReadEngine):
         return self.close_write(txn, None, 0, &seq)
 
     cdef bint expiring_now(self) except -1:
-        """Whether any record has a deadline."""
         cdef MDB_txn* txn = self.home.reader()
         cdef bint any = self.expiring(txn)
         self.home.give(txn)
         self.home.leave()
         return any
-
-    def _expire(self):
-        """Reap what is past its deadline; the heir knows how."""
-        return self.expire()
 
     cdef int remedy(self, int rc, size_t need, str what, object subject) except -1:
         cdef Pages pages
@@ -225,7 +220,7 @@ cdef class RoomEngine(ReadEngine):
         return 0
 
     cdef Py_ssize_t evict(self, uint64_t target, bint any) except -1:
-        """One round: how many rows went or moved; 0 if there is none."""
+        """One round: how many rows were looked at; 0 if there is none."""
         cdef EventQueue queue
         cdef Candidate* rows = <Candidate*>malloc(MOST_ROUND * (sizeof(Candidate) + MAX_KEY))
         cdef Py_ssize_t i, count, most, moved = 0, gone = 0
@@ -255,12 +250,12 @@ cdef class RoomEngine(ReadEngine):
                             synced = self.home.committed(False)
                 finally:
                     self.home.leave()
-                if rc == 0:
+                if rc == 0 or rc == REFUSED:
                     break
                 if seq:
                     queue.cancel(seq, gone)
                 self.evict_remedy(rc)
-            if count:
+            if count and rc == 0:
                 d43_add(&self.unvoided, <uint64_t>-1)
             self.evictions += gone
             if locals is not None and gone:
@@ -280,7 +275,7 @@ cdef class RoomEngine(ReadEngine):
             queue.drain()
         if synced:
             lmdb_raise(synced, "syncing", self.home.path)
-        return moved
+        return count
 
     cdef int evict_remedy(self, int rc) except -1:
         """What can be done about a failed round: a round needs pages too."""
@@ -345,7 +340,7 @@ cdef class RoomEngine(ReadEngine):
                          uint64_t* seq, Py_ssize_t* moved, Py_ssize_t* gone) noexcept nogil:
         """Rows go or move, the oldest first, until no more than ``target`` pages are used."""
         cdef MDB_txn* txn = NULL
-        cdef Py_ssize_t i
+        cdef Py_ssize_t i, reached = 0
         cdef int64_t now
         cdef int rc = self.open_write(&txn)
         moved[0] = gone[0] = 0
@@ -361,11 +356,15 @@ cdef class RoomEngine(ReadEngine):
             if rc:
                 mdb_txn_abort(txn)
                 return rc
-            moved[0] += 1
+            reached += 1
+            moved[0] += rows[i].position != 0
             gone[0] += rows[i].gone
-        for i in range(moved[0], count):        # not reached: what it was known for is not forgotten
+        for i in range(reached, count):         # not reached: what it was known for is not forgotten
             if rows[i].again and self.home.budget.marks.bits != NULL:
                 d43_mark(&self.home.budget.marks, XXH3_64bits(rows[i].key.data, rows[i].key.size))
+        if moved[0] == 0:                       # others have made room; an empty transaction has no number
+            mdb_txn_abort(txn)
+            return REFUSED
         return self.close_write(txn, queue, gone[0], seq)
 
     cdef int out(self, MDB_txn* txn, Candidate* row, int64_t now) noexcept nogil:
@@ -383,7 +382,8 @@ cdef class RoomEngine(ReadEngine):
         if rc == 0:
             memcpy(&birth, value.mv_data, ROW_BIRTH)
         if rc == MDB_NOTFOUND or (rc == 0 and birth != row.birth):
-            return 0                            # others were here since the rows were read
+            row.position = 0                    # others were here since the rows were read
+            return 0
         if rc == 0:
             rc = mdb_del(txn, self.home.budget.table, &name, NULL)
         if rc:
