@@ -95,7 +95,6 @@ FREE = {
 }
 
 SANITIZE = os.environ.get("DOOR43FAST_SANITIZE")  # for example "address,undefined"
-PATH_MODULES = "cext/door43fast/native"
 
 
 def pkg_config(library, *flags):
@@ -128,7 +127,7 @@ def extension(module, libraries):
         link_args += flags
     return Extension(
         f"door43fast.native.{module}",
-        [f"{PATH_MODULES}/{module}.pyx"],
+        [f"cext/door43fast/native/{module}.pyx"],
         include_dirs=["cext/include"],
         extra_compile_args=compile_args,
         extra_link_args=link_args,

@@ -258,13 +258,11 @@ cdef class Environment(Handle):
         self.marker = marker
 
     cdef int committed(self, bint durable) noexcept nogil:
-        cdef uint64_t newest
         if self.durability == COMMIT:
             return 0
-        newest = self.last_txn()
         d43_worker_touch(&self.worker)
-        saver_follow(&self.saver, newest)
-        return self.sync_in_line() if durable or saver_pressed(&self.saver, newest) else 0
+        saver_follow(&self.saver, self.last_txn())
+        return self.sync_in_line() if durable or saver_pressed(&self.saver, self.last_txn()) else 0
 
     cdef int sync_in_line(self) noexcept nogil:
         """One sync for all who stand in line: each has committed before it came."""

@@ -328,8 +328,7 @@ cdef class LmdbEngine(BudgetEngine):
         return self.tag_hashes(tags)
 
     def _read(self, key):
-        cdef tuple whole = self._read_whole(key)
-        return whole[0], whole[1]
+        return self._read_whole(key)[:2]
 
     @property
     def _plan(self):
