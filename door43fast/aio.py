@@ -176,7 +176,7 @@ class AsyncSurface(Caller):
         state, value = await self._call(self._store._lookup, key)
         if state == FRESH:
             return value
-        check_spans(fn, ttl, stale)
+        check_spans(self._store, fn, ttl, stale)
         while True:
             mine = Computation(self._store, key, asyncio.get_running_loop())
             flight = self._store._flights.setdefault(mine.name, mine)

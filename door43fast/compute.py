@@ -22,7 +22,7 @@ from typing import Any
 
 from door43fast.arguments import span
 from door43fast.contracts import MISSING, Seconds
-from door43fast.errors import DeadlockError
+from door43fast.errors import DeadlockError, UnsupportedError
 
 try:
     from door43fast.native.core import Flight
@@ -89,7 +89,7 @@ def flight_name(store: Any, key: Any) -> Any:
     return store._flight_name(key)
 
 
-def check_spans(fn: Any, ttl: Seconds | None, stale: Seconds | None) -> None:
+def check_spans(store: Any, fn: Any, ttl: Seconds | None, stale: Seconds | None) -> None:
     """Refuse what could not be stored before anything is computed."""
     if not callable(fn):
         raise TypeError(f"get_or_compute needs a function to call, not {type(fn).__name__}")
@@ -97,6 +97,9 @@ def check_spans(fn: Any, ttl: Seconds | None, stale: Seconds | None) -> None:
         span(ttl, "ttl")
     if stale is not None:
         span(stale, "stale")
+    if (ttl is not None or stale is not None) and not store.capabilities.ttl:
+        raise UnsupportedError(f"{type(store).__name__} has no expiry, as its capabilities say, so a computation takes "
+                               "no ttl= or stale=: leave them out, or use a MemoryStore or a LmdbStore")
 
 
 @contextmanager
@@ -141,7 +144,7 @@ def _path(flight: Computation, inner: Computation | None, running_loop: Any) -> 
 
 def compute(store: Any, key: Any, fn: Callable[[], Any], ttl: Seconds | None, stale: Seconds | None) -> Any:
     """What ``get_or_compute`` does when the value was not there."""
-    check_spans(fn, ttl, stale)
+    check_spans(store, fn, ttl, stale)
     while True:
         mine = Computation(store, key)
         flight = store._flights.setdefault(mine.name, mine)

@@ -44,6 +44,7 @@ class Capabilities(NamedTuple):
     journal: bool = False
     traces: bool = False
     streams: bool = False
+    listing: bool = True
 
 
 class Event(NamedTuple):

@@ -61,11 +61,11 @@ class Ranges(Section):
     _clock: Any
 
     def __len__(self) -> int:
-        self._open()
+        self._lacks("listing", "cannot list its keys")
         return self._held()
 
     def __iter__(self) -> Iterator[Any]:
-        self._open()
+        self._lacks("listing", "cannot list its keys")
         return (key for key, _ in self._live_range("", None))
 
     def _live(self, record: Record | None) -> bool:
@@ -107,7 +107,7 @@ class Ranges(Section):
 
     def keys(self, prefix: Any = "") -> Iterator[Any]:
         """Yield the keys under ``prefix``, in order where keys have one."""
-        self._open()
+        self._lacks("listing", "cannot list its keys")
         return (key for key, _ in self._live_range(*bounds(prefix)))
 
     def count(self, prefix: Any = "") -> int:

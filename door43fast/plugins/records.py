@@ -144,7 +144,8 @@ class RecordEngine(Singles):
     def stats(self) -> dict[str, Any]:
         """Counters since the store was opened, and what it holds now."""
         self._open()
-        return {"entries": self._held(), **self._counts, "bytes": self._occupied()}
+        entries = self._held() if self.capabilities.listing else None
+        return {"entries": entries, **self._counts, "bytes": self._occupied()}
 
     def flush(self) -> None:
         """Have all that was written survive a power loss, and wait until listeners have had it."""
@@ -155,7 +156,7 @@ class RecordEngine(Singles):
 
     def verify(self, *, progress: Progress | None = None) -> dict[str, Any]:
         """Read everything, and say what is wrong. ``progress(done, total, "records")`` is told how far it is."""
-        self._open()
+        self._lacks("listing", "cannot list its keys, so it cannot check them")
         total, done, errors = max(self._held(), 1), 0, []
         for wrong in self._sound():
             done += 1
@@ -177,7 +178,7 @@ class RecordEngine(Singles):
         """Record which keys are asked for into a file; see ``MemoryStore.record_trace``."""
         from door43fast.reference.recording import Recording
 
-        self._open()
+        self._lacks("traces", "records no traces")
         if self._recording is not None and self._recording.active:
             raise ConfigError(f"the reads of this store are being recorded into {self._recording.path!r}: "
                               "call stop() of that recording first")

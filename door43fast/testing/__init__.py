@@ -5,6 +5,8 @@
     from door43fast.testing.conformance import StoreConformance
 
     class TestMyStore(StoreConformance):
+        capabilities = MyStore.capabilities
+
         def make_store(self, **options):
             return MyStore(self.folder / self.fresh_name(), **options)
 

@@ -5,22 +5,31 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-# What a store that lacks a capability must answer with UnsupportedError.
+# What a store that lacks a capability must answer with UnsupportedError, asked while it holds "a".
 REFUSALS: dict[str, list[Callable[[Any], Any]]] = {
-    "writes": [lambda s: s.set("a", 1), lambda s: s.delete("a"), lambda s: s.add("a", 1), lambda s: s.incr("a"),
-               lambda s: s.set_many({"a": 1}), lambda s: s.delete_many(["a"]), lambda s: s.clear(),
-               lambda s: s.replace("a", 1, 2), lambda s: s.pop("a"), lambda s: s.touch("a", 1)],
-    "ordered": [lambda s: list(s.scan())],
-    "ttl": [lambda s: s.set("a", 1, ttl=1), lambda s: s.touch("a", 1)],
+    "writes": [lambda s: s.set("a", 1), lambda s: s.__setitem__("b", 1), lambda s: s.delete("a"),
+               lambda s: s.__delitem__("a"), lambda s: s.add("b", 1), lambda s: s.incr("b"),
+               lambda s: s.set_many({"a": 1}), lambda s: s.update(b=1), lambda s: s.delete_many(["a"]),
+               lambda s: s.clear(), lambda s: s.replace("a", b"1", 2), lambda s: s.pop("a"), lambda s: s.popitem(),
+               lambda s: s.setdefault("b", 1), lambda s: s.touch("a", 1), lambda s: s.set_packed(["a"], b"", [0, 0]),
+               lambda s: s.invalidate("t"), lambda s: s.writer("a"), lambda s: s.get_or_compute("b", lambda: 1)],
+    "ordered": [lambda s: list(s.scan()), lambda s: list(s.scan("a", limit=1)), lambda s: list(s.scan_packed())],
+    "ttl": [lambda s: s.set("a", 1, ttl=1), lambda s: s.touch("a", 1), lambda s: s.set_many({"a": 1}, ttl=1),
+            lambda s: s.add("b", 1, ttl=1), lambda s: s.touch("a", None),
+            lambda s: s.get_or_compute("b", lambda: 1, ttl=1), lambda s: s.memoize(ttl=1)(lambda: 1)()],
     "tags": [lambda s: s.set("a", 1, tags=("t",)), lambda s: s.invalidate("t")],
     "pins": [lambda s: s.set("a", 1, pin=True)],
     "transactions": [lambda s: s.transaction().__enter__()],
     "events": [lambda s: s.subscribe("*", print)],
-    "packed": [lambda s: s.get_packed(["a"]), lambda s: s.set_packed(["a"], b"", [0, 0])],
-    "compute": [lambda s: s.get_or_compute("a", lambda: 1)],
+    "packed": [lambda s: s.get_packed(["a"]), lambda s: s.set_packed(["a"], b"", [0, 0]),
+               lambda s: list(s.scan_packed())],
+    "compute": [lambda s: s.get_or_compute("b", lambda: 1), lambda s: s.memoize()(lambda: 1)()],
     "backup": [lambda s: s.backup("somewhere")],
-    "streams": [lambda s: s.reader("a"), lambda s: s.writer("a")],
+    "journal": [lambda s: s.changes(0), lambda s: s.changes()],
     "traces": [lambda s: s.record_trace("somewhere")],
+    "streams": [lambda s: s.reader("a"), lambda s: s.writer("a")],
+    "listing": [len, lambda s: list(s), lambda s: list(s.keys()), lambda s: list(s.items()),
+                lambda s: list(s.values()), lambda s: s.count(), lambda s: s.popitem(), lambda s: s.verify()],
 }
 
 # Every method, with arguments that it takes.

@@ -8,78 +8,31 @@ from typing import Any
 import pytest
 
 from door43fast.contracts import Capabilities
-from door43fast.errors import BudgetError, ClosedError, UnsupportedError
+from door43fast.errors import BudgetError, UnsupportedError
 from door43fast.testing.atomics import TransactionTests
 from door43fast.testing.awaiting import AsyncTests
 from door43fast.testing.basis import Basis
 from door43fast.testing.batches import BatchTests
-from door43fast.testing.calls import CALLS, REFUSALS
+from door43fast.testing.caring import CareTests
 from door43fast.testing.computing import ComputeTests
 from door43fast.testing.expiry import ExpiryTests, TagTests
 from door43fast.testing.journals import JournalTests
 from door43fast.testing.mapping import MappingTests
 from door43fast.testing.ordering import OrderTests
+from door43fast.testing.reading import ReadTests
 from door43fast.testing.recording import RecordingTests
+from door43fast.testing.refusing import RefusalTests
 from door43fast.testing.streaming import StreamTests
 from door43fast.testing.watching import EventTests
 
 
-class CareTests(Basis):
-    def test_what_it_lacks_it_refuses(self, store: Any) -> None:
-        assert isinstance(store.capabilities, Capabilities)
-        lacking = [name for name in REFUSALS if not getattr(store.capabilities, name)]
-        for name in lacking:
-            for call in REFUSALS[name]:
-                with pytest.raises(UnsupportedError):
-                    call(store)
-        if not store.capabilities.journal:
-            with pytest.raises(UnsupportedError, match="journal"):
-                store.changes(0)
+class StoreConformance(ReadTests, MappingTests, BatchTests, ExpiryTests, TagTests, OrderTests, EventTests,
+                       TransactionTests, ComputeTests, AsyncTests, JournalTests, RecordingTests, StreamTests, CareTests,
+                       RefusalTests):
+    """Every method of the contract, with its meanings.
 
-    @pytest.mark.parametrize("method", CALLS)
-    def test_after_close_every_method_says_so(self, method: str) -> None:
-        store = self.make_store()
-        store["a"] = b"1" if "packed" in method else 1
-        if method not in ("transaction", "enter"):
-            CALLS[method](store)
-        store.close()
-        store.close()
-        assert store.closed and type(store).__name__ in repr(store)
-        with pytest.raises(ClosedError, match="closed"):
-            CALLS[method](store)
-        store.__exit__(None, None, None)
-
-    def test_as_a_context(self) -> None:
-        with self.make_store() as store:
-            store["a"] = 1
-            assert not store.closed
-        assert store.closed
-
-    def test_pins_are_kept_but_can_expire_and_be_deleted(self, timed_store: Any, clock: Any) -> None:
-        self.need(timed_store, "pins", "ttl")
-        timed_store.set("a", 1, pin=True, ttl=1.025)
-        timed_store.set("b", 1, pin=True)
-        clock.advance(1.05)
-        assert "a" not in timed_store and timed_store["b"] == 1
-        assert timed_store.delete("b") is True and "b" not in timed_store
-
-    def test_backup_is_a_store_of_the_same_contents(self, store: Any) -> None:
-        self.need(store, "backup")
-        store.set_many({f"k{i}": i for i in range(100)})
-        store.backup(self.folder / "copy")
-        store["after"] = 1
-        copy = self.open_backup(self.folder / "copy")
-        assert dict(copy.items()) == {f"k{i}": i for i in range(100)}
-        copy.close()
-
-    def open_backup(self, path: Any) -> Any:
-        """The store that ``backup(path)`` wrote. REQUIRES: overridden where ``capabilities.backup``."""
-        raise NotImplementedError("a conformance test class of a store with backup defines open_backup(self, path)")
-
-
-class StoreConformance(MappingTests, BatchTests, ExpiryTests, TagTests, OrderTests, EventTests, TransactionTests,
-                       ComputeTests, AsyncTests, JournalTests, RecordingTests, StreamTests, CareTests):
-    """Every method of the contract, with its meanings. Inherit it and define ``make_store``."""
+    Inherit it, say in ``capabilities`` what the store can do, and define ``make_store``.
+    """
 
 
 class BudgetConformance(Basis):

@@ -7,15 +7,15 @@ from typing import Any
 
 import pytest
 
-from door43fast.testing.basis import Basis
+from door43fast.testing.basis import Basis, needs
 
 # Deadlines are rounded up to some milliseconds: so they lie between the steps of the clock.
 TTL = 1.025
 
 
+@needs("writes", "ttl")
 class ExpiryTests(Basis):
     def test_a_key_expires_when_its_time_has_passed_and_not_before(self, timed_store: Any, clock: Any) -> None:
-        self.need(timed_store, "ttl")
         s = timed_store
         s.set("a", 1, ttl=TTL)
         s.set("d", 1, ttl=timedelta(seconds=TTL))
@@ -25,17 +25,25 @@ class ExpiryTests(Basis):
         clock.advance(0.05)
         for key in ("a", "d"):
             assert key not in s and s.get(key) is None and s.get_many([key]) == [None]
-            assert s.contains_many([key]) == [False] and list(s) == ["for ever"]
+            assert s.contains_many([key]) == [False]
             with pytest.raises(KeyError):
                 s.ttl(key)
             with pytest.raises(KeyError):
                 s[key]
             assert s.touch(key, 5) is False
-        assert len(list(s.items())) == 1
-        assert s.delete("a") is False
+        assert s.delete("a") is False and s["for ever"] == 1
+
+    @needs("listing")
+    def test_what_has_expired_is_not_listed(self, timed_store: Any, clock: Any) -> None:
+        s = timed_store
+        s.set_many({"a": 1, "d": 1}, ttl=TTL)
+        s.set("for ever", 1)
+        s.set("at once", 1, ttl=0)
+        assert len(s) == 3
+        clock.advance(1.05)
+        assert list(s) == ["for ever"] == list(s.keys()) and list(s.items()) == [("for ever", 1)] and s.count() == 1
 
     def test_what_has_expired_can_be_set_again(self, timed_store: Any, clock: Any) -> None:
-        self.need(timed_store, "ttl")
         s = timed_store
         for write in (lambda: s.add("a", 2), lambda: s.set("a", 2), lambda: s.set_many({"a": 2}),
                       lambda: s.incr("a", 2), lambda: s.setdefault("a", 2)):
@@ -48,21 +56,33 @@ class ExpiryTests(Basis):
         clock.advance(1.05)
         assert s.replace("a", 1, 2) is False and s.pop("a", "no") == "no"
 
-    def test_zero_is_expired_at_once(self, timed_store: Any) -> None:
-        self.need(timed_store, "ttl")
-        s = timed_store
+    def test_a_span_is_told_and_changed(self, store: Any) -> None:
+        """Without a clock of the test: also for stores whose clock is another's."""
+        s = store
+        s.set("a", 1, ttl=50)
+        s.set("for ever", 1)
+        assert 49 < s.ttl("a") <= 50.01 and s.ttl("for ever") is None
+        assert s.touch("for ever", timedelta(seconds=90)) is True and 89 < s.ttl("for ever") <= 90.01
+        assert s.touch("a", None) is True and s.ttl("a") is None
+        s.set_many({"b": 1, "c": 2}, ttl=70)
+        assert s.add("d", 1, ttl=70) is True and s.add("b", 2, ttl=5) is False
+        assert all(69 < s.ttl(key) <= 70.01 for key in "bcd")
+        with pytest.raises(KeyError):
+            s.ttl("missing")
+
+    def test_zero_is_expired_at_once(self, store: Any) -> None:
+        s = store
         s.set("a", 1, ttl=0)
-        assert "a" not in s and len(s) == 0
+        assert "a" not in s and s.get_many(["a"]) == [None]
         s["a"] = 1
         s.set("a", 2, ttl=0)
-        assert s.get("a") is None and list(s) == []
+        assert s.get("a") is None and "a" not in s
         s["a"] = 1
         assert s.touch("a", 0) is True and "a" not in s
         s.set_many({"a": 1, "b": 2}, ttl=0.0)
-        assert list(s) == []
+        assert s.contains_many(["a", "b"]) == [False, False]
 
     def test_touch(self, timed_store: Any, clock: Any) -> None:
-        self.need(timed_store, "ttl")
         s = timed_store
         assert s.touch("a", 1) is False
         s.set("a", 1, ttl=TTL)
@@ -78,7 +98,6 @@ class ExpiryTests(Basis):
                 s.touch("a", ttl)
 
     def test_overwriting_drops_the_old_deadline(self, timed_store: Any, clock: Any) -> None:
-        self.need(timed_store, "ttl")
         s = timed_store
         for write in (lambda: s.set("a", 1), lambda: s.set_many([("a", 1)]), lambda: s.replace("a", 1, 1)):
             s.set("a", 1, ttl=TTL)
@@ -88,7 +107,6 @@ class ExpiryTests(Basis):
             assert s["a"] == 1
 
     def test_incr_keeps_the_deadline(self, timed_store: Any, clock: Any) -> None:
-        self.need(timed_store, "ttl")
         s = timed_store
         s.set("n", 1, ttl=TTL)
         clock.advance(1.0)
@@ -98,19 +116,18 @@ class ExpiryTests(Basis):
 
     def test_the_stores_own_ttl(self, clock: Any) -> None:
         with self.make_store(clock=clock, ttl=TTL) as s:
-            self.need(s, "ttl")
             s["a"] = 1
             s.add("b", 1)
             s.set_many({"c": 1})
             s.incr("d")
             s.set("own", 1, ttl=5.025)
             clock.advance(1.0)
-            assert sorted(s) == ["a", "b", "c", "d", "own"]
+            assert s.contains_many(["a", "b", "c", "d", "own"]) == [True] * 5
             clock.advance(0.05)
-            assert list(s) == ["own"]
+            assert s.contains_many(["a", "b", "c", "d", "own"]) == [False] * 4 + [True]
 
+    @needs("listing")
     def test_expire_reaps_and_counts(self, timed_store: Any, clock: Any) -> None:
-        self.need(timed_store, "ttl")
         s = timed_store
         s.set_many({f"k{i}": i for i in range(20)}, ttl=TTL)
         s.set("later", 1, ttl=9.025)
@@ -120,8 +137,8 @@ class ExpiryTests(Basis):
         assert s.expire() == 20 and len(s) == 1 and s.expire() == 0
         assert s.stats()["expirations"] >= 20
 
+    @needs("listing")
     def test_many_deadlines(self, timed_store: Any, clock: Any) -> None:
-        self.need(timed_store, "ttl")
         s = timed_store
         spans = [0.025 + 0.05 * (i * i % 977) for i in range(300)] + [1000.025, 86400.025, 3e7 + 0.025]
         for i, span in enumerate(spans):
@@ -135,24 +152,37 @@ class ExpiryTests(Basis):
             assert len(s) == sum(span > now for span in spans)
 
 
+@needs("writes", "tags")
 class TagTests(Basis):
     def test_invalidate_makes_what_carries_the_tag_missing(self, store: Any) -> None:
-        self.need(store, "tags")
         store.set("a", 1, tags=("x",))
         store.set("b", 1, tags=["x", "y"])
         store.set("c", 1, tags=("y",))
         store.set("d", 1)
         assert store.invalidate("x") is None
-        assert sorted(store) == ["c", "d"] and store.get_many(["a", "b"]) == [None, None]
-        assert store.contains_many(["a", "c"]) == [False, True] and store.count() == 2
-        assert store.delete("a") is False and store.touch("b", 1) is False
+        assert store.get_many(["a", "b", "c"]) == [None, None, 1] and store.get("b") is None
+        assert store.contains_many(["a", "c", "d"]) == [False, True, True] and "a" not in store
+        assert store.delete("a") is False and store.pop("b", None) is None
         with pytest.raises(KeyError):
             store.ttl("a")
         store.invalidate("nothing carries it")
         assert store["c"] == 1
 
+    @needs("listing")
+    def test_what_was_invalidated_is_not_listed(self, store: Any) -> None:
+        store.set("a", 1, tags=("x",))
+        store.set_many({"c": 1, "d": 1})
+        store.invalidate("x")
+        assert sorted(store) == ["c", "d"] == sorted(store.keys()) and store.count() == 2
+        assert dict(store.items()) == {"c": 1, "d": 1}
+
+    @needs("ttl")
+    def test_what_was_invalidated_is_not_touched(self, store: Any) -> None:
+        store.set("b", 1, tags=("x",))
+        store.invalidate("x")
+        assert store.touch("b", 1) is False and "b" not in store
+
     def test_what_is_set_after_is_not_invalidated(self, store: Any) -> None:
-        self.need(store, "tags")
         for _ in range(3):
             store.set("a", 1, tags=("x",))
             assert store["a"] == 1
@@ -164,22 +194,22 @@ class TagTests(Basis):
         assert store["a"] == 3      # the tag went with the value that carried it
         assert store.add("b", 1) is True
 
-    def test_incr_keeps_the_tags(self, store: Any, timed_store: Any, clock: Any) -> None:
-        self.need(store, "tags")
+    def test_incr_keeps_the_tags(self, store: Any) -> None:
         store.set("n", 1, tags=("x", "y"))
         assert store.incr("n") == 2 and store.incr("n") == 3
         store.invalidate("y")
         assert "n" not in store and store.incr("n") == 1
         store.invalidate("x")       # of the entry that is gone: the new one has no tags
         assert store["n"] == 1
-        self.need(timed_store, "ttl")
-        timed_store.set("n", 1, ttl=TTL, tags=("x",))
-        assert timed_store.incr("n") == 2 and timed_store.ttl("n") is not None
-        timed_store.invalidate("x")
-        assert timed_store.get("n") is None
+
+    @needs("ttl")
+    def test_incr_keeps_the_tags_and_the_deadline(self, store: Any) -> None:
+        store.set("n", 1, ttl=50, tags=("x",))
+        assert store.incr("n") == 2 and store.ttl("n") is not None
+        store.invalidate("x")
+        assert store.get("n") is None
 
     def test_a_tag_is_text(self, store: Any) -> None:
-        self.need(store, "tags")
         for tag in (1, None, ("x",)):
             with pytest.raises(TypeError):
                 store.invalidate(tag)

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from door43fast.contracts import Change
-from door43fast.testing.basis import Basis
+from door43fast.testing.basis import Basis, needs
 
 
 def told(changes: Any) -> list[tuple[str, Any]]:
@@ -15,12 +15,13 @@ def told(changes: Any) -> list[tuple[str, Any]]:
     return [(change.op, change.key) for change in changes]
 
 
+@needs("writes", "journal")
 class JournalTests(Basis):
     @pytest.fixture
     def logged(self, store: Any) -> Any:
-        self.need(store, "journal")
         return store
 
+    @needs("ttl", "compute")
     def test_every_way_to_write_is_noted(self, logged: Any) -> None:
         logged["a"] = 1
         logged.set("b", 2, ttl=50)
@@ -37,6 +38,7 @@ class JournalTests(Basis):
             ("set", "a"), ("set", "b"), ("set", "c"), ("set", "c"), ("set", "n"), ("set", "b"), ("set", "d"),
             ("set", "e"), ("delete", "a"), ("delete", "c"), ("delete", "d")]
 
+    @needs("transactions", "packed")
     def test_many_at_once_are_noted_one_by_one(self, logged: Any) -> None:
         logged.set_many({f"k{i:03}": i for i in range(500)})
         logged.delete_many(["k001", "k002", "nothing"])
@@ -52,6 +54,7 @@ class JournalTests(Basis):
         assert sorted(told(changes[502:504])) == [("set", "p"), ("set", "q")]
         assert sorted(told(changes[504:])) == [("delete", "k003"), ("set", "x")]
 
+    @needs("tags")
     def test_what_concerns_many_keys_is_one_change(self, logged: Any) -> None:
         logged.set("a/1", 1, tags=("t",))
         logged["b"] = 1
@@ -60,6 +63,7 @@ class JournalTests(Basis):
         logged.clear()
         assert told(logged.changes(2)) == [("clear", "a/"), ("invalidate", "t"), ("clear", "")]
 
+    @needs("ttl", "transactions")
     def test_what_changes_nothing_is_not_noted(self, logged: Any) -> None:
         logged["a"] = 1
         logged.add("a", 2)
@@ -75,9 +79,9 @@ class JournalTests(Basis):
             raise LookupError
         assert told(logged.changes()) == [("set", "a")]
 
+    @needs("ttl")
     def test_an_expiry_is_noted_when_the_record_goes(self, clock: Any) -> None:
         s = self.make_store(clock=clock)
-        self.need(s, "journal", "ttl")
         s.set("a", 1, ttl=1.025)
         s.set("b", 1, ttl=1.025)
         clock.advance(2)

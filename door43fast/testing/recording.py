@@ -8,9 +8,10 @@ import pytest
 
 from door43fast import recordings
 from door43fast.errors import ClosedError, ConfigError
-from door43fast.testing.basis import Basis
+from door43fast.testing.basis import Basis, needs
 
 
+@needs("writes", "traces")
 class RecordingTests(Basis):
     def recorded(self, name: str) -> Any:
         path = self.folder / name
@@ -20,7 +21,6 @@ class RecordingTests(Basis):
         return [hash(key) & recordings.WORD for key in keys]
 
     def test_each_read_is_recorded_once_and_nothing_else(self, store: Any) -> None:
-        self.need(store, "traces")
         store["before"] = 1
         store.get("before")
         with store.record_trace(self.folder / "t") as recording:
@@ -44,7 +44,6 @@ class RecordingTests(Basis):
         assert got.whole and got.sample == 1.0 and got.asked == len(got.hashes) == recording.recorded >= len(wanted)
 
     def test_recordings_of_one_store_come_one_after_another(self, store: Any) -> None:
-        self.need(store, "traces")
         first = store.record_trace(self.folder / "first")
         with pytest.raises(ConfigError, match="first"):
             store.record_trace(self.folder / "second")
@@ -63,7 +62,6 @@ class RecordingTests(Basis):
         assert not (self.folder / "third").exists()
 
     def test_a_sample_holds_all_reads_of_some_keys(self, store: Any) -> None:
-        self.need(store, "traces")
         keys = [f"key{i}" for i in range(2000)]
         with store.record_trace(self.folder / "t", sample=0.1):
             store.get_many(keys)
@@ -78,7 +76,6 @@ class RecordingTests(Basis):
 
     def test_closing_the_store_ends_its_recording(self) -> None:
         with self.make_store() as store:
-            self.need(store, "traces")
             recording = store.record_trace(self.folder / "t")
             store.get("a")
         assert not recording.active and self.recorded("t").whole
@@ -88,7 +85,6 @@ class RecordingTests(Basis):
         recording.stop()
 
     def test_a_file_that_cannot_be_written_is_named(self, store: Any) -> None:
-        self.need(store, "traces")
         (self.folder / "mine").write_bytes(b"something of mine")
         for path, error in ((self.folder / "nowhere" / "t", FileNotFoundError), (self.folder, IsADirectoryError),
                             (self.folder / "mine", FileExistsError)):

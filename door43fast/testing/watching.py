@@ -8,13 +8,13 @@ from typing import Any
 import pytest
 
 from door43fast.contracts import Event
-from door43fast.testing.basis import Basis
+from door43fast.testing.basis import Basis, needs
 
 
+@needs("writes", "events")
 class EventTests(Basis):
     @pytest.fixture
     def seen(self, store: Any) -> list[Event]:
-        self.need(store, "events")
         events: list[Event] = []
         store.subscribe("*", events.append, values=True)
         return events
@@ -51,8 +51,8 @@ class EventTests(Basis):
         store.flush()
         assert seen == []
 
+    @needs("ttl")
     def test_expiry_is_told_when_it_is_reaped(self, timed_store: Any, clock: Any) -> None:
-        self.need(timed_store, "events", "ttl")
         seen: list[Event] = []
         timed_store.set("a", 1, ttl=1.025)
         timed_store["b"] = 1
@@ -65,7 +65,6 @@ class EventTests(Basis):
         assert seen[0].value is None
 
     def test_patterns(self, store: Any) -> None:
-        self.need(store, "events")
         got: dict[str, list[Any]] = {pattern: [] for pattern in ("*", "a/*", "a/?", "[ab]", "a", "A")}
         for pattern, keys in got.items():
             store.subscribe(pattern, lambda event, keys=keys: keys.append(event.key))
@@ -79,7 +78,6 @@ class EventTests(Basis):
             store.subscribe("*", None)
 
     def test_cancel_and_context(self, store: Any) -> None:
-        self.need(store, "events")
         seen: list[Any] = []
         with store.subscribe("*", seen.append):
             store["a"] = 1
@@ -93,7 +91,6 @@ class EventTests(Basis):
         assert [event.key for event in seen] == ["a"] and seen[0].value is None
 
     def test_a_listener_may_use_the_store(self, store: Any) -> None:
-        self.need(store, "events")
         seen: list[str] = []
 
         def listen(event: Event) -> None:
@@ -108,7 +105,6 @@ class EventTests(Basis):
         assert seen == ["a", "ax", "axx", "axxx"] and store["axxx"] == 1
 
     def test_a_listener_that_raises_stops_nobody(self, store: Any, monkeypatch: Any) -> None:
-        self.need(store, "events")
         seen: list[Any] = []
         shown: list[Any] = []
         monkeypatch.setattr(sys, "unraisablehook", shown.append)

@@ -1,11 +1,14 @@
 """The file-system store conforms, alone and under a memory tier."""
 
 import door43fast as d43
+from door43fast.contracts import Capabilities
 from door43fast.plugins.filesystem import FilesystemStore
 from door43fast.testing.conformance import StoreConformance
 
 
 class TestFilesystem(StoreConformance):
+    capabilities = Capabilities(persistent=True, backup=True, shared=True, traces=True, streams=True)
+
     def make_store(self, **options):
         return FilesystemStore(path=self.folder / self.fresh_name(), durability="none", **options)
 

@@ -29,6 +29,8 @@ from d43_dumbdbm import DbmStore
 from door43fast.testing.conformance import StoreConformance
 
 class TestDbm(StoreConformance):
+    capabilities = DbmStore.capabilities
+
     def make_store(self, **options):
         return DbmStore(path=self.folder / self.fresh_name(), **options)
 """)
