@@ -29,7 +29,8 @@ class RefusalTests(Basis):
 
 
 def _refusal(capability: str) -> Callable[[Any], None]:
-    def test(self: Any) -> None:
+    def test(self: Any, monkeypatch: Any) -> None:
+        monkeypatch.chdir(self.folder)      # a store that does what it should refuse may leave a file
         with self.make_filled({"a": b"1"}) as store:
             for call in REFUSALS[capability]:
                 with pytest.raises(UnsupportedError) as error:

@@ -88,7 +88,7 @@ def test_without_a_capability_its_tests_go_and_one_comes(capability):
 
 
 @pytest.mark.parametrize("capability", ASKED)
-def test_a_store_that_declares_less_than_it_can_fails(capability):
+def test_a_store_that_declares_less_than_it_can_fails(capability, tmp_path, monkeypatch):
     """Told to declare less while its methods work as before, as one that hides a failing part would be."""
     class Hiding(DictStore):
         def _lacks(self, capability, what):
@@ -105,7 +105,9 @@ def test_a_store_that_declares_less_than_it_can_fails(capability):
     kind = type("Hider", (StoreConformance,), {
         "capabilities": FULL._replace(**{capability: False}), "make_store": lambda self: Hiding(can=self.capabilities)})
     with pytest.raises(BaseException, match="DID NOT RAISE"):
-        getattr(kind(), f"test_without_{capability}_it_refuses")()
+        case = kind()
+        case.folder = tmp_path
+        getattr(case, f"test_without_{capability}_it_refuses")(monkeypatch)
 
 
 @pytest.mark.parametrize("told", [NOTHING, FULL])
