@@ -13,6 +13,7 @@ _HOMES = {
     "Backend": "backend",
     "RecordStore": "records",
     "Record": "record",
+    "pack": "record",
     "unpack": "record",
     "BackendOptions": "options",
 }
@@ -22,7 +23,7 @@ __all__ = sorted(_HOMES)
 if TYPE_CHECKING:
     from door43fast.plugins.backend import Backend
     from door43fast.plugins.options import BackendOptions
-    from door43fast.plugins.record import Record, unpack
+    from door43fast.plugins.record import Record, pack, unpack
     from door43fast.plugins.records import RecordStore
     from door43fast.plugins.roster import Registry, registry
 

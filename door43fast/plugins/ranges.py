@@ -118,13 +118,12 @@ class Ranges(Section):
         """Take out everything, or what is under ``prefix``: one event, however many there were."""
         self._lacks("writes", "takes no writes")
         low, high = bounds(prefix)
-        with self._lock:
-            self._open()
-            with self._writing():
-                self._serial += 1
-                self._erase(low, high)
-            self._void_all()
-            self._queue.push("clear", prefix, "user")
+
+        def work() -> None:
+            self._erase(low, high)
+            with self._lock:
+                self._queue.push("clear", prefix, "user")
+        self._alone(work)
         self._queue.drain()
 
     def expire(self) -> int:
@@ -149,12 +148,7 @@ class Ranges(Section):
         if not isinstance(tag, str):
             raise TypeError(f"a tag is a str, not {type(tag).__name__}")
         tag_names((tag,))
-        with self._lock:
-            self._open()
-            with self._writing():
-                self._serial += 1
-                self._revoke(tag)
-            self._void_all()
+        self._alone(lambda: self._revoke(tag))
 
     # -- transactions ----------------------------------------------------------------------------------------
 

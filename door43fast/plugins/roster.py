@@ -26,8 +26,11 @@ OWN = {
     "sqlite": "door43fast.plugins.sqlite:SqliteStore",
     "filesystem": "door43fast.plugins.filesystem:FilesystemStore",
     "file": "door43fast.plugins.filesystem:FilesystemStore",
+    "redis": "door43fast.plugins.redis:RedisStore",
+    "rediss": "door43fast.plugins.redis:RedisStore",
+    "redis+cluster": "door43fast.plugins.redis:RedisStore",
 }
-PLANNED = ("asyncstorage", "redis", "rediss", "redis+cluster", "http", "https")
+PLANNED = ("asyncstorage", "http", "https")
 OURS = "door43fast"
 
 

@@ -126,8 +126,7 @@ class Section:
                     self._apply([(change.key, change.record) for change in changes])
             for change in changes:
                 if change.op is not None:
-                    self._counts[COUNTED[change.op, change.reason]] += 1
-                    self._queue.push(change.op, change.key, change.reason, change.value)
+                    self._note(change)
             if void and self._flight_table:
                 for key in keys:
                     flight = self._flight_table.get(key)
@@ -137,6 +136,20 @@ class Section:
             self._sync()
         self._queue.drain()
         return result
+
+    def _note(self, change: Change) -> None:
+        """Count a change and have it told. REQUIRES: the store's lock is held."""
+        self._counts[COUNTED[change.op or SET, change.reason]] += 1
+        self._queue.push(change.op or SET, change.key, change.reason, change.value)
+
+    def _alone(self, work: Callable[[], None]) -> None:
+        """Do ``work`` that changes any number of records, with nobody else writing."""
+        with self._lock:
+            self._open()
+            with self._writing():
+                self._serial += 1
+                work()
+            self._void_all()
 
     def _void_all(self) -> None:
         for flight in list(self._flight_table.values()):

@@ -1,0 +1,45 @@
+"""What records and tags are called in Redis: ``namespace:key``, and ``namespace:`` NUL ``tag:`` for a tag.
+
+A namespace holds no colon, so that none is the beginning of another. A record's name never begins with one NUL (see
+``name_of`` in backend.py), so that no key is a tag's name.
+"""
+
+from __future__ import annotations
+
+import random
+import re
+
+PAGE = 1000         # names that the server is to look at for each page of a scan
+TAG = b"\0tag:"
+SPECIAL = re.compile(rb"([*?\[\]\\^])")
+
+_source = random.SystemRandom()
+
+
+class Names:
+    """The names under one namespace."""
+
+    def __init__(self, namespace: str) -> None:
+        self.prefix = f"{namespace}:".encode()
+
+    def record(self, name: str) -> bytes:
+        return self.prefix + name.encode()
+
+    def tag(self, tag: str) -> bytes:
+        return self.prefix + TAG + tag.encode("utf-8", "surrogatepass")
+
+    def name(self, there: bytes) -> str:
+        """The name of a record or of a tag, as text."""
+        return there[len(self.prefix):].decode("utf-8", "surrogatepass")
+
+    def is_tag(self, there: bytes) -> bool:
+        return there.startswith(TAG, len(self.prefix))
+
+    def pattern(self, prefix: str) -> bytes:
+        """The glob of all names that begin with ``prefix``."""
+        return SPECIAL.sub(rb"\\\1", self.record(prefix)) + b"*"
+
+
+def generation() -> bytes:
+    """A generation of a tag, unlike all others; never 0."""
+    return b"%d" % (_source.getrandbits(62) + 1)

@@ -1,0 +1,87 @@
+"""Connections of redis-py: a pool for each server, and others for each event loop.
+
+Threads share the pools of the process; redis-py gives each child of a fork new ones. A connection is of one event
+loop, so each loop has pools of its own, which go when the loop does.
+"""
+
+from __future__ import annotations
+
+import threading
+import weakref
+from typing import Any
+
+import redis
+import redis.asyncio
+from redis.backoff import NoBackoff
+from redis.maint_notifications import MaintNotificationsConfig
+
+from door43fast.plugins.redis.options import Place, RedisOptions, Server, tls_arguments
+from door43fast.plugins.redis.passage import loop_here, wait
+
+
+class Pools:
+    """The pools of one store."""
+
+    def __init__(self, options: RedisOptions, place: Place) -> None:
+        self._options = options
+        self._place = place
+        self._lock = threading.Lock()
+        self._blocking: dict[Server, Any] = {}
+        self._of_loops: weakref.WeakKeyDictionary[Any, dict[Server, Any]] = weakref.WeakKeyDictionary()
+
+    def arguments(self, server: Server, retry: type) -> dict[str, Any]:
+        """How a connection to ``server`` is made: it never tries anything again by itself."""
+        options, place = self._options, self._place
+        tls = tls_arguments(options) if place.tls else {}
+        return {"host": server.host, "port": server.port, "db": place.db, "username": place.username,
+                "password": place.password, "socket_timeout": options.timeout, "protocol": 3,
+                "socket_connect_timeout": options.connect_timeout, "socket_keepalive": True,
+                "retry": retry(NoBackoff(), 0), "driver_info": None,
+                "maint_notifications_config": MaintNotificationsConfig(enabled=False), **tls}
+
+    def connection(self, server: Server, timeout: float) -> Any:
+        """A blocking connection of the caller's own, in no pool, which waits ``timeout`` for each answer."""
+        from redis.retry import Retry
+
+        kind = redis.SSLConnection if self._place.tls else redis.Connection
+        return kind(**{**self.arguments(server, Retry), "socket_timeout": timeout})
+
+    def at(self, server: Server) -> Any:
+        """The pool for ``server``: that of the event loop that the caller runs on, or the one of all threads."""
+        loop = loop_here()
+        with self._lock:
+            pools = self._blocking if loop is None else self._of_loops.setdefault(loop, {})
+            pool = pools.get(server)
+            if pool is None:
+                pool = pools[server] = self._make(server, loop)
+        return pool
+
+    def _make(self, server: Server, loop: Any) -> Any:
+        if loop is None:
+            from redis.retry import Retry
+
+            module: Any = redis
+        else:
+            from redis.asyncio.retry import Retry
+
+            module = redis.asyncio
+        kind = module.SSLConnection if self._place.tls else module.Connection
+        return module.BlockingConnectionPool(
+            max_connections=self._options.connections, timeout=self._options.timeout, connection_class=kind,
+            **self.arguments(server, Retry))
+
+    def renew(self) -> None:
+        """In the child of a fork."""
+        self._lock = threading.Lock()
+        self._of_loops = weakref.WeakKeyDictionary()
+
+    def close(self) -> None:
+        """Close those of the threads and those of the loop that the caller runs on; others end with their loops."""
+        with self._lock:
+            here = loop_here()
+            blocking, self._blocking = list(self._blocking.values()), {}
+            own = [] if here is None else list(self._of_loops.pop(here, {}).values())
+        for pool in blocking:
+            pool.disconnect()
+        for pool in own:
+            wait(pool.disconnect())

@@ -1,0 +1,61 @@
+"""The scripts that the server runs: each is a step that nobody else comes in between.
+
+They compare versions and never values. A version is eight bytes near the end of a record's frame (see ``record.py``),
+another one for each write of any store, so that equal versions are the same write.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from typing import Any
+
+VERSION = (-24, -17)    # where it stands in a frame
+ABSENT = b""
+
+# KEYS: records to compare, tags to compare, records to write.
+# ARGV: how many of the first two; the versions; the generations; frame and milliseconds for each write.
+SWAP = b"""
+local records, tags = tonumber(ARGV[1]), tonumber(ARGV[2])
+for i = 1, records do
+  if redis.call('GETRANGE', KEYS[i], %d, %d) ~= ARGV[i + 2] then return 0 end
+end
+for i = records + 1, records + tags do
+  if (redis.call('GET', KEYS[i]) or '') ~= ARGV[i + 2] then return 0 end
+end
+local at = records + tags + 3
+for i = records + tags + 1, #KEYS do
+  if ARGV[at] == '' then redis.call('UNLINK', KEYS[i])
+  elseif ARGV[at + 1] == '0' then redis.call('SET', KEYS[i], ARGV[at])
+  else redis.call('SET', KEYS[i], ARGV[at], 'PX', ARGV[at + 1]) end
+  at = at + 2
+end
+return 1
+""" % VERSION
+
+DIGEST = hashlib.sha1(SWAP).hexdigest().encode()
+
+
+def text_of(digest: Any) -> bytes:
+    """The script with this digest."""
+    if digest != DIGEST:
+        raise KeyError(digest)
+    return SWAP
+
+
+def swap(records: Sequence[tuple[bytes, bytes]], tags: Sequence[tuple[bytes, bytes]],
+         writes: Sequence[tuple[bytes, bytes, int]]) -> tuple[Any, ...]:
+    """The command that makes all ``writes`` (name, frame or nothing, milliseconds or 0) if all of ``records`` have
+    these versions and ``tags`` these generations. The answer is 1 or 0."""
+    keys = [name for name, _ in records] + [name for name, _ in tags] + [name for name, _, _ in writes]
+    values: list[Any] = [len(records), len(tags)]
+    values += [version for _, version in records]
+    values += [generation for _, generation in tags]
+    for _, frame, milliseconds in writes:
+        values += (frame, milliseconds)
+    return ("EVALSHA", DIGEST, len(keys), *keys, *values)
+
+
+def version(record: Any) -> bytes:
+    """What a script finds where this record stands; nothing for None."""
+    return ABSENT if record is None else record.version.to_bytes(8, "little")

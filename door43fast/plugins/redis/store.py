@@ -1,0 +1,245 @@
+"""The store over Redis: a record is one string under ``namespace:key``, its frame that of every backend in Python.
+
+Nobody holds a lock on a server that others use. A write that depends on what is there reads it, decides, and has a
+script write only if nothing of that has changed, by its version; else it begins anew. So each step is one that nobody
+comes in between, as with a lock, and costs two round trips; a plain ``set`` costs one.
+"""
+
+from __future__ import annotations
+
+import math
+import random
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any
+
+from door43fast.contracts import Seconds
+from door43fast.errors import UnsupportedError
+from door43fast.plugins import Backend, Record, pack, unpack
+from door43fast.plugins.redis import names as naming
+from door43fast.plugins.redis import scripts
+from door43fast.plugins.redis.clock import ServerClock
+from door43fast.plugins.redis.link import Call, link_to
+from door43fast.plugins.redis.options import RedisOptions, place_of
+from door43fast.plugins.redis.passage import on_loop, pause
+
+CROWDED = 8         # vain attempts after which a step waits a little before the next
+MOST = 200_000      # records of one transaction: what a call of a script can name
+Found = list[Record | None]
+
+
+class RedisStore(Backend):
+    """A store on a Redis server, or a cluster of them, that many processes and machines share."""
+
+    Options = RedisOptions
+    capabilities = Backend.capabilities._replace(shared=True)
+
+    @staticmethod
+    def unavailable() -> tuple[str, str] | None:
+        try:
+            import greenlet  # noqa: F401
+            import redis.maint_notifications  # noqa: F401
+        except ImportError as error:
+            return str(error), "install door43fast[redis]"
+        return None
+
+    def __init__(self, options: RedisOptions | None = None, /, **wanted: Any) -> None:
+        super().__init__(options, **wanted)
+        self._place = place_of(self.options)
+        if self._place.cluster:
+            self.capabilities = self.capabilities._replace(ordered=False, transactions=False)
+        if self.options.readonly:
+            self.capabilities = self.capabilities._replace(writes=False)
+        self._names = naming.Names(self.options.namespace)
+        self._link = link_to(self.options, self._place)
+        self._serves_time = self.options.clock is None      # then the server lets records expire, by itself
+        try:
+            if self._serves_time:
+                self._clock = ServerClock(lambda: self._link.one("TIME"))
+                self._clock.seconds     # noqa: B018 - asked at once, so that a server that is not there is told now
+            else:
+                self._link.one("PING")
+        except BaseException:
+            self.close()
+            raise
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self._place}, {'closed' if self.closed else 'open'}>"
+
+    # -- reading ---------------------------------------------------------------------------------------------
+
+    def read(self, names: list[str]) -> list[bytes | None]:
+        return self._frames([self._names.record(name) for name in names])
+
+    def _frames(self, names: list[bytes]) -> list[Any]:
+        """What stands under these names, at one instant; in a cluster each by itself."""
+        if len(names) == 1 or self._link.clustered:
+            return self._link.read([Call(name, ("GET", name)) for name in names])
+        if not names:
+            return []
+        most = self.options.batch_keys
+        calls = [Call(names[i], ("MGET", *names[i:i + most])) for i in range(0, len(names), most)]
+        return [frame for frames in self._link.read(calls, together=len(calls) > 1) for frame in frames]
+
+    def _fetch(self, keys: Sequence[str]) -> Found:
+        found: Found = [None if frame is None else unpack(frame, self.where(key), key)[1]
+                        for key, frame in zip(keys, self.read([self.name_of(key) for key in keys]), strict=True)]
+        if any(record is not None and record.tags for record in found):
+            now = self._current({tag for record in found if record is not None for tag, _ in record.tags})
+            found = [record._replace(revoked=any(now[tag] != generation for tag, generation in record.tags))
+                     if record is not None and record.tags else record for record in found]
+        return found
+
+    def _current(self, tags: Iterable[str]) -> dict[str, int | None]:
+        """The generations of tags, None where the server has none: it never had, or made room."""
+        wanted = sorted(tags)
+        held = self._frames([self._names.tag(tag) for tag in wanted])
+        return {tag: None if one is None else int(one) for tag, one in zip(wanted, held, strict=True)}
+
+    def _live(self, record: Record | None) -> bool:
+        if record is not None and self._serves_time and not record.stale:
+            return not record.revoked       # else the server would not have given it
+        return super()._live(record)
+
+    def ttl(self, key: Any) -> float | None:
+        """Seconds until ``key`` expires, None if it does not."""
+        left = super().ttl(key)
+        return None if left is None else max(left, 0.0)     # it was there a moment ago
+
+    def names(self, prefix: str) -> Iterator[str]:
+        """Each name that begins with ``prefix`` once, in the server's order, page by page."""
+        pattern = self._names.pattern(prefix)
+        seen: set[bytes] = set()        # the server may give one twice
+        for server in self._link.primaries():
+            cursor: Any = b"0"
+            while True:
+                cursor, page = self._link.ask(server, "SCAN", cursor, "MATCH", pattern, "COUNT", naming.PAGE)
+                for name in page:
+                    if name not in seen:
+                        seen.add(name)
+                        yield self._names.name(name)
+                if int(cursor) == 0:
+                    break
+
+    # -- writing ---------------------------------------------------------------------------------------------
+
+    def _change(self, keys: Sequence[str], step: Callable[[Found], Any], *, void: bool = True, look: bool = True,
+                durable: bool = False) -> Any:
+        """As with a lock, without one: ``step`` is made anew until nothing that it saw has changed."""
+        self._lacks("writes", "takes no writes")
+        if durable:
+            raise UnsupportedError(f"{self!r} cannot tell what survives a power loss, which its server decides "
+                                   "(appendonly, appendfsync), and wrote nothing: set without durable=True, or open it "
+                                   "with wait_replicas=")
+        if void:
+            self._void(keys)        # before and after: a computation may begin or end while the server works
+        vain = 0
+        while True:
+            self._open()
+            found = self._fetch(keys) if look else [None] * len(keys)
+            result, changes = step(found)
+            if not changes or self._written(keys, found if look else None, changes):
+                break
+            vain += 1
+            if vain >= CROWDED:
+                pause(random.random() * 0.002 * min(vain, 50))
+        self._tell(changes)
+        if void:
+            self._void(keys)
+        self._queue.drain()
+        return result
+
+    def _tell(self, changes: Sequence[Any]) -> None:
+        with self._lock:
+            self._serial += 1
+            for change in changes:
+                if change.op is not None:
+                    self._note(change)
+
+    def _void(self, keys: Iterable[str]) -> None:
+        for key in keys if self._flight_table else ():
+            flight = self._flight_table.get(key)
+            if flight is not None:
+                flight.voided = True
+
+    def _written(self, keys: Sequence[str], found: Found | None, changes: Sequence[Any]) -> bool:
+        """Make all changes if ``keys`` still hold what was ``found``. Whether they did."""
+        if found is None:
+            self.write({self.name_of(change.key): None if change.record is None else pack(change.key, change.record)
+                        for change in changes}, [change.record for change in changes])
+            return True
+        if len(keys) + len(changes) > MOST:
+            raise UnsupportedError(f"{len(keys)} keys are more than one step on Redis can hold ({MOST}): take fewer")
+        return self._link.write([self._swapping(keys, found, [(change.key, change.record) for change in changes])]) == [1]
+
+    def _swapping(self, keys: Sequence[str], found: Found, changes: Sequence[tuple[str, Record | None]]) -> Call:
+        """The call that makes ``changes`` if ``keys`` hold what was ``found``."""
+        tags = {} if self._link.clustered else {
+            tag: b"%d" % generation
+            for record in found if record is not None and not record.revoked for tag, generation in record.tags}
+        return Call(self._name(keys[0]), scripts.swap(
+            [(self._name(key), scripts.version(record)) for key, record in zip(keys, found, strict=True)],
+            [(self._names.tag(tag), generation) for tag, generation in tags.items()],
+            [(self._name(key), b"" if record is None else pack(key, record), self._lasts(record))
+             for key, record in changes]))
+
+    def _name(self, key: str) -> bytes:
+        return self._names.record(self.name_of(key))
+
+    def _lasts(self, record: Record | None) -> int:
+        """Milliseconds after which the server drops a record; 0 for never."""
+        if record is None or record.deadline is None or not self._serves_time:
+            return 0
+        return max(math.ceil((record.deadline + record.stale - self._clock.seconds) * 1000), 1)
+
+    def write(self, changes: dict[str, bytes | None], records: Sequence[Record | None] = ()) -> None:
+        """All at once; in a cluster one by one. ``records`` say how long each lasts."""
+        calls = []
+        for (name, frame), record in zip(changes.items(), records or [None] * len(changes), strict=True):
+            there, last = self._names.record(name), self._lasts(record)
+            calls.append(Call(there, ("UNLINK", there) if frame is None else
+                              ("SET", there, frame, "PX", last) if last else ("SET", there, frame)))
+        self._link.write(calls, together=len(calls) > 1 and not self._link.clustered)
+
+    def delete_many(self, keys: Iterable[Any]) -> int:
+        """Take ``keys`` out. Returns how many were there. Not at one instant, but batch by batch."""
+        wanted = list(dict.fromkeys(map(self._key, keys)))
+        self._lacks("writes", "takes no writes")
+        most = 1 if self._link.clustered else self.options.batch_keys
+        return sum(super(RedisStore, self).delete_many(wanted[i:i + most]) for i in range(0, len(wanted), most))
+
+    def _alone(self, work: Callable[[], None]) -> None:
+        self._open()
+        work()
+        self._void_all()
+
+    def _erase(self, low: str, high: str | None) -> None:
+        most = self.options.batch_keys
+        gone = self._range(low, high)
+        for i in range(0, len(gone), most):
+            self.write({self.name_of(key): None for key in gone[i:i + most]})
+
+    # -- tags ------------------------------------------------------------------------------------------------
+
+    def _generations(self, tags: Sequence[str]) -> dict[str, int]:
+        """The generations that a record with ``tags`` is stored with; one is made where there is none.
+
+        They are random and not counted: so a record stays revoked when the server makes room and forgets its tag.
+        """
+        names = [self._names.tag(tag) for tag in tags]
+        self._link.write([Call(name, ("SET", name, naming.generation(), "NX")) for name in names])
+        return {tag: int(one) for tag, one in zip(tags, self._frames(names), strict=True)}
+
+    def _revoke(self, tag: str) -> None:
+        name = self._names.tag(tag)
+        self._link.write([Call(name, ("SET", name, naming.generation()))])
+
+    # -- expiry, care ----------------------------------------------------------------------------------------
+
+    def _due(self, now: float) -> list[str]:
+        return [] if self._serves_time else super()._due(now)
+
+    def _forked(self) -> None:
+        self._link.renew()
+
+    def shut(self) -> None:
+        self._link.close()
