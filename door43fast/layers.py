@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import weakref
 from typing import Any
 
 from door43fast.errors import ConfigError, did_you_mean
@@ -34,6 +35,13 @@ class Cascade(StoreSurface, CascadeEngine):
 
     __slots__ = ("plan",)
     plan: dict[str, Any] | None     # what it was opened from; unset where it was made of two open stores
+
+    def __init__(self, fast: Any, slow: Any, *, share: bool = False) -> None:
+        super().__init__(fast, slow, share=share)
+        while hasattr(slow, "slow"):
+            slow = slow.slow
+        if hasattr(slow, "_tells"):     # a backend that tells which keys others have changed
+            slow._tells(weakref.ref(self))
 
     def __reduce__(self) -> tuple[Any, ...]:
         plan = getattr(self, "plan", None)

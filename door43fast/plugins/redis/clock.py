@@ -10,7 +10,7 @@ from typing import Any
 AGAIN = 60.0        # seconds after which it is asked again: clocks of computers part by some milliseconds in that
 
 
-def _passed() -> float:
+def passed() -> float:
     """Seconds on a clock that nobody sets, and that goes on while the machine sleeps where there is one such."""
     return time.clock_gettime(time.CLOCK_BOOTTIME) if hasattr(time, "CLOCK_BOOTTIME") else time.monotonic()
 
@@ -26,16 +26,16 @@ class ServerClock:
 
     @property
     def seconds(self) -> float:
-        now = _passed()
+        now = passed()
         if now - self._asked > AGAIN:
             self._set()
-            now = _passed()
+            now = passed()
         return self._base + now
 
     def _set(self) -> None:
-        before = _passed()
+        before = passed()
         seconds, microseconds = self._ask()
-        after = _passed()
+        after = passed()
         with self._asking:
             self._base = int(seconds) + int(microseconds) / 1e6 - (before + after) / 2
             self._asked = before

@@ -32,8 +32,18 @@ class Names:
         """The name of a record or of a tag, as text."""
         return there[len(self.prefix):].decode("utf-8", "surrogatepass")
 
-    def is_tag(self, there: bytes) -> bool:
-        return there.startswith(TAG, len(self.prefix))
+    def keys(self, changed: list[bytes]) -> list[str] | None:
+        """The keys of records with these names; None if a tag is among them."""
+        found = []
+        for there in changed:
+            name = there[len(self.prefix):]
+            if name.startswith(TAG):
+                return None
+            try:
+                found.append((name[1:] if name.startswith(b"\0") else name).decode())
+            except UnicodeDecodeError:      # no name of ours, and so no key
+                continue
+        return found
 
     def pattern(self, prefix: str) -> bytes:
         """The glob of all names that begin with ``prefix``."""

@@ -19,6 +19,7 @@ from door43fast.plugins.redis import names as naming
 from door43fast.plugins.redis import scripts
 from door43fast.plugins.redis.clock import ServerClock
 from door43fast.plugins.redis.link import Call, link_to
+from door43fast.plugins.redis.listener import Listener
 from door43fast.plugins.redis.options import RedisOptions, place_of
 from door43fast.plugins.redis.passage import on_loop, pause
 
@@ -51,6 +52,8 @@ class RedisStore(Backend):
             self.capabilities = self.capabilities._replace(writes=False)
         self._names = naming.Names(self.options.namespace)
         self._link = link_to(self.options, self._place)
+        self._listener = Listener(self._link.primaries, self._link.pools.connection, self._names,
+                                  self.options.staleness)
         self._serves_time = self.options.clock is None      # then the server lets records expire, by itself
         try:
             if self._serves_time:
@@ -233,6 +236,17 @@ class RedisStore(Backend):
         name = self._names.tag(tag)
         self._link.write([Call(name, ("SET", name, naming.generation()))])
 
+    # -- for a memory tier above -----------------------------------------------------------------------------
+
+    def _epoch(self) -> int:
+        """A number that is the same only while a tier above may serve what it holds; see ``listener.py``."""
+        self._open()
+        return self._listener.epoch()
+
+    def _tells(self, tier: Any) -> None:
+        """A tier above, as a weak reference: it is told of each key that changes, by ``_evicted(keys)``."""
+        self._listener.tier(tier)
+
     # -- expiry, care ----------------------------------------------------------------------------------------
 
     def _due(self, now: float) -> list[str]:
@@ -240,6 +254,8 @@ class RedisStore(Backend):
 
     def _forked(self) -> None:
         self._link.renew()
+        self._listener = self._listener.renewed()
 
     def shut(self) -> None:
+        self._listener.close()
         self._link.close()
