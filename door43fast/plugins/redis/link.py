@@ -19,10 +19,11 @@ SOON = 0.02     # seconds before a lost read is asked again; doubled each time
 
 
 class Call(NamedTuple):
-    """One command. ``key`` is the name in Redis by which a cluster finds its server."""
+    """One command. ``key`` is the name in Redis by which a cluster finds its server, ``keys`` how many it names."""
 
     key: bytes
     args: tuple[Any, ...]
+    keys: int = 1
 
     @property
     def size(self) -> int:
@@ -101,13 +102,14 @@ class Link:
     def chunks(self, calls: list[Call]) -> Iterator[list[Call]]:
         """``calls`` in pieces of no more than ``batch_keys`` and ``batch_bytes``."""
         chunk: list[Call] = []
-        size = 0
+        keys = size = 0
         for call in calls:
             more = call.size
-            if chunk and (len(chunk) >= self.options.batch_keys or size + more > self.options.batch_bytes):
+            if chunk and (keys + call.keys > self.options.batch_keys or size + more > self.options.batch_bytes):
                 yield chunk
-                chunk, size = [], 0
+                chunk, keys, size = [], 0, 0
             chunk.append(call)
+            keys += call.keys
             size += more
         if chunk:
             yield chunk

@@ -43,6 +43,13 @@ def text_of(digest: Any) -> bytes:
     return SWAP
 
 
+def put(writes: Sequence[tuple[bytes, bytes, int]]) -> tuple[Any, ...]:
+    """The command that makes all ``writes``, whatever is there. The script is sent with it, for it may stand in a
+    transaction, where it is too late to send it."""
+    arguments = swap((), (), writes)
+    return ("EVAL", SWAP, *arguments[2:])
+
+
 def swap(records: Sequence[tuple[bytes, bytes]], tags: Sequence[tuple[bytes, bytes]],
          writes: Sequence[tuple[bytes, bytes, int]]) -> tuple[Any, ...]:
     """The command that makes all ``writes`` (name, frame or nothing, milliseconds or 0) if all of ``records`` have

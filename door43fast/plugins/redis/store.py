@@ -15,6 +15,7 @@ from typing import Any
 from door43fast.contracts import Seconds
 from door43fast.errors import UnsupportedError
 from door43fast.plugins import Backend, Record, pack, unpack
+from door43fast.plugins.redis import batches
 from door43fast.plugins.redis import names as naming
 from door43fast.plugins.redis import scripts
 from door43fast.plugins.redis.clock import ServerClock
@@ -79,8 +80,7 @@ class RedisStore(Backend):
             return self._link.read([Call(name, ("GET", name)) for name in names])
         if not names:
             return []
-        most = self.options.batch_keys
-        calls = [Call(names[i], ("MGET", *names[i:i + most])) for i in range(0, len(names), most)]
+        calls = batches.reads(names, self.options.batch_keys)
         return [frame for frames in self._link.read(calls, together=len(calls) > 1) for frame in frames]
 
     def _fetch(self, keys: Sequence[str]) -> Found:
@@ -196,12 +196,13 @@ class RedisStore(Backend):
 
     def write(self, changes: dict[str, bytes | None], records: Sequence[Record | None] = ()) -> None:
         """All at once; in a cluster one by one. ``records`` say how long each lasts."""
-        calls = []
-        for (name, frame), record in zip(changes.items(), records or [None] * len(changes), strict=True):
-            there, last = self._names.record(name), self._lasts(record)
-            calls.append(Call(there, ("UNLINK", there) if frame is None else
-                              ("SET", there, frame, "PX", last) if last else ("SET", there, frame)))
-        self._link.write(calls, together=len(calls) > 1 and not self._link.clustered)
+        writes = [(self._names.record(name), frame or b"", self._lasts(record)) for (name, frame), record in zip(
+            changes.items(), records or [None] * len(changes), strict=True)]
+        if len(writes) == 1 or self._link.clustered:
+            self._link.write([batches.single(*one) for one in writes])
+        else:
+            calls = batches.calls(writes, self.options.batch_keys, self.options.batch_bytes)
+            self._link.write(calls, together=len(calls) > 1)
 
     def delete_many(self, keys: Iterable[Any]) -> int:
         """Take ``keys`` out. Returns how many were there. Not at one instant, but batch by batch."""
