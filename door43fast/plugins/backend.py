@@ -79,10 +79,14 @@ class Backend(RecordStore):
     def _apply(self, changes: list[tuple[str, Record | None]]) -> None:
         self.write({name_of(key): None if record is None else frames.pack(key, record) for key, record in changes})
 
-    def _range(self, low: str, high: str | None) -> list[str]:
+    def _within(self, low: str, high: str | None) -> Iterator[str]:
+        """The keys of a range, in any order."""
         prefix = low if after_prefix(low) == high else ""
-        keys = [_key(name) for name in self.names(name_of(prefix) if prefix else "") if not _reserved(name)]
-        return sorted(key for key in keys if key >= low and (high is None or key < high))
+        keys = (_key(name) for name in self.names(name_of(prefix) if prefix else "") if not _reserved(name))
+        return (key for key in keys if key >= low and (high is None or key < high))
+
+    def _range(self, low: str, high: str | None) -> list[str]:
+        return sorted(self._within(low, high))
 
     def _walk(self, low: str, high: str | None, reverse: bool = False) -> Iterator[tuple[str, Record]]:
         keys = iter(self._range(low, high)[::-1 if reverse else 1])

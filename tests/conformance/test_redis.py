@@ -18,3 +18,17 @@ class TestRedis(StoreConformance):
 class TestMemoryOverRedis(TestRedis):
     def make_store(self, **options):
         return super().make_store(memory="1MB", **options)
+
+
+class TestRedisCluster(StoreConformance):
+    @pytest.fixture(autouse=True)
+    def _server(self, cluster):
+        self.server = cluster
+
+    def make_store(self, **options):
+        return d43.open(self.server.url, namespace=self.fresh_name(), **options)
+
+
+class TestMemoryOverRedisCluster(TestRedisCluster):
+    def make_store(self, **options):
+        return super().make_store(memory="1MB", **options)

@@ -34,6 +34,7 @@ class Link:
     """One server. Every method may be called by any thread, and by code on any event loop."""
 
     clustered = False
+    question: tuple[str, ...] = ("PING",)       # a sign of life that tells also whether all is where it was
 
     def __init__(self, options: RedisOptions, place: Place) -> None:
         self.options = options
@@ -54,11 +55,6 @@ class Link:
         """The answer of any server to a call without a key, that changes nothing."""
         return self.read([Call(b"", (name, *args))])[0]
 
-    def everywhere(self, *args: Any) -> Iterator[tuple[Server, Any]]:
-        """The answer of each primary to a call without a key, that changes nothing."""
-        for server in self.primaries():
-            yield server, self.ask(server, *args)
-
     def ask(self, server: Server, *args: Any) -> Any:
         """The answer of ``server`` to a call that changes nothing."""
         return self._checked(self._persist(server, [Call(b"", args)], False, False))[0]
@@ -66,8 +62,9 @@ class Link:
     def primaries(self) -> list[Server]:
         return [self.place.servers[0]]
 
-    def server_of(self, key: bytes) -> Server:
-        return self.place.servers[0]
+    def still(self, answer: Any) -> bool:
+        """Whether ``primaries`` are those that they were, by an answer to ``question``."""
+        return answer == b"PONG"
 
     def renew(self) -> None:
         self.pools.renew()
@@ -120,7 +117,7 @@ class Exchange:
 
     def __init__(self, link: Link, server: Server, together: bool, writes: bool) -> None:
         self._link = link
-        self._server = server
+        self.server = server
         self._together = together
         self._wants = link.options.wait_replicas if writes else 0
         self._pool: Any = None
@@ -143,7 +140,7 @@ class Exchange:
             self.end()
 
     def begin(self) -> None:
-        self._pool = self._link.pools.at(self._server)
+        self._pool = self._link.pools.at(self.server)
         self._connection = wait(self._pool.get_connection())
         if self._together:
             self._tell([("MULTI",)])
@@ -179,7 +176,7 @@ class Exchange:
                 answers = [had]
             elif had < self._wants:
                 raise BackendUnavailableError(
-                    f"{had} replicas of the Redis at {self._server} had the write within wait_timeout="
+                    f"{had} replicas of the Redis at {self.server} had the write within wait_timeout="
                     f"{options.wait_timeout:g} seconds, and wait_replicas={self._wants} were asked for: it was made, "
                     "but may be lost with its primary; see to the replicas, or write it again")
         return answers
@@ -205,7 +202,3 @@ class Exchange:
         except theirs.ResponseError as error:
             return error
 
-
-def link_to(options: RedisOptions, place: Place) -> Link:
-    """What ``place`` is reached by."""
-    return Link(options, place)

@@ -24,6 +24,7 @@ from typing import Any
 
 from door43fast.plugins.redis.clock import passed
 from door43fast.plugins.redis.failures import LOST
+from door43fast.plugins.redis.link import Link
 from door43fast.plugins.redis.names import Names
 from door43fast.plugins.redis.options import Server
 
@@ -53,14 +54,12 @@ class Ear:
 
 
 class Listener:
-    """Of one store. ``servers()`` are those that tell of changes, ``connect`` gives a connection to one."""
+    """Of one store."""
 
-    def __init__(self, servers: Callable[[], list[Server]], connect: Callable[[Server, float], Any], names: Names,
-                 bound: float) -> None:
+    def __init__(self, link: Link, names: Names, bound: float) -> None:
         self.bound = bound
-        self.connect = connect
+        self.link = link
         self.names = names
-        self._servers = servers
         self._lock = threading.Lock()
         self._ears: dict[Server, Ear] = {}
         self._tiers: list[Any] = []         # weak references, the lowest tier first
@@ -81,7 +80,7 @@ class Listener:
         if passed() < self._until:
             return self._news
         if not self._closed:
-            self._listen_to(self._servers())
+            self._listen_to(self.link.primaries())
         with self._lock:
             if passed() < self._until:
                 return self._news
@@ -157,7 +156,7 @@ class Listener:
         """In the child of a fork, where the threads are not: another, for the same tiers."""
         for ear in self._ears.values():
             ear.stop()
-        fresh = Listener(self._servers, self.connect, self.names, self.bound)
+        fresh = Listener(self.link, self.names, self.bound)
         fresh._tiers = self._tiers
         fresh._numbers = count(max(self._news, self._handed) + 1)
         return fresh
@@ -170,10 +169,10 @@ def _listen(reference: weakref.ref[Listener], ear: Ear, beat: float) -> None:
         if listener is None:
             return
         try:
-            ear.connection = listener.connect(ear.server, listener.bound)
-            prefix = listener.names.prefix
+            link, prefix = listener.link, listener.names.prefix
+            ear.connection = link.pools.connection(ear.server, listener.bound)
             del listener
-            _converse(reference, ear, beat, prefix)
+            _converse(reference, ear, beat, prefix, link)
         except LOST:
             pass        # told below: what it means is in the epoch, and another attempt follows
         except Exception:
@@ -197,8 +196,8 @@ def _tell(reference: weakref.ref[Listener], method: Callable[..., None], *argume
     return listener is not None
 
 
-def _converse(reference: weakref.ref[Listener], ear: Ear, beat: float, prefix: bytes) -> None:
-    """Listen until the connection is lost, or nobody wants to know."""
+def _converse(reference: weakref.ref[Listener], ear: Ear, beat: float, prefix: bytes, link: Link) -> None:
+    """Listen until the connection is lost, who serves what has changed, or nobody wants to know."""
     connection = ear.connection
     told: list[Any] = []
     connection.connect()
@@ -206,6 +205,10 @@ def _converse(reference: weakref.ref[Listener], ear: Ear, beat: float, prefix: b
     asked = passed()
     connection.send_command("CLIENT", "TRACKING", "ON", "BCAST", "PREFIX", prefix)
     connection.read_response()
+    connection.send_command(*link.question)
+    if not link.still(connection.read_response(disable_decoding=True)):
+        return
+    told.clear()
     _tell(reference, Listener.opened, ear, asked)
     questions: deque[float] = deque()
     due = asked + beat
@@ -213,7 +216,7 @@ def _converse(reference: weakref.ref[Listener], ear: Ear, beat: float, prefix: b
         now = passed()
         if now >= due:
             questions.append(now)
-            connection.send_command("PING")
+            connection.send_command(*link.question)
             due = now + beat
         if connection.can_read(timeout=max(due - now, 0.001)):
             answer = connection.read_response(disable_decoding=True, push_request=True)
@@ -221,7 +224,7 @@ def _converse(reference: weakref.ref[Listener], ear: Ear, beat: float, prefix: b
                 going = all([_tell(reference, Listener.heard, names) for _, names in told])
                 told.clear()
             else:
-                going = answer != b"PONG" or _tell(reference, Listener.confirm, ear, questions.popleft())
+                going = link.still(answer) and _tell(reference, Listener.confirm, ear, questions.popleft())
         else:
             going = reference() is not None
         if not going:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 import random
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import islice
 from typing import Any
 
 from door43fast.contracts import Seconds
@@ -18,8 +19,9 @@ from door43fast.plugins import Backend, Record, pack, unpack
 from door43fast.plugins.redis import batches
 from door43fast.plugins.redis import names as naming
 from door43fast.plugins.redis import scripts
+from door43fast.plugins.redis.cluster import Cluster
 from door43fast.plugins.redis.clock import ServerClock
-from door43fast.plugins.redis.link import Call, link_to
+from door43fast.plugins.redis.link import Call, Link
 from door43fast.plugins.redis.listener import Listener
 from door43fast.plugins.redis.options import RedisOptions, place_of
 from door43fast.plugins.redis.passage import on_loop, pause
@@ -52,9 +54,8 @@ class RedisStore(Backend):
         if self.options.readonly:
             self.capabilities = self.capabilities._replace(writes=False)
         self._names = naming.Names(self.options.namespace)
-        self._link = link_to(self.options, self._place)
-        self._listener = Listener(self._link.primaries, self._link.pools.connection, self._names,
-                                  self.options.staleness)
+        self._link: Link = (Cluster if self._place.cluster else Link)(self.options, self._place)
+        self._listener = Listener(self._link, self._names, self.options.staleness)
         self._serves_time = self.options.clock is None      # then the server lets records expire, by itself
         try:
             if self._serves_time:
@@ -122,6 +123,16 @@ class RedisStore(Backend):
                         yield self._names.name(name)
                 if int(cursor) == 0:
                     break
+
+    def _walk(self, low: str, high: str | None, reverse: bool = False) -> Iterator[tuple[str, Record]]:
+        if not self._link.clustered:
+            yield from super()._walk(low, high, reverse)
+            return
+        keys = self._within(low, high)
+        while chunk := list(islice(keys, self.options.batch_keys)):
+            for key, record in zip(chunk, self._fetch(chunk), strict=True):
+                if record is not None:
+                    yield key, record
 
     # -- writing ---------------------------------------------------------------------------------------------
 
