@@ -128,18 +128,17 @@ class Ranges(Section):
 
     def expire(self) -> int:
         """Take out all that has expired, and return how many that were."""
-        if not self.capabilities.writes:
-            self._open()
-            return 0
+        self._open()
+        keys = self._due(self._clock.seconds) if self.capabilities.writes else []
+        return self._reap(keys) if keys else 0
 
+    def _reap(self, keys: Sequence[str]) -> int:
         def step(found: Found) -> tuple[int, list[Change]]:
             now = self._clock.seconds
             gone = [key for key, record in zip(keys, found, strict=True) if record is not None
                     and record.deadline is not None and record.deadline + record.stale <= now]
             return len(gone), [Change(key, None, DELETE, "expire") for key in gone]
-        self._open()
-        keys = self._due(self._clock.seconds)
-        return self._change(keys, step, void=False) if keys else 0
+        return self._change(keys, step, void=False)
 
     def invalidate(self, tag: str) -> None:
         """Make every entry that carries ``tag`` missing, at once."""

@@ -219,11 +219,44 @@ class RedisStore(Backend):
         """Take ``keys`` out. Returns how many were there. Not at one instant, but batch by batch."""
         wanted = list(dict.fromkeys(map(self._key, keys)))
         self._lacks("writes", "takes no writes")
-        most = 1 if self._link.clustered else self.options.batch_keys
+        if self._link.clustered:
+            return self._delete_each(wanted)
+        most = self.options.batch_keys
         return sum(super(RedisStore, self).delete_many(wanted[i:i + most]) for i in range(0, len(wanted), most))
+
+    # -- in a cluster, where one step is of one key ----------------------------------------------------------
+
+    def _delete_each(self, wanted: list[str]) -> int:
+        """Each by itself, and all at the same time; those that others change meanwhile are looked at again."""
+        self._void(wanted)
+        gone, left = 0, wanted
+        while left:
+            there = [(key, record) for key, record in zip(left, self._fetch(left), strict=True) if record is not None]
+            done = self._link.write([self._swapping([key], [record], [(key, None)]) for key, record in there])
+            ended = [one for one, yes in zip(there, done, strict=True) if yes]
+            gone += sum(self._live(record) for _, record in ended)
+            self._tell([change for key, record in ended for change in self._stored([key], [record], [None])])
+            left = [key for (key, _), yes in zip(there, done, strict=True) if not yes]
+        self._void(wanted)
+        self._queue.drain()
+        return gone
+
+    def _put(self, keys: list[str], drafts: list[Any], durable: bool = False) -> None:
+        if self._link.clustered and len(keys) > 1 and any(draft.ttl == 0 for draft in drafts):
+            for key, draft in zip(keys, drafts, strict=True):
+                super()._put([key], [draft], durable)
+        else:
+            super()._put(keys, drafts, durable)
+
+    def _reap(self, keys: Sequence[str]) -> int:
+        most = 1 if self._link.clustered else self.options.batch_keys
+        return sum(super(RedisStore, self)._reap(keys[i:i + most]) for i in range(0, len(keys), most))
+
+    # -- all of them ---------------------------------------------------------------------------------------
 
     def _alone(self, work: Callable[[], None]) -> None:
         self._open()
+        self._void_all()
         work()
         self._void_all()
 
