@@ -39,14 +39,14 @@ class Ear:
     def __init__(self, listener: Listener, server: Server) -> None:
         self.server = server
         self.confirmed = NEVER      # when the latest question was asked that has been answered
-        self.stopped = False
+        self.stopped = threading.Event()
         self.connection: Any = None
         self.thread = threading.Thread(target=_listen, args=(weakref.ref(listener), self, listener.bound / BEATS),
                                        daemon=True, name=f"door43fast-redis-{server}")
         self.thread.start()
 
     def stop(self) -> None:
-        self.stopped = True
+        self.stopped.set()
         connection = self.connection
         if connection is not None:
             with contextlib.suppress(Exception):    # the thread may be closing it at this moment
@@ -164,7 +164,7 @@ class Listener:
 
 def _listen(reference: weakref.ref[Listener], ear: Ear, beat: float) -> None:
     delay = SOONEST
-    while not ear.stopped:
+    while not ear.stopped.is_set():
         listener = reference()
         if listener is None:
             return
@@ -176,7 +176,7 @@ def _listen(reference: weakref.ref[Listener], ear: Ear, beat: float) -> None:
         except LOST:
             pass        # told below: what it means is in the epoch, and another attempt follows
         except Exception:
-            if not ear.stopped:     # a connection that is closed in the middle of an answer fails in many ways
+            if not ear.stopped.is_set():     # a connection that is closed in the middle of an answer fails in many ways
                 raise
         finally:
             opened = ear.confirmed > NEVER
@@ -184,8 +184,7 @@ def _listen(reference: weakref.ref[Listener], ear: Ear, beat: float) -> None:
             if ear.connection is not None:
                 ear.connection.disconnect()
         delay = SOONEST if opened else min(delay * 2, LATEST)
-        if not ear.stopped:
-            threading.Event().wait(delay)
+        ear.stopped.wait(delay)
 
 
 def _tell(reference: weakref.ref[Listener], method: Callable[..., None], *arguments: Any) -> bool:
@@ -212,7 +211,7 @@ def _converse(reference: weakref.ref[Listener], ear: Ear, beat: float, prefix: b
     _tell(reference, Listener.opened, ear, asked)
     questions: deque[float] = deque()
     due = asked + beat
-    while not ear.stopped:
+    while not ear.stopped.is_set():
         now = passed()
         if now >= due:
             questions.append(now)
