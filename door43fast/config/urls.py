@@ -43,8 +43,14 @@ def parse(url: str) -> Address:
 
 
 def redacted(url: str) -> str:
-    """The URL with stars for its password, and for options that are secrets by their name."""
+    """The URL with stars for its password, and for options that are secrets by their name.
+
+    A password may hold any sign, also one that should have been written as ``%40``: what stands between the user and
+    the last @ is hidden.
+    """
     base, mark, query = url.partition("?")
+    if "@" in query and "@" not in base and re.match(r"[^/]*//[^/@:]*:", base):
+        base, mark, query = url, "", ""
     kept = [f"{one.partition('=')[0]}=***" if SECRET.search(one.partition("=")[0]) else one
             for one in query.split("&")]
-    return re.sub(r"//([^/@:]*):[^/@]*@", r"//\1:***@", base) + mark + "&".join(kept)
+    return re.sub(r"//([^/@:]*):.*@", r"//\1:***@", base) + mark + "&".join(kept)

@@ -123,7 +123,7 @@ class Ranges(Section):
             self._erase(low, high)
             with self._lock:
                 self._queue.push("clear", prefix, "user")
-        self._alone(work)
+        self._at_once(work)
         self._queue.drain()
 
     def expire(self) -> int:
@@ -147,7 +147,7 @@ class Ranges(Section):
         if not isinstance(tag, str):
             raise TypeError(f"a tag is a str, not {type(tag).__name__}")
         tag_names((tag,))
-        self._alone(lambda: self._revoke(tag))
+        self._at_once(lambda: self._revoke(tag))
 
     # -- transactions ----------------------------------------------------------------------------------------
 
@@ -174,7 +174,7 @@ class Ranges(Section):
                 if [(key, record.version) for key, record in self._live_range(low, high)] != [tuple(p) for p in pairs]:
                     raise _conflict(f"the range {prefix!r} ({start!r} to {stop!r})")
             return None, self._stored(list(writes), found[:n], drafts)
-        self._change(keys, step)
+        self._change(keys, step, prefixes=list(dict.fromkeys(prefix or "" for prefix, *_ in ranges)))
 
     def _key(self, key: Any) -> str:
         raise NotImplementedError

@@ -106,11 +106,11 @@ class Section:
     # -- one step --------------------------------------------------------------------------------------------
 
     def _change(self, keys: Sequence[str], step: Step, *, void: bool = True, look: bool = True,
-                durable: bool = False) -> Any:
+                durable: bool = False, prefixes: Sequence[str] = ()) -> Any:
         """Run ``step(records of keys)`` with nobody else writing; it gives a result and the changes to make.
 
         ``look=False`` gives None for every record, without looking. ``void`` ends the computations under way of all
-        ``keys``.
+        ``keys``. ``prefixes`` are those of ranges that the step looks at besides: for whoever has no lock.
         """
         self._lacks("writes", "takes no writes")
         with self._lock:
@@ -142,7 +142,7 @@ class Section:
         self._counts[COUNTED[change.op or SET, change.reason]] += 1
         self._queue.push(change.op or SET, change.key, change.reason, change.value)
 
-    def _alone(self, work: Callable[[], None]) -> None:
+    def _at_once(self, work: Callable[[], None]) -> None:
         """Do ``work`` that changes any number of records, with nobody else writing."""
         with self._lock:
             self._open()

@@ -32,7 +32,7 @@ class RecordingTests(Basis):
                 store["missing"]
             store.get_or_compute("c", lambda: 3)
             store.get_or_compute("c", lambda: 4)
-            "a" in store, store.contains_many(["a"]), list(store.scan()), store.ttl("a"), len(store)  # noqa: B018
+            "a" in store, store.contains_many(["a"]), list(store.items()), store.ttl("a"), len(store)  # noqa: B018
             store.add("a", 5), store.delete("b"), store.set_many({"d": 1}), store.touch("a", None)
         assert not recording.active
         store.get("after")

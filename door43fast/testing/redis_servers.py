@@ -85,8 +85,8 @@ class RedisServer:
     def ask(self, *words: Any) -> Any:
         """What the server says to a command, as text."""
         done = subprocess.run([program("redis-cli"), "-p", str(self.port), *map(str, words)], capture_output=True,
-                              text=True, timeout=30, check=True)
-        return done.stdout.rstrip("\n")
+                              timeout=30, check=True)
+        return done.stdout.decode(errors="replace").rstrip("\n")
 
     def kill(self) -> None:
         """``kill -9``; a second time does nothing."""

@@ -22,5 +22,5 @@ def test_options_of_one(empty):
 
 def test_what_there_is_not(empty):
     assert "did you mean 'sqlite'" in empty.refused(2, "backends", "sqlit")
-    assert "cannot be used" in empty.refused(4, "backends", "redis")
+    assert "cannot be used" in empty.refused(4, "backends", "https")
     assert "NAME" in empty.refused(2, "backends", "--schema")

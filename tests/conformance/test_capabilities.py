@@ -12,14 +12,15 @@ PAGE = Path(__file__).parents[2] / "docs" / "capabilities.md"
 
 
 @pytest.fixture
-def backends(tmp_path):
+def backends(tmp_path, redis, redis_cluster):
     stores = {"MemoryStore": d43.MemoryStore(), "LmdbStore": d43.LmdbStore(tmp_path / "lmdb"),
               "open(path)": d43.open(tmp_path / "cascade"),
               "cascade of memories": d43.cascade(d43.MemoryStore(), d43.MemoryStore()),
               "reference.MemoryStore": reference.MemoryStore(),
               "SqliteStore": d43.open(f"sqlite:///{tmp_path}/sqlite.db"),
               "FilesystemStore": d43.open(f"file:///{tmp_path}/files"),
-              "memory over SqliteStore": d43.open(f"sqlite:///{tmp_path}/tier.db", memory="1MB")}
+              "memory over SqliteStore": d43.open(f"sqlite:///{tmp_path}/tier.db", memory="1MB"),
+              "RedisStore": d43.open(redis.url), "RedisStore, cluster": d43.open(redis_cluster.url)}
     yield {name: store.capabilities for name, store in stores.items()}
     for store in stores.values():
         store.close()

@@ -1,12 +1,15 @@
-"""The Redis store conforms, alone and under a memory tier."""
+"""The Redis store conforms, over one server and over a cluster, alone and under a memory tier."""
 
 import pytest
 
 import door43fast as d43
+from door43fast.contracts import Capabilities
 from door43fast.testing.conformance import StoreConformance
 
 
 class TestRedis(StoreConformance):
+    capabilities = Capabilities(pins=False, persistent=True, shared=True, traces=True, streams=True)
+
     @pytest.fixture(autouse=True)
     def _server(self, redis):
         self.server = redis
@@ -20,13 +23,12 @@ class TestMemoryOverRedis(TestRedis):
         return super().make_store(memory="1MB", **options)
 
 
-class TestRedisCluster(StoreConformance):
-    @pytest.fixture(autouse=True)
-    def _server(self, cluster):
-        self.server = cluster
+class TestRedisCluster(TestRedis):
+    capabilities = TestRedis.capabilities._replace(ordered=False, transactions=False)
 
-    def make_store(self, **options):
-        return d43.open(self.server.url, namespace=self.fresh_name(), **options)
+    @pytest.fixture(autouse=True)
+    def _server(self, redis_cluster):
+        self.server = redis_cluster
 
 
 class TestMemoryOverRedisCluster(TestRedisCluster):

@@ -14,16 +14,21 @@ VERSION = (-24, -17)    # where it stands in a frame
 ABSENT = b""
 
 # KEYS: records to compare, tags to compare, records to write.
-# ARGV: how many of the first two; the versions; the generations; frame and milliseconds for each write.
+# ARGV: how many of the first two, and of spans; versions; generations; pattern and number of names for each span; frame
+# and milliseconds for each write.
 SWAP = b"""
-local records, tags = tonumber(ARGV[1]), tonumber(ARGV[2])
+local records, tags, spans = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
 for i = 1, records do
-  if redis.call('GETRANGE', KEYS[i], %d, %d) ~= ARGV[i + 2] then return 0 end
+  if redis.call('GETRANGE', KEYS[i], %d, %d) ~= ARGV[i + 3] then return 0 end
 end
 for i = records + 1, records + tags do
-  if (redis.call('GET', KEYS[i]) or '') ~= ARGV[i + 2] then return 0 end
+  if (redis.call('GET', KEYS[i]) or '') ~= ARGV[i + 3] then return 0 end
 end
-local at = records + tags + 3
+local at = records + tags + 4
+for i = 1, spans do
+  if #redis.call('KEYS', ARGV[at]) ~= tonumber(ARGV[at + 1]) then return 0 end
+  at = at + 2
+end
 for i = records + tags + 1, #KEYS do
   if ARGV[at] == '' then redis.call('UNLINK', KEYS[i])
   elseif ARGV[at + 1] == '0' then redis.call('SET', KEYS[i], ARGV[at])
@@ -51,13 +56,16 @@ def put(writes: Sequence[tuple[bytes, bytes, int]]) -> tuple[Any, ...]:
 
 
 def swap(records: Sequence[tuple[bytes, bytes]], tags: Sequence[tuple[bytes, bytes]],
-         writes: Sequence[tuple[bytes, bytes, int]]) -> tuple[Any, ...]:
+         writes: Sequence[tuple[bytes, bytes, int]], spans: Sequence[tuple[bytes, int]] = ()) -> tuple[Any, ...]:
     """The command that makes all ``writes`` (name, frame or nothing, milliseconds or 0) if all of ``records`` have
-    these versions and ``tags`` these generations. The answer is 1 or 0."""
+    these versions and ``tags`` these generations, and there are as many names to each pattern as ``spans`` say. The
+    answer is 1 or 0."""
     keys = [name for name, _ in records] + [name for name, _ in tags] + [name for name, _, _ in writes]
-    values: list[Any] = [len(records), len(tags)]
+    values: list[Any] = [len(records), len(tags), len(spans)]
     values += [version for _, version in records]
     values += [generation for _, generation in tags]
+    for span in spans:
+        values += span
     for _, frame, milliseconds in writes:
         values += (frame, milliseconds)
     return ("EVALSHA", DIGEST, len(keys), *keys, *values)

@@ -29,13 +29,14 @@ from door43fast.plugins.redis.passage import on_loop, pause
 CROWDED = 8         # vain attempts after which a step waits a little before the next
 MOST = 200_000      # records of one transaction: what a call of a script can name
 Found = list[Record | None]
+Span = tuple[bytes, list[tuple[bytes, bytes]]]        # pattern; names and versions
 
 
 class RedisStore(Backend):
     """A store on a Redis server, or a cluster of them, that many processes and machines share."""
 
     Options = RedisOptions
-    capabilities = Backend.capabilities._replace(shared=True)
+    capabilities = Backend.capabilities._replace(shared=True, pins=False)     # the server may make room
 
     @staticmethod
     def unavailable() -> tuple[str, str] | None:
@@ -137,7 +138,7 @@ class RedisStore(Backend):
     # -- writing ---------------------------------------------------------------------------------------------
 
     def _change(self, keys: Sequence[str], step: Callable[[Found], Any], *, void: bool = True, look: bool = True,
-                durable: bool = False) -> Any:
+                durable: bool = False, prefixes: Sequence[str] = ()) -> Any:
         """As with a lock, without one: ``step`` is made anew until nothing that it saw has changed."""
         self._lacks("writes", "takes no writes")
         if durable:
@@ -149,9 +150,10 @@ class RedisStore(Backend):
         vain = 0
         while True:
             self._open()
+            spans = [self._span(prefix) for prefix in prefixes]
             found = self._fetch(keys) if look else [None] * len(keys)
             result, changes = step(found)
-            if not changes or self._written(keys, found if look else None, changes):
+            if not changes or self._written(keys, found if look else None, changes, spans):
                 break
             vain += 1
             if vain >= CROWDED:
@@ -175,26 +177,36 @@ class RedisStore(Backend):
             if flight is not None:
                 flight.voided = True
 
-    def _written(self, keys: Sequence[str], found: Found | None, changes: Sequence[Any]) -> bool:
-        """Make all changes if ``keys`` still hold what was ``found``. Whether they did."""
+    def _span(self, prefix: str) -> Span:
+        """What there is under a prefix: as many names, with these versions."""
+        names = [self._names.record(name) for name in self.names(prefix)]
+        held = self._link.read([Call(name, ("GETRANGE", name, *scripts.VERSION)) for name in names])
+        return self._names.pattern(prefix), list(zip(names, held, strict=True))
+
+    def _written(self, keys: Sequence[str], found: Found | None, changes: Sequence[Any],
+                 spans: Sequence[Span] = ()) -> bool:
+        """Make all changes if ``keys`` still hold what was ``found``, and ``spans`` too. Whether they did."""
         if found is None:
             self.write({self.name_of(change.key): None if change.record is None else pack(change.key, change.record)
                         for change in changes}, [change.record for change in changes])
             return True
-        if len(keys) + len(changes) > MOST:
-            raise UnsupportedError(f"{len(keys)} keys are more than one step on Redis can hold ({MOST}): take fewer")
-        return self._link.write([self._swapping(keys, found, [(change.key, change.record) for change in changes])]) == [1]
+        if len(keys) + len(changes) + sum(len(names) for _, names in spans) > MOST:
+            raise UnsupportedError(f"{len(keys)} keys and what is in ranges are more than one step on Redis can hold ({MOST}): take fewer")
+        return self._link.write([self._swapping(keys, found, [(change.key, change.record) for change in changes],
+                                                spans)]) == [1]
 
-    def _swapping(self, keys: Sequence[str], found: Found, changes: Sequence[tuple[str, Record | None]]) -> Call:
+    def _swapping(self, keys: Sequence[str], found: Found, changes: Sequence[tuple[str, Record | None]],
+                  spans: Sequence[Span] = ()) -> Call:
         """The call that makes ``changes`` if ``keys`` hold what was ``found``."""
         tags = {} if self._link.clustered else {
             tag: b"%d" % generation
             for record in found if record is not None and not record.revoked for tag, generation in record.tags}
         return Call(self._name(keys[0]), scripts.swap(
-            [(self._name(key), scripts.version(record)) for key, record in zip(keys, found, strict=True)],
+            [(self._name(key), scripts.version(record)) for key, record in zip(keys, found, strict=True)]
+            + [pair for _, pairs in spans for pair in pairs],
             [(self._names.tag(tag), generation) for tag, generation in tags.items()],
             [(self._name(key), b"" if record is None else pack(key, record), self._lasts(record))
-             for key, record in changes]))
+             for key, record in changes], [(pattern, len(pairs)) for pattern, pairs in spans]))
 
     def _name(self, key: str) -> bytes:
         return self._names.record(self.name_of(key))
@@ -254,17 +266,17 @@ class RedisStore(Backend):
 
     # -- all of them ---------------------------------------------------------------------------------------
 
-    def _alone(self, work: Callable[[], None]) -> None:
+    def _at_once(self, work: Callable[[], None]) -> None:
         self._open()
         self._void_all()
         work()
         self._void_all()
 
     def _erase(self, low: str, high: str | None) -> None:
-        most = self.options.batch_keys
-        gone = self._range(low, high)
-        for i in range(0, len(gone), most):
-            self.write({self.name_of(key): None for key in gone[i:i + most]})
+        """Page by page; with everything go the generations of tags, which revives nothing."""
+        names = self.names("") if not low and high is None else map(self.name_of, self._within(low, high))
+        while page := list(islice(names, self.options.batch_keys)):
+            self.write(dict.fromkeys(page))
 
     # -- tags ------------------------------------------------------------------------------------------------
 
