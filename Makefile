@@ -4,7 +4,7 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
-EXTRAS := cli,door43,arrow,plot
+EXTRAS := cli,door43,arrow,plot,redis
 NATIVE_SOURCES := $(shell find cext -name '*.pyx' -o -name '*.pxd' -o -name '*.h' 2>/dev/null)
 
 ASAN := build/asan
@@ -127,6 +127,8 @@ system:
 	command -v gcc >/dev/null || missing="$$missing gcc libc6-dev"; \
 	command -v pkg-config >/dev/null || missing="$$missing pkg-config"; \
 	case "$(MAKECMDGOALS)" in *test*|*nightly*|*asan*) command -v strace >/dev/null || missing="$$missing strace";; esac; \
+	case "$(MAKECMDGOALS)" in *test*|*nightly*|*asan*|*bench*) \
+	    command -v redis-server >/dev/null || missing="$$missing redis-server";; esac; \
 	pkg-config --exists lmdb 2>/dev/null || missing="$$missing liblmdb-dev"; \
 	pkg-config --exists libzstd 2>/dev/null || missing="$$missing libzstd-dev"; \
 	pkg-config --exists libxxhash 2>/dev/null || missing="$$missing libxxhash-dev"; \

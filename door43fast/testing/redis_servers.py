@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import os
 import shutil
 import socket
 import subprocess
@@ -61,7 +62,9 @@ class RedisServer:
         if guard is not None:       # so that it also goes where whoever started it is killed
             command = [guard, "--pdeathsig", "KILL", *command]
         with open(self.folder / "log", "ab") as log:
-            self.process = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT)
+            # Not with what a test's own process was preloaded with, such as a sanitizer.
+            self.process = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT, env={
+                name: value for name, value in os.environ.items() if name != "LD_PRELOAD"})
         atexit.register(self.kill)
         end = time.monotonic() + START
         while not self._answers():
@@ -85,7 +88,7 @@ class RedisServer:
     def ask(self, *words: Any) -> Any:
         """What the server says to a command, as text."""
         done = subprocess.run([program("redis-cli"), "-p", str(self.port), *map(str, words)], capture_output=True,
-                              timeout=30, check=True)
+                              timeout=30, check=True, env={"PATH": os.environ["PATH"]})
         return done.stdout.decode(errors="replace").rstrip("\n")
 
     def kill(self) -> None:

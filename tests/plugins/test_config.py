@@ -84,6 +84,10 @@ def test_secrets_are_never_shown():
         assert "hush" not in shown and "***" in shown
     url = "redis://me:hush@host:1/0?password=hush&ttl=5&auth_token=hush"
     assert config.redacted(url) == "redis://me:***@host:1/0?password=***&ttl=5&auth_token=***"
+    for word in ("hu@sh", "hu/sh", "hu:sh", "hu?sh", "hu#sh"):
+        assert config.redacted(f"redis://me:{word}@host/0") == "redis://me:***@host/0", word
+    for plain in ("redis://host/0?note=a@b", "file:///a@b", "redis://me@host/0", "sqlite:////a/b.db?ttl=5m"):
+        assert config.redacted(plain) == plain
     import door43fast as d43
     for target in (url, "lmdb://me:hush@host/x", "lmdb:///x?password=hush", "lmdb:///x?password=hush&password=hush"):
         with pytest.raises(d43.Error) as error:

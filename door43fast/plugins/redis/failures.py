@@ -33,14 +33,14 @@ def translated(error: Exception, server: Any, options: RedisOptions, *, doubtful
             f"the Redis at {server} did not answer within connect_timeout={options.connect_timeout:g} or timeout="
             f"{options.timeout:g} seconds ({said}){doubt}: see that it runs and is not overloaded, or wait longer")
     if isinstance(error, theirs.ConnectionError) and "No connection available" in said:
-        return BackendUnavailableError(f"all connections={options.connections} to the Redis at {server} were in use for "
-                                       f"timeout={options.timeout:g} seconds: allow more, or ask less at once")
+        return BackendUnavailableError(f"all connections={options.connections} to the Redis at {server} were in use "
+                                       f"for timeout={options.timeout:g} seconds: allow more, or ask less at once")
     if isinstance(error, LOST):
         return BackendUnavailableError(f"the Redis at {server} cannot be reached ({said}){doubt}: start it, or correct "
                                        "the URL")
     if isinstance(error, theirs.OutOfMemoryError):
-        return BackendUnavailableError(f"the Redis at {server} is out of memory and did not write: raise its maxmemory, "
-                                       "or choose a maxmemory-policy that makes room")
+        return BackendUnavailableError(f"the Redis at {server} is out of memory and did not write: raise its "
+                                       "maxmemory, or choose a maxmemory-policy that makes room")
     if isinstance(error, theirs.ReadOnlyError):
         return ReadOnlyError(f"the Redis at {server} is a replica and takes no writes: name its primary in the URL, or "
                              "pass readonly=True")

@@ -12,6 +12,8 @@ from typing import Any
 
 import redis
 import redis.asyncio
+import redis.asyncio.retry
+import redis.retry
 from redis.backoff import NoBackoff
 from redis.maint_notifications import MaintNotificationsConfig
 
@@ -41,10 +43,8 @@ class Pools:
 
     def connection(self, server: Server, timeout: float) -> Any:
         """A blocking connection of the caller's own, in no pool, which waits ``timeout`` for each answer."""
-        from redis.retry import Retry
-
         kind = redis.SSLConnection if self._place.tls else redis.Connection
-        return kind(**{**self.arguments(server, Retry), "socket_timeout": timeout})
+        return kind(**{**self.arguments(server, redis.retry.Retry), "socket_timeout": timeout})
 
     def at(self, server: Server) -> Any:
         """The pool for ``server``: that of the event loop that the caller runs on, or the one of all threads."""
@@ -57,18 +57,12 @@ class Pools:
         return pool
 
     def _make(self, server: Server, loop: Any) -> Any:
-        if loop is None:
-            from redis.retry import Retry
-
-            module: Any = redis
-        else:
-            from redis.asyncio.retry import Retry
-
-            module = redis.asyncio
+        module: Any = redis if loop is None else redis.asyncio
+        retry: Any = redis.retry.Retry if loop is None else redis.asyncio.retry.Retry
         kind = module.SSLConnection if self._place.tls else module.Connection
         return module.BlockingConnectionPool(
             max_connections=self._options.connections, timeout=self._options.timeout, connection_class=kind,
-            **self.arguments(server, Retry))
+            **self.arguments(server, retry))
 
     def renew(self) -> None:
         """In the child of a fork."""

@@ -41,7 +41,7 @@ class RedisStore(Backend):
     @staticmethod
     def unavailable() -> tuple[str, str] | None:
         try:
-            import greenlet  # noqa: F401
+            import greenlet  # type: ignore[import-untyped]  # noqa: F401
             import redis.maint_notifications  # noqa: F401
         except ImportError as error:
             return str(error), "install door43fast[redis]"
@@ -151,7 +151,7 @@ class RedisStore(Backend):
         while True:
             self._open()
             spans = [self._span(prefix) for prefix in prefixes]
-            found = self._fetch(keys) if look else [None] * len(keys)
+            found: Found = self._fetch(keys) if look else [None] * len(keys)
             result, changes = step(found)
             if not changes or self._written(keys, found if look else None, changes, spans):
                 break
@@ -191,7 +191,8 @@ class RedisStore(Backend):
                         for change in changes}, [change.record for change in changes])
             return True
         if len(keys) + len(changes) + sum(len(names) for _, names in spans) > MOST:
-            raise UnsupportedError(f"{len(keys)} keys and what is in ranges are more than one step on Redis can hold ({MOST}): take fewer")
+            raise UnsupportedError(f"{len(keys)} keys and what is in ranges are more than one step on Redis can hold "
+                                   f"({MOST}): take fewer")
         return self._link.write([self._swapping(keys, found, [(change.key, change.record) for change in changes],
                                                 spans)]) == [1]
 
