@@ -15,6 +15,8 @@ _HOMES = {
     "LmdbStore": "lmdb",
     "Cascade": "layers",
     "cascade": "layers",
+    "Namespace": "namespaces",
+    "namespace": "namespaces",
     "Packed": "native.packed",
     "Capabilities": "contracts",
     "Event": "contracts",
@@ -29,6 +31,8 @@ _HOMES = {
     "FormatError": "errors",
     "KeyTooLongError": "errors",
     "MapFullError": "errors",
+    "QuotaError": "errors",
+    "RateError": "errors",
     "ReadOnlyError": "errors",
     "UnsupportedError": "errors",
 }
@@ -50,12 +54,15 @@ if TYPE_CHECKING:
         FormatError,
         KeyTooLongError,
         MapFullError,
+        QuotaError,
+        RateError,
         ReadOnlyError,
         UnsupportedError,
     )
     from door43fast.layers import Cascade, cascade
     from door43fast.lmdb import LmdbStore
     from door43fast.memory import MemoryStore
+    from door43fast.namespaces import Namespace, namespace
     from door43fast.native.packed import Packed
 
 

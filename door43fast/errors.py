@@ -29,6 +29,34 @@ class BudgetError(Error):
     """A value does not fit the store's budget, or only pinned entries are left to evict."""
 
 
+class QuotaError(BudgetError):
+    """A namespace would hold more than it may; nothing was written.
+
+    ``namespace`` is its name, ``quota`` the limit that stands in the way ("max_bytes" or "max_entries"), ``limit`` its
+    number, ``used`` what is held, ``needed`` what would be.
+    """
+
+    def __init__(self, namespace: str, quota: str, limit: int, used: int, needed: int) -> None:
+        super().__init__(f"the namespace {namespace!r} holds {used:,} of {quota}={limit:,} and would hold {needed:,}, "
+                         "so nothing was written: delete from it, let entries expire, or raise its limit with limit()")
+        self.namespace, self.quota, self.limit, self.used, self.needed = namespace, quota, limit, used, needed
+
+    def __reduce__(self):
+        return type(self), (self.namespace, self.quota, self.limit, self.used, self.needed)
+
+
+class RateError(Error):
+    """A namespace has been asked for more keys a second than it may; ask again after ``retry_after`` seconds."""
+
+    def __init__(self, namespace: str, rate: float, retry_after: float) -> None:
+        super().__init__(f"the namespace {namespace!r} may read and write {rate:g} keys a second, and that is used up: "
+                         f"try again in {retry_after:.3f} seconds, or raise its rate with limit()")
+        self.namespace, self.rate, self.retry_after = namespace, rate, retry_after
+
+    def __reduce__(self):
+        return type(self), (self.namespace, self.rate, self.retry_after)
+
+
 class MapFullError(Error):
     """The LMDB map is full and cannot grow: the disk, an address-space limit or ``map_size`` stands in the way."""
 

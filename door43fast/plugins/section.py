@@ -48,6 +48,7 @@ class Section:
 
     capabilities = Capabilities(persistent=True, traces=True, streams=True)
     _text_keys = True
+    _depth = 0      # how many stores with locks stand below it: theirs are taken after its own
 
     def __init__(self) -> None:
         self._lock = threading.RLock()
@@ -231,7 +232,7 @@ _paused: list[Section] = []     # between the two ends of a fork
 
 
 def _before() -> None:
-    for store in sorted(_open_stores, key=id):
+    for store in sorted(_open_stores, key=lambda store: (-store._depth, id(store))):
         store._lock.acquire()
         _paused.append(store)
         if not store._is_closed:

@@ -20,6 +20,7 @@ def backends(tmp_path, redis, redis_cluster):
               "SqliteStore": d43.open(f"sqlite:///{tmp_path}/sqlite.db"),
               "FilesystemStore": d43.open(f"file:///{tmp_path}/files"),
               "memory over SqliteStore": d43.open(f"sqlite:///{tmp_path}/tier.db", memory="1MB"),
+              "namespace of LmdbStore": d43.namespace(d43.LmdbStore(tmp_path / "spaces"), "n"),
               "RedisStore": d43.open(redis.url), "RedisStore, cluster": d43.open(redis_cluster.url)}
     yield {name: store.capabilities for name, store in stores.items()}
     for store in stores.values():

@@ -25,7 +25,7 @@ FLOORS = {name: floor for floor, names in enumerate((
     # 3: tiers
     "native.stack native.coherence native.below native.tiers layers",
     # 4: backends written in Python, configuration
-    "plugins config host",
+    "plugins config host namespaces",
     # 5: bytes to tokens and back
     "parsers",
     # 6: the Door43 resource cache

@@ -1,0 +1,50 @@
+"""A namespace conforms as a store of its own, whatever is underneath."""
+
+import door43fast as d43
+from door43fast.plugins.sqlite import SqliteStore
+from door43fast.testing.conformance import StoreConformance
+
+
+class TestNamespaceOfMemory(StoreConformance):
+    def make_base(self):
+        return d43.MemoryStore()
+
+    def make_store(self, **options):
+        base = self.make_base()
+        d43.namespace(base, "other").update({"a": 1, "a/1": 2, "z": 3})
+        return d43.namespace(base, "mine", **options)
+
+
+class TestNamespaceOfLmdb(TestNamespaceOfMemory):
+    def make_base(self):
+        return d43.LmdbStore(self.folder / self.fresh_name(), durability="none")
+
+
+class TestNamespaceOfBytes(TestNamespaceOfMemory):
+    def make_base(self):
+        return d43.LmdbStore(self.folder / self.fresh_name(), durability="none", keys="bytes")
+
+
+class TestNamespaceOfSqlite(TestNamespaceOfMemory):
+    def make_base(self):
+        return SqliteStore(path=self.folder / self.fresh_name(), durability="none")
+
+
+class TestNamespaceOfMemoryOverLmdb(TestNamespaceOfMemory):
+    def make_base(self):
+        return d43.open(self.folder / self.fresh_name(), durability="none")
+
+
+class TestNamespaceWithQuota(TestNamespaceOfLmdb):
+    def make_store(self, **options):
+        return super().make_store(max_bytes="64MB", max_entries=100_000, policy="none", **options)
+
+
+class TestNamespaceThatEvicts(TestNamespaceOfMemory):
+    def make_store(self, **options):
+        return super().make_store(max_bytes="64MB", policy="fifo", **options)
+
+
+class TestNamespaceOfNamespace(TestNamespaceOfMemory):
+    def make_base(self):
+        return d43.namespace(d43.MemoryStore(), "outer")
