@@ -133,7 +133,7 @@ def _keeps_all(store: Any) -> None:
         budget = found.get("budget")
         if budget and budget["policy"] != "none" or not budget and (found.get("max_entries") or found.get("max_bytes")):
             raise ConfigError(f"{bottom!r} evicts what does not fit, so what its namespaces hold would not be what "
-                              "they count: open it without a budget or with policy='none', or with no memory tier over it")
+                              "they count: open it without a budget or with policy='none', or alone")
 
 
 def reopened(store: Any, name: str, options: dict[str, Any]) -> Namespace:

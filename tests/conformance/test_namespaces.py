@@ -1,11 +1,18 @@
 """A namespace conforms as a store of its own, whatever is underneath."""
 
 import door43fast as d43
+from door43fast.contracts import Capabilities
 from door43fast.plugins.sqlite import SqliteStore
 from door43fast.testing.conformance import StoreConformance
 
 
+HERE = Capabilities(traces=True, streams=True)
+DISK = HERE._replace(persistent=True, shared=True)
+
+
 class TestNamespaceOfMemory(StoreConformance):
+    capabilities = HERE
+
     def make_base(self):
         return d43.MemoryStore()
 
@@ -16,21 +23,29 @@ class TestNamespaceOfMemory(StoreConformance):
 
 
 class TestNamespaceOfLmdb(TestNamespaceOfMemory):
+    capabilities = DISK
+
     def make_base(self):
         return d43.LmdbStore(self.folder / self.fresh_name(), durability="none")
 
 
 class TestNamespaceOfBytes(TestNamespaceOfMemory):
+    capabilities = DISK
+
     def make_base(self):
         return d43.LmdbStore(self.folder / self.fresh_name(), durability="none", keys="bytes")
 
 
 class TestNamespaceOfSqlite(TestNamespaceOfMemory):
+    capabilities = DISK
+
     def make_base(self):
         return SqliteStore(path=self.folder / self.fresh_name(), durability="none")
 
 
 class TestNamespaceOfMemoryOverLmdb(TestNamespaceOfMemory):
+    capabilities = DISK
+
     def make_base(self):
         return d43.open(self.folder / self.fresh_name(), durability="none")
 
@@ -41,6 +56,8 @@ class TestNamespaceWithQuota(TestNamespaceOfLmdb):
 
 
 class TestNamespaceThatEvicts(TestNamespaceOfMemory):
+    capabilities = HERE._replace(pins=False)
+
     def make_store(self, **options):
         return super().make_store(max_bytes="64MB", policy="fifo", **options)
 
