@@ -20,6 +20,7 @@ ASAN_TESTS = $(filter-out tests/house/ tests/cli/ tests/resources/ tests/parsers
 ASAN_DESELECT := --ignore tests/memory/test_libcachesim.py \
     --deselect "tests/threads/test_threads.py::test_threads[lmdb-fork]" \
     --deselect "tests/threads/test_threads.py::test_threads[cascade-fork]" \
+    --deselect "tests/schedules/test_schedules.py::test_fork_against_read[native]" \
     --deselect tests/lmdb/test_lmdb_growth.py::test_the_reserve_is_less_under_a_limit \
     --deselect tests/lmdb/test_lmdb_large.py::test_streaming_takes_a_piece_of_memory
 

@@ -45,9 +45,12 @@ fetch https://github.com/Cyan4973/xxHash/archive/refs/tags/v0.8.3.tar.gz \
 cp xxHash-0.8.3/{xxhash,xxh3}.h "$prefix/include/"
 describe libxxhash 0.8.3 ''
 
-fetch https://git.openldap.org/openldap/openldap/-/archive/LMDB_0.9.33/openldap-LMDB_0.9.33.tar.bz2 \
-    d19d52725800177b89d235161c0af8ae8b2932207e3c9eb87e95b61f1925206d
-make -C openldap-LMDB_0.9.33/libraries/liblmdb liblmdb.a OPT="-O2 -fPIC -fvisibility=hidden"
-cp openldap-LMDB_0.9.33/libraries/liblmdb/liblmdb.a "$prefix/lib/"
-cp openldap-LMDB_0.9.33/libraries/liblmdb/lmdb.h "$prefix/include/"
-describe lmdb 0.9.33 '-L${prefix}/lib -llmdb -lpthread'
+# LMDB 0.9.36 as its Python binding's source distribution carries it, unchanged, in lib/: PyPI keeps every file for good
+# under one checksum, which an archive made on demand by a forge does not promise.
+fetch https://files.pythonhosted.org/packages/1f/80/24a4064047b1c98ac73c0ad806f16bcd2d800c2eb460d6e6c2961034b8a1/lmdb-3.0.0.tar.gz \
+    06dda0723545e14d56ac7dcd6f582d9922c2ed5e16f1c3f8d0e670a96ec2ee65
+cd lmdb-3.0.0/lib
+"${CC:-cc}" -O2 -fPIC -fvisibility=hidden -pthread -c mdb.c midl.c
+ar rcs "$prefix/lib/liblmdb.a" mdb.o midl.o
+cp lmdb.h "$prefix/include/"
+describe lmdb 0.9.36 '-L${prefix}/lib -llmdb -lpthread'
