@@ -11,6 +11,7 @@ _HOMES = {
     "Registry": "roster",
     "registry": "roster",
     "Backend": "backend",
+    "AsyncRecords": "awaiting",
     "RecordStore": "records",
     "Record": "record",
     "pack": "record",
@@ -21,6 +22,7 @@ _HOMES = {
 __all__ = sorted(_HOMES)
 
 if TYPE_CHECKING:
+    from door43fast.plugins.awaiting import AsyncRecords
     from door43fast.plugins.backend import Backend
     from door43fast.plugins.options import BackendOptions
     from door43fast.plugins.record import Record, pack, unpack

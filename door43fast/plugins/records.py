@@ -12,7 +12,7 @@ from door43fast.config import Options, checked, given
 from door43fast.contracts import MISSING, Items, Progress, Seconds
 from door43fast.errors import ConfigError, UnsupportedError
 from door43fast.plugins.options import BackendOptions
-from door43fast.plugins.section import Change, Found
+from door43fast.plugins.section import Change, Found, Step
 from door43fast.plugins.singles import Draft, Singles
 from door43fast.reference.packing import pack, unpack
 from door43fast.surface import StoreSurface
@@ -83,6 +83,10 @@ class RecordEngine(Singles):
 
     def set_many(self, items: Items, *, ttl: Seconds | None = None) -> None:
         """Store every pair of a mapping or an iterable of pairs: all, or none if something is wrong."""
+        drafts = self._drafts(items, ttl)
+        self._put(list(drafts), list(drafts.values()))
+
+    def _drafts(self, items: Items, ttl: Seconds | None) -> dict[str, Draft]:
         self._open()
         drafts: dict[str, Draft] = {}
         for key, value in pairs(items):
@@ -91,15 +95,12 @@ class RecordEngine(Singles):
             drafts[key] = self._draft(value, ttl)
         if ttl is not None:
             span(ttl, "ttl")
-        self._put(list(drafts), list(drafts.values()))
+        return drafts
 
     def delete_many(self, keys: Iterable[Any]) -> int:
         """Take ``keys`` out. Returns how many were there."""
         wanted = list(dict.fromkeys(self._key(key) for key in keys))
-
-        def step(found: Found) -> tuple[int, list[Change]]:
-            return sum(map(self._live, found)), self._stored(wanted, found, [None] * len(wanted))
-        return self._change(wanted, step)
+        return self._change(wanted, self._taking(wanted))
 
     def get_packed(self, keys: Iterable[Any], *, out: Any = None) -> Any:
         """The values under ``keys``, which must be bytes, in one ``Packed``."""
@@ -119,7 +120,9 @@ class RecordEngine(Singles):
         key = self._key(key)
         if self._recording is not None:
             self._recording.note(hash(key))
-        record = self._fetch((key,))[0]
+        return self._state(self._fetch((key,))[0])
+
+    def _state(self, record: Any) -> tuple[int, Any]:
         live = self._live(record)
         self._count(live, not live)
         if record is None or record.revoked:
@@ -131,13 +134,14 @@ class RecordEngine(Singles):
 
     def _publish(self, flight: Any, key: Any, value: Any, ttl: Seconds | None, stale: Seconds | None) -> bool:
         key = self._key(key)
-        draft = self._draft(value, ttl, stale=stale)
+        return self._change([key], self._publishing(flight, key, self._draft(value, ttl, stale=stale)), void=False)
 
+    def _publishing(self, flight: Any, key: str, draft: Draft) -> Step:
         def step(found: Found) -> tuple[bool, list[Change]]:
             if flight.voided or self._token(found[0]) != flight.token or draft.ttl == 0:
                 return False, []
             return True, self._stored([key], found, [draft])
-        return self._change([key], step, void=False)
+        return step
 
     # -- care ------------------------------------------------------------------------------------------------
 

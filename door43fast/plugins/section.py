@@ -125,18 +125,25 @@ class Section:
                 if changes:
                     self._serial += 1
                     self._apply([(change.key, change.record) for change in changes])
-            for change in changes:
-                if change.op is not None:
-                    self._note(change)
-            if void and self._flight_table:
-                for key in keys:
-                    flight = self._flight_table.get(key)
-                    if flight is not None:
-                        flight.voided = True
+            self._applied(keys, changes, void)
         if durable:
             self._sync()
         self._queue.drain()
         return result
+
+    def _applied(self, keys: Sequence[str], changes: Sequence[Change], void: bool) -> None:
+        """Count and tell of changes that were applied, and end the computations of ``keys``. The caller drains.
+
+        REQUIRES: the store's lock is held.
+        """
+        for change in changes:
+            if change.op is not None:
+                self._note(change)
+        if void and self._flight_table:
+            for key in keys:
+                flight = self._flight_table.get(key)
+                if flight is not None:
+                    flight.voided = True
 
     def _note(self, change: Change) -> None:
         """Count a change and have it told. REQUIRES: the store's lock is held."""

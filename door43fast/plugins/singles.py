@@ -9,7 +9,7 @@ from door43fast.arguments import span, tag_names
 from door43fast.contracts import MISSING, Seconds
 from door43fast.plugins.ranges import Ranges
 from door43fast.plugins.record import Record
-from door43fast.plugins.section import DELETE, SET, Change, Found
+from door43fast.plugins.section import DELETE, SET, Change, Found, Step
 
 
 class Draft(NamedTuple):
@@ -123,7 +123,7 @@ class Singles(Ranges):
 
     def _put(self, keys: list[str], drafts: list[Draft], durable: bool = False) -> None:
         look = any(draft.ttl == 0 for draft in drafts)
-        self._change(keys, lambda found: (None, self._stored(keys, found, drafts)), look=look, durable=durable)
+        self._change(keys, self._putting(keys, drafts), look=look, durable=durable)
 
     def __setitem__(self, key: Any, value: Any) -> None:
         self.set(key, value)
@@ -139,10 +139,7 @@ class Singles(Ranges):
     def pop(self, key: Any, default: Any = MISSING) -> Any:
         """Take ``key`` out and return its value, or ``default``."""
         key = self._key(key)
-
-        def step(found: Found) -> tuple[Any, list[Change]]:
-            return (found[0] if self._live(found[0]) else None), self._stored([key], found, [None])
-        record = self._change([key], step)
+        record = self._change([key], self._popping(key))
         if record is not None:
             return self._decode(record)
         if default is MISSING:
@@ -154,16 +151,7 @@ class Singles(Ranges):
         self._lacks("ttl", "has no expiry")
         key = self._key(key)
         seconds = None if ttl is None else span(ttl, "ttl")
-
-        def step(found: Found) -> tuple[bool, list[Change]]:
-            record = found[0]
-            if record is None or not self._live(record):
-                return False, []
-            if seconds == 0:
-                return True, [Change(key, None, DELETE, "expire")]
-            deadline = None if seconds is None else self._clock.seconds + seconds
-            return True, [Change(key, record._replace(deadline=deadline, stale=0.0))]
-        return self._change([key], step, void=seconds == 0)
+        return self._change([key], self._touching(key, seconds), void=seconds == 0)
 
     def ttl(self, key: Any) -> float | None:
         """Seconds until ``key`` expires, None if it does not."""
@@ -180,8 +168,7 @@ class Singles(Ranges):
 
     def _swap(self, key: str, token: int, draft: Draft) -> bool:
         """Store a draft if nobody changed ``key`` since ``token`` was read."""
-        return self._change([key], lambda found: (True, self._stored([key], found, [draft]))
-                            if self._token(found[0]) == token else (False, []))
+        return self._change([key], self._swapping(key, token, draft))
 
     def replace(self, key: Any, expected: Any, value: Any) -> bool:
         """Store ``value`` if ``key`` holds what equals ``expected``. Returns if it was stored."""
@@ -198,24 +185,55 @@ class Singles(Ranges):
         """Add ``by`` to the whole number under ``key``; a missing one counts as 0. Keeps the time to live."""
         key = self._key(key)
         self._lacks("writes", "takes no writes")
-        if not isinstance(by, int) or isinstance(by, bool):
-            raise TypeError(f"by={by!r} must be an int")
         while True:
             token, current = self._read(key)
-            if current is not MISSING and (not isinstance(current, int) or isinstance(current, bool)):
-                raise TypeError(f"key {key!r} holds {type(current).__name__}, and incr works on int")
-            total: int = by if current is MISSING else current + by
-            draft = self._draft(total, None)
-
-            def step(found: Found) -> tuple[bool, list[Change]]:
-                record = found[0]
-                if self._token(record) != token:
-                    return False, []
-                changes = self._stored([key], found, [draft])
-                if token and record is not None:
-                    kept = changes[0].record._replace(   # type: ignore[union-attr]
-                        deadline=record.deadline, stale=record.stale, tags=record.tags)
-                    changes = [changes[0]._replace(record=kept)]
-                return True, changes
-            if self._change([key], step):
+            total = self._sum(key, current, by)
+            if self._change([key], self._swapping(key, token, self._draft(total, None), keep=True)):
                 return total
+
+    # -- steps: what ``_change`` is given, here and by those who await it ------------------------------------
+
+    def _popping(self, key: str) -> Step:
+        """Take ``key`` out; the result is its record, None for a miss."""
+        return lambda found: ((found[0] if self._live(found[0]) else None), self._stored([key], found, [None]))
+
+    def _taking(self, keys: Sequence[str]) -> Step:
+        """Take ``keys`` out; the result is how many were there."""
+        return lambda found: (sum(map(self._live, found)), self._stored(keys, found, [None] * len(keys)))
+
+    def _putting(self, keys: Sequence[str], drafts: Sequence[Draft]) -> Step:
+        return lambda found: (None, self._stored(keys, found, drafts))
+
+    def _touching(self, key: str, seconds: float | None) -> Step:
+        def step(found: Found) -> tuple[bool, list[Change]]:
+            record = found[0]
+            if record is None or not self._live(record):
+                return False, []
+            if seconds == 0:
+                return True, [Change(key, None, DELETE, "expire")]
+            deadline = None if seconds is None else self._clock.seconds + seconds
+            return True, [Change(key, record._replace(deadline=deadline, stale=0.0))]
+        return step
+
+    def _swapping(self, key: str, token: int, draft: Draft, keep: bool = False) -> Step:
+        """Store a draft if nobody changed ``key`` since ``token`` was read. ``keep`` its deadline and tags."""
+        def step(found: Found) -> tuple[bool, list[Change]]:
+            record = found[0]
+            if self._token(record) != token:
+                return False, []
+            changes = self._stored([key], found, [draft])
+            if keep and token and record is not None:
+                kept = changes[0].record._replace(      # type: ignore[union-attr]
+                    deadline=record.deadline, stale=record.stale, tags=record.tags)
+                changes = [changes[0]._replace(record=kept)]
+            return True, changes
+        return step
+
+    @staticmethod
+    def _sum(key: str, current: Any, by: Any) -> int:
+        """What ``incr`` stores, or the error where that is no number."""
+        if not isinstance(by, int) or isinstance(by, bool):
+            raise TypeError(f"by={by!r} must be an int")
+        if current is not MISSING and (not isinstance(current, int) or isinstance(current, bool)):
+            raise TypeError(f"key {key!r} holds {type(current).__name__}, and incr works on int")
+        return by if current is MISSING else current + by

@@ -15,7 +15,7 @@ from door43fast.testing.basis import Basis, needs
 # What a coroutine cannot be, and what stands for it.
 RENAMED = {"__contains__": "contains", "__len__": "length", "__iter__": "__aiter__", "__enter__": "__aenter__",
            "__exit__": "__aexit__"}
-SYNC_ONLY = {"__getitem__", "__setitem__", "__delitem__", "changes"}
+SYNC_ONLY = {"__getitem__", "__setitem__", "__delitem__"}
 
 
 def run(coroutine: Coroutine[Any, Any, Any]) -> Any:
