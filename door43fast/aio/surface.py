@@ -169,12 +169,12 @@ class AsyncSurface(AsyncCompute):
 
     async def changes(self, since: int = 0) -> AsyncIterator[Any]:
         """As the store's, as an asynchronous iterator: what is written while it runs is yielded too."""
-        last = None
-        while last != since:
-            last = since
+        more = True
+        while more:
+            more = False
             async for change in self._each(partial(self._store.changes, since)):
                 yield change
-                since = change.seq
+                since, more = change.seq, True
 
     async def record_trace(self, path: Any, *, sample: float = 1.0) -> Any:
         """Its ``stop()``, which waits for the disk, is called as it is."""

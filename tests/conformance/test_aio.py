@@ -3,6 +3,7 @@
 import asyncio
 
 import door43fast as d43
+from door43fast.contracts import Capabilities
 from door43fast.plugins.filesystem import FilesystemStore
 from door43fast.plugins.sqlite import SqliteStore
 from door43fast.testing.conformance import StoreConformance
@@ -22,39 +23,58 @@ class AwaitedConformance(StoreConformance):
         asyncio.run(asyncio.wait_for(main(), 30))
         assert "k" not in store and store.get_or_compute("k", lambda: 1) == 1
 
+    def test_a_listener_may_use_the_store(self, store):
+        """As the suite's; a listener in a loop awaits."""
+        async def main():
+            seen = asyncio.Queue()
+
+            async def listen(event):
+                if len(event.key) < 4:
+                    await store.aio.set(event.key + "x", 1)
+                await seen.put(event.key)
+            await store.aio.subscribe("*", listen)
+            await store.aio.set("a", 1)
+            assert sorted([await seen.get() for _ in range(4)]) == ["a", "ax", "axx", "axxx"]
+        asyncio.run(asyncio.wait_for(main(), 30))
+
 
 class TestMemory(AwaitedConformance):
+    capabilities = Capabilities(traces=True, streams=True)
+
     def make_store(self, **options):
         return Driven(d43.MemoryStore(**options))
 
 
-class TestLmdb(AwaitedConformance):
+class OnDisk(AwaitedConformance):
+    capabilities = Capabilities(persistent=True, backup=True, shared=True, traces=True, streams=True)
+
+    def open_at(self, path, **options):
+        raise NotImplementedError("one of these says which store it opens")
+
     def make_store(self, **options):
-        return Driven(d43.LmdbStore(self.folder / self.fresh_name(), durability="none", journal=True, **options))
+        return Driven(self.open_at(self.folder / self.fresh_name(), durability="none", **options))
 
     def open_backup(self, path):
-        return Driven(d43.LmdbStore(path))
+        return Driven(self.open_at(path))
 
 
-class TestCascade(AwaitedConformance):
-    def make_store(self, **options):
-        return Driven(d43.open(self.folder / self.fresh_name(), **options))
+class TestLmdb(OnDisk):
+    capabilities = OnDisk.capabilities._replace(journal=True)
 
-    def open_backup(self, path):
-        return Driven(d43.open(path))
-
-
-class TestSqlite(AwaitedConformance):
-    def make_store(self, **options):
-        return Driven(SqliteStore(path=self.folder / self.fresh_name(), durability="none", **options))
-
-    def open_backup(self, path):
-        return Driven(SqliteStore(path=path))
+    def open_at(self, path, **options):
+        return d43.LmdbStore(path, journal=True, **options)
 
 
-class TestFilesystem(AwaitedConformance):
-    def make_store(self, **options):
-        return Driven(FilesystemStore(path=self.folder / self.fresh_name(), durability="none", **options))
+class TestCascade(OnDisk):
+    def open_at(self, path, **options):
+        return d43.open(path, **options)
 
-    def open_backup(self, path):
-        return Driven(FilesystemStore(path=path))
+
+class TestSqlite(OnDisk):
+    def open_at(self, path, **options):
+        return SqliteStore(path=path, **options)
+
+
+class TestFilesystem(OnDisk):
+    def open_at(self, path, **options):
+        return FilesystemStore(path=path, **options)

@@ -56,22 +56,10 @@ class DictStore(Backend):
 
 
 class TestNativeAio(AwaitedConformance):
+    capabilities = DictStore.capabilities
+
     def make_store(self, **options):
         return Driven(DictStore(**options))
-
-    def test_a_listener_may_use_the_store(self, store):
-        """As the suite's; a listener in a loop awaits."""
-        async def main():
-            seen = asyncio.Queue()
-
-            async def listen(event):
-                if len(event.key) < 4:
-                    await store.aio.set(event.key + "x", 1)
-                await seen.put(event.key)
-            await store.aio.subscribe("*", listen)
-            await store.aio.set("a", 1)
-            assert sorted([await seen.get() for _ in range(4)]) == ["a", "ax", "axx", "axxx"]
-        asyncio.run(asyncio.wait_for(main(), 30))
 
     def test_keys_and_batches_need_no_thread(self, monkeypatch):
         store = DictStore()
