@@ -88,7 +88,7 @@ class AsyncRecords(AsyncSurface):
     async def _put(self, keys: list[str], drafts: list[Any], durable: bool = False) -> None:
         self._store._lacks("writes", "takes no writes")
         look = any(draft.ttl == 0 for draft in drafts)
-        await self.change(keys, self._store._putting(keys, drafts), look=look, durable=durable)
+        await self.change(keys, self._store._step_put(keys, drafts), look=look, durable=durable)
 
     async def set(self, key: Any, value: Any, *, ttl: Seconds | None = None, tags: Iterable[str] = (),
                   pin: bool = False, durable: bool = False) -> None:
@@ -113,12 +113,12 @@ class AsyncRecords(AsyncSurface):
     async def delete_many(self, keys: Iterable[Any]) -> int:
         wanted = list(dict.fromkeys(self._store._key(key) for key in keys))
         self._store._lacks("writes", "takes no writes")
-        return await self.change(wanted, self._store._taking(wanted))
+        return await self.change(wanted, self._store._step_take(wanted))
 
     async def pop(self, key: Any, *default: Any) -> Any:
         self._store._lacks("writes", "takes no writes")
         name = self._store._key(key)
-        record = await self.change([name], self._store._popping(name))
+        record = await self.change([name], self._store._step_pop(name))
         if record is not None:
             return self._store._decode(record)
         if not default:
@@ -130,11 +130,11 @@ class AsyncRecords(AsyncSurface):
         self._store._lacks("writes", "takes no writes")
         seconds = None if ttl is None else span(ttl, "ttl")
         name = self._store._key(key)
-        return await self.change([name], self._store._touching(name, seconds), void=seconds == 0)
+        return await self.change([name], self._store._step_touch(name, seconds), void=seconds == 0)
 
     async def _swap(self, key: str, token: Any, draft: Any, keep: bool = False) -> bool:
         self._store._lacks("writes", "takes no writes")
-        return await self.change([key], self._store._swapping(key, token, draft, keep))
+        return await self.change([key], self._store._step_swap(key, token, draft, keep))
 
     async def add(self, key: Any, value: Any, *, ttl: Seconds | None = None) -> bool:
         return await self._swap(self._store._key(key), 0, self._store._draft(value, ttl))
@@ -180,5 +180,5 @@ class AsyncRecords(AsyncSurface):
 
     async def _publish(self, flight: Any, value: Any, ttl: Seconds | None, stale: Seconds | None) -> Any:
         key = self._store._key(flight.key)
-        step = self._store._publishing(flight, key, self._store._draft(value, ttl, stale=stale))
+        step = self._store._step_publish(flight, key, self._store._draft(value, ttl, stale=stale))
         return await self.change([key], step, void=False)

@@ -100,7 +100,7 @@ class RecordEngine(Singles):
     def delete_many(self, keys: Iterable[Any]) -> int:
         """Take ``keys`` out. Returns how many were there."""
         wanted = list(dict.fromkeys(self._key(key) for key in keys))
-        return self._change(wanted, self._taking(wanted))
+        return self._change(wanted, self._step_take(wanted))
 
     def get_packed(self, keys: Iterable[Any], *, out: Any = None) -> Any:
         """The values under ``keys``, which must be bytes, in one ``Packed``."""
@@ -134,9 +134,9 @@ class RecordEngine(Singles):
 
     def _publish(self, flight: Any, key: Any, value: Any, ttl: Seconds | None, stale: Seconds | None) -> bool:
         key = self._key(key)
-        return self._change([key], self._publishing(flight, key, self._draft(value, ttl, stale=stale)), void=False)
+        return self._change([key], self._step_publish(flight, key, self._draft(value, ttl, stale=stale)), void=False)
 
-    def _publishing(self, flight: Any, key: str, draft: Draft) -> Step:
+    def _step_publish(self, flight: Any, key: str, draft: Draft) -> Step:
         def step(found: Found) -> tuple[bool, list[Change]]:
             if flight.voided or self._token(found[0]) != flight.token or draft.ttl == 0:
                 return False, []

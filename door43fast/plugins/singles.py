@@ -123,7 +123,7 @@ class Singles(Ranges):
 
     def _put(self, keys: list[str], drafts: list[Draft], durable: bool = False) -> None:
         look = any(draft.ttl == 0 for draft in drafts)
-        self._change(keys, self._putting(keys, drafts), look=look, durable=durable)
+        self._change(keys, self._step_put(keys, drafts), look=look, durable=durable)
 
     def __setitem__(self, key: Any, value: Any) -> None:
         self.set(key, value)
@@ -139,7 +139,7 @@ class Singles(Ranges):
     def pop(self, key: Any, default: Any = MISSING) -> Any:
         """Take ``key`` out and return its value, or ``default``."""
         key = self._key(key)
-        record = self._change([key], self._popping(key))
+        record = self._change([key], self._step_pop(key))
         if record is not None:
             return self._decode(record)
         if default is MISSING:
@@ -151,7 +151,7 @@ class Singles(Ranges):
         self._lacks("ttl", "has no expiry")
         key = self._key(key)
         seconds = None if ttl is None else span(ttl, "ttl")
-        return self._change([key], self._touching(key, seconds), void=seconds == 0)
+        return self._change([key], self._step_touch(key, seconds), void=seconds == 0)
 
     def ttl(self, key: Any) -> float | None:
         """Seconds until ``key`` expires, None if it does not."""
@@ -168,7 +168,7 @@ class Singles(Ranges):
 
     def _swap(self, key: str, token: int, draft: Draft) -> bool:
         """Store a draft if nobody changed ``key`` since ``token`` was read."""
-        return self._change([key], self._swapping(key, token, draft))
+        return self._change([key], self._step_swap(key, token, draft))
 
     def replace(self, key: Any, expected: Any, value: Any) -> bool:
         """Store ``value`` if ``key`` holds what equals ``expected``. Returns if it was stored."""
@@ -188,23 +188,23 @@ class Singles(Ranges):
         while True:
             token, current = self._read(key)
             total = self._sum(key, current, by)
-            if self._change([key], self._swapping(key, token, self._draft(total, None), keep=True)):
+            if self._change([key], self._step_swap(key, token, self._draft(total, None), keep=True)):
                 return total
 
     # -- steps: what ``_change`` is given, here and by those who await it ------------------------------------
 
-    def _popping(self, key: str) -> Step:
+    def _step_pop(self, key: str) -> Step:
         """Take ``key`` out; the result is its record, None for a miss."""
         return lambda found: ((found[0] if self._live(found[0]) else None), self._stored([key], found, [None]))
 
-    def _taking(self, keys: Sequence[str]) -> Step:
+    def _step_take(self, keys: Sequence[str]) -> Step:
         """Take ``keys`` out; the result is how many were there."""
         return lambda found: (sum(map(self._live, found)), self._stored(keys, found, [None] * len(keys)))
 
-    def _putting(self, keys: Sequence[str], drafts: Sequence[Draft]) -> Step:
+    def _step_put(self, keys: Sequence[str], drafts: Sequence[Draft]) -> Step:
         return lambda found: (None, self._stored(keys, found, drafts))
 
-    def _touching(self, key: str, seconds: float | None) -> Step:
+    def _step_touch(self, key: str, seconds: float | None) -> Step:
         def step(found: Found) -> tuple[bool, list[Change]]:
             record = found[0]
             if record is None or not self._live(record):
@@ -215,7 +215,7 @@ class Singles(Ranges):
             return True, [Change(key, record._replace(deadline=deadline, stale=0.0))]
         return step
 
-    def _swapping(self, key: str, token: int, draft: Draft, keep: bool = False) -> Step:
+    def _step_swap(self, key: str, token: int, draft: Draft, keep: bool = False) -> Step:
         """Store a draft if nobody changed ``key`` since ``token`` was read. ``keep`` its deadline and tags."""
         def step(found: Found) -> tuple[bool, list[Change]]:
             record = found[0]
