@@ -9,7 +9,7 @@ from typing import Any
 
 import door43fast as d43
 from door43fast import config
-from door43fast.host import memory_granted
+from door43fast.host import detect, memory_granted, recommend
 from door43fast.plugins import Registry
 from door43fast.plugins.sqlite import SqliteOptions, SqliteStore
 
@@ -55,8 +55,8 @@ class Plugin:
 
 
 def overheads(quick: bool) -> Result:
-    """Registration, validation, detection of the host, and opening of each backend, in nanoseconds each."""
-    with directory() as base:
+    """Registration, validation, detection of the host, advice, and opening of each backend, in nanoseconds each."""
+    with directory() as base, d43.MemoryStore() as store:
         count = iter(range(1 << 30))
 
         def register(_: Any) -> None:
@@ -66,6 +66,9 @@ def overheads(quick: bool) -> Result:
             Contender("registration", register),
             Contender("validation", lambda _: config.checked(SqliteOptions, PLAN, "plan")),
             Contender("detection", lambda _: memory_granted()),
+            Contender("detection of all", lambda _: detect(base)),
+            Contender("recommendation", lambda _: recommend(expected_bytes=10**8, path=base / "r")),
+            Contender("open namespace", lambda _: d43.namespace(store, "n").close()),
             Contender("open memory", lambda _: d43.open("memory:").close()),
             Contender("open lmdb", lambda _: d43.open(f"lmdb:///{base}/l").close()),
             Contender("open sqlite", lambda _: d43.open(f"sqlite:///{base}/s.db").close()),
