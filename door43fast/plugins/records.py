@@ -28,14 +28,19 @@ class RecordEngine(Singles):
     def __init__(self, options: Options | None = None, /, **wanted: Any) -> None:
         super().__init__()
         self.options: Any = checked(self.Options, wanted, f"{type(self).__name__}()") if options is None else options
-        self._codec = codecs.resolve(self.options.codec)
-        if self.options.ttl == 0:
+        self._codec = self._make_codec()
+        ttl = getattr(self.options, "ttl", None)    # a backend without expiry has no such option
+        if ttl == 0:
             raise ConfigError("ttl=0 would expire every entry at once: give seconds, or None for no expiry")
         try:
-            self._ttl = None if self.options.ttl is None else span(self.options.ttl, "ttl")
+            self._ttl = None if ttl is None else span(ttl, "ttl")
         except ValueError as error:
             raise ConfigError(str(error)) from None
-        self._clock = self.options.clock or _wall()
+        self._clock = getattr(self.options, "clock", None) or _wall()
+
+    def _make_codec(self) -> Any:
+        """What the option ``codec`` names; overridden by a backend with codecs of its own."""
+        return codecs.resolve(self.options.codec)
 
     @classmethod
     def open(cls, options: Any) -> Any:

@@ -29,8 +29,9 @@ OWN = {
     "redis": "door43fast.plugins.redis:RedisStore",
     "rediss": "door43fast.plugins.redis:RedisStore",
     "redis+cluster": "door43fast.plugins.redis:RedisStore",
+    "asyncstorage": "door43fast.plugins.asyncstorage:AsyncStorageStore",
 }
-PLANNED = ("asyncstorage", "http", "https")
+PLANNED = ("http", "https")
 OURS = "door43fast"
 
 

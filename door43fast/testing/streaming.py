@@ -34,7 +34,7 @@ class StreamTests(Basis):
         with store.reader("k") as file:
             assert file.size == size and file.readable() and file.seekable() and not file.writable()
             assert file.read() == value and file.read() == b"" and file.tell() == size
-        assert store.verify()["errors"] == []
+        assert not self.capabilities.listing or store.verify()["errors"] == []
 
     @pytest.mark.parametrize("size", [1000, 1_500_000])
     def test_a_value_that_was_set_is_read_from_any_place(self, store: Any, size: int) -> None:
@@ -63,7 +63,7 @@ class StreamTests(Basis):
         file = store.writer("k")
         file.write(bytes(1_000_000))
         del file
-        assert store["k"] == b"before" and store.verify()["errors"] == []
+        assert store["k"] == b"before" and (not self.capabilities.listing or store.verify()["errors"] == [])
 
     @needs("ttl", "tags")
     def test_its_options_are_those_of_set(self, store: Any) -> None:

@@ -60,6 +60,37 @@ class TestReadsAndLists(TestReadsAlone):
     capabilities = NOTHING._replace(listing=True, ordered=True, packed=True, streams=True, traces=True)
 
 
+ALL = Backend.capabilities
+
+
+class TestWithoutTtl(TestWritesAlone):
+    capabilities = ALL._replace(ttl=False)
+
+
+class TestWithoutTags(TestWritesAlone):
+    capabilities = ALL._replace(tags=False)
+
+
+class TestWithoutOrder(TestWritesAlone):
+    capabilities = ALL._replace(ordered=False)
+
+
+class TestWithoutTransactions(TestWritesAlone):
+    capabilities = ALL._replace(transactions=False)
+
+
+class TestWithoutBatchesOrEvents(TestWritesAlone):
+    capabilities = ALL._replace(packed=False, events=False, pins=False)
+
+
+class TestWithoutComputationsOrFiles(TestWritesAlone):
+    capabilities = ALL._replace(compute=False, streams=False, traces=False)
+
+
+class TestWithoutListing(TestWritesAlone):
+    capabilities = ALL._replace(listing=False, ordered=False)
+
+
 def named_tests(kind):
     return {name for name in dir(kind) if name.startswith("test") and getattr(kind, name) is not None}
 
