@@ -28,6 +28,9 @@ class RecordEngine(Singles):
     def __init__(self, options: Options | None = None, /, **wanted: Any) -> None:
         super().__init__()
         self.options: Any = checked(self.Options, wanted, f"{type(self).__name__}()") if options is None else options
+        self._plan = given(self.options)    # what it pickles by, wherever the process goes meanwhile
+        if "path" in self._plan:
+            self._plan["path"] = os.path.abspath(self._plan["path"])
         self._codec = self._make_codec()
         ttl = getattr(self.options, "ttl", None)    # a backend without expiry has no such option
         if ttl == 0:
@@ -48,10 +51,7 @@ class RecordEngine(Singles):
         return cls(options)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        plan = given(self.options)
-        if "path" in plan:
-            plan["path"] = os.path.abspath(plan["path"])
-        return _reopen, (type(self), plan)
+        return _reopen, (type(self), self._plan)
 
     # -- batches ---------------------------------------------------------------------------------------------
 

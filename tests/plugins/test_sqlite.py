@@ -264,8 +264,8 @@ def test_pickles_by_its_plan(store, path, monkeypatch):
     store["k"] = 1
     monkeypatch.chdir(path.parent)
     with SqliteStore(path="s.db", ttl=60, durability="batch") as relative:
+        monkeypatch.chdir(os.sep)
         again = pickle.dumps(relative)
-    monkeypatch.chdir(os.sep)
     with pickle.loads(again) as other:
         assert other["k"] == 1 and other.options.ttl == 60 and other.options.durability == "batch"
 
