@@ -20,7 +20,7 @@ class RecordingTests(Basis):
     def names(self, keys: list[Any]) -> list[int]:
         return [hash(key) & recordings.WORD for key in keys]
 
-    @needs("compute", "ordered")
+    @needs("compute", "listing")
     def test_each_read_is_recorded_once_and_nothing_else(self, store: Any) -> None:
         store["before"] = 1
         store.get("before")

@@ -21,6 +21,8 @@ def backends(tmp_path, redis, redis_cluster):
               "FilesystemStore": d43.open(f"file:///{tmp_path}/files"),
               "memory over SqliteStore": d43.open(f"sqlite:///{tmp_path}/tier.db", memory="1MB"),
               "namespace of LmdbStore": d43.namespace(d43.LmdbStore(tmp_path / "spaces"), "n"),
+              "AsyncStorageStore": d43.open(f"asyncstorage:///{tmp_path}/RKStorage"),
+              "AsyncStorageStore, Apple": d43.open(f"asyncstorage:///{tmp_path}/RCTAsyncLocalStorage_V1"),
               "RedisStore": d43.open(redis.url), "RedisStore, cluster": d43.open(redis_cluster.url)}
     yield {name: store.capabilities for name, store in stores.items()}
     for store in stores.values():
