@@ -111,5 +111,6 @@ class Apple:
 
 APPLE = Apple()
 FORMS = {form.name: form for form in (ANDROID, NEXT, SHARED, WINDOWS)}
-ENTRIES = {"@user": '{"name":"Titus","tags":["a","b"]}', "token": "plain text", "empty": "", "ключ": "наро́д \U0001f4d6",
+ENTRIES = {"@user": '{"name":"Titus","tags":["a","b"]}', "token": "plain text", "empty": "",
+           "ключ": "наро́д \U0001f4d6",
            "long": "x" * 1024, "longer": "x" * 1025, "pairs": "\U0001f4d6" * 513, "lines": "a\n\t\n", "number": "5"}

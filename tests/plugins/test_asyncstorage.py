@@ -151,8 +151,8 @@ def test_a_text_that_is_none(tmp_path):
 def test_what_a_phone_could_not_read_is_refused(tmp_path):
     with AsyncStorageStore(path=tmp_path / "RKStorage") as store:
         store["k"] = "x" * (2 << 20)
-        for call in (lambda: store.set("k", "x" * (2 << 20) + "y"), lambda: store.set_many({"a": 1, "k": "é" * (1 << 20)
-                                                                                            + "z"})):
+        wide = "é" * (1 << 20) + "z"
+        for call in (lambda: store.set("k", "x" * (2 << 20) + "y"), lambda: store.set_many({"a": 1, "k": wide})):
             with pytest.raises(d43.BudgetError, match="'k'.*max_value"):
                 call()
         store["l"] = "x" * (2 << 20)

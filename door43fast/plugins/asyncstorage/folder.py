@@ -271,8 +271,7 @@ class Folder:
             self._sync_names()
         if entries != before:
             self._replace(entries)
-        gone = [key for key, text in before.items() if text is None and (key not in entries or entries[key] is not None)]
-        for key in gone:
+        for key in (key for key, text in before.items() if text is None and entries.get(key, "") is not None):
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(os.path.join(self.path, file_of(key)))
         self._own(entries)

@@ -56,7 +56,8 @@ def find(path: str, wanted: str | None) -> tuple[str, str | None]:
         If nobody can tell which form is meant.
     """
     if os.path.isdir(path) and not os.path.exists(os.path.join(path, MANIFEST)):
-        known = [*(name for form in FORMS.values() for name in form.files), *FOLDERS, os.path.basename(path) + ".sqlite"]
+        known = [*(name for form in FORMS.values() for name in form.files), *FOLDERS,
+                 os.path.basename(path) + ".sqlite"]
         inside = [name for name in known if os.path.exists(os.path.join(path, name))]
         if len(inside) > 1:
             raise ConfigError(f"{path!r} holds {' and '.join(map(repr, inside))}: name the one that you mean, which is "
