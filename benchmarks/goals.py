@@ -108,6 +108,7 @@ GOALS = [
     Goal("detection of the memory granted", "plugin_layer", "a clock", "under", 1, "detection"),
     Goal("detection of the whole host", "plugin_layer", "a clock", "under", 1, "detection of all"),
     Goal("plans for it, with reasons", "plugin_layer", "a clock", "under", 1, "recommendation"),
+    Goal("a profile changed, checked and planned", "plugin_layer", "a clock", "under", 1, "a profile, changed"),
     Goal("opening and closing a namespace", "plugin_layer", "a clock", "under", 5, "open namespace"),
     Goal("opening and closing memory", "plugin_layer", "a clock", "under", 5, "open memory"),
     Goal("opening and closing an LMDB store", "plugin_layer", "a clock", "under", 5, "open lmdb"),

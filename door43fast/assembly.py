@@ -42,6 +42,9 @@ def open(target: Any = None, **options: Any) -> Any:
         The most that the file of a directory may take, such as ``"1GB"``: see :class:`LmdbStore`.
     policy : str, optional
         What makes room in the memory tier, one of those of :class:`MemoryStore`; "s3fifo" by default.
+    profile : str or Profile, optional
+        A profile, such as ``"bible-reader"``, or the file of one; the options are then its tiers, such as
+        ``memory={"max_bytes": "20MB"}``. See docs/profiles.md.
     share : bool, optional
         Hand out the same list, dict or array to every caller instead of a fresh copy.
     **options
@@ -68,12 +71,16 @@ def open(target: Any = None, **options: Any) -> Any:
     ...     store["en_ult/TIT/1/1"]["text"]
     'Paul, a servant of God'
     """
-    if target is None:
+    if target is None and options.get("profile") is None:
         return registry.open("memory", options)
     if isinstance(target, os.PathLike):
         target = os.fspath(target)
     if isinstance(target, bytes):
         target = os.fsdecode(target)
+    if options.get("profile") is not None:
+        if isinstance(target, Mapping) or scheme_of(target):
+            raise ConfigError("profile= needs a path, or nothing: a plan names its profile itself, a URL its backend")
+        return _from_plan({**options, **({} if target is None else {"path": target})}, "open()", "")
     if isinstance(target, Mapping) or is_plan(target):
         if options:
             raise ConfigError(f"a plan holds its options itself: put {sorted(options)} into it")
@@ -177,6 +184,10 @@ def _plan(name: str, options: dict[str, Any], tier: TierOptions) -> dict[str, An
 
 
 def _from_plan(plan: dict[str, Any], path: str, folder: str) -> Any:
+    if "profile" in plan:
+        from door43fast.profiles import planned
+
+        plan = planned(plan, path, folder)
     if "strategy" in plan:
         return _strategy(plan, path, folder)
     plan = dict(plan)

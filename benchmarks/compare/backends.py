@@ -11,6 +11,7 @@ import door43fast as d43
 from door43fast import config
 from door43fast.host import detect, memory_granted, recommend
 from door43fast.plugins import Registry
+from door43fast.profiles import BIBLE_READER
 from door43fast.plugins.sqlite import SqliteOptions, SqliteStore
 
 from benchmarks.compare.lmdb import directory
@@ -68,6 +69,7 @@ def overheads(quick: bool) -> Result:
             Contender("detection", lambda _: memory_granted()),
             Contender("detection of all", lambda _: detect(base)),
             Contender("recommendation", lambda _: recommend(expected_bytes=10**8, path=base / "r")),
+            Contender("a profile, changed", lambda _: BIBLE_READER.extended("n", memory={"ttl": 5}).plan("p")),
             Contender("open namespace", lambda _: d43.namespace(store, "n").close()),
             Contender("open memory", lambda _: d43.open("memory:").close()),
             Contender("open lmdb", lambda _: d43.open(f"lmdb:///{base}/l").close()),

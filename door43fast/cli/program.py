@@ -28,6 +28,7 @@ COMMANDS = {
     "compact": ("compact", "Give back what is free in the file of a store."),
     "readers": ("readers", "Who has a store open to read."),
     "backends": ("backends", "What a store can be opened with, and the options of each."),
+    "profiles": ("profiles", "Whole plans for kinds of applications, and where each setting comes from."),
     "host": ("host", "What this process may use of the machine."),
     "recommend": ("recommend", "Plans for a store that suit this machine, with reasons."),
     "doctor": ("doctor", "What this machine has for door43fast."),

@@ -12,6 +12,7 @@ from door43fast.host import detect, recommend
 
 BYTES = [None, 0, 1, 10_000, 50_000_000, 10**11, 10**30, -5, "100MB", float("nan")]
 RATIOS = [None, 0, 0.2, 5, 1000, float("inf"), "many"]
+HERE = detect(environ={})
 PERFORMANCE = ["low", "medium", "high", "highest"]
 
 
@@ -57,11 +58,11 @@ def test_every_plan_of_the_grid_can_be_opened(hosts, tmp_path):
                    st.just([]), st.just(object()))] * 5)
 @settings(deadline=None, max_examples=300)
 def test_nothing_raises(size, ratio, offline, performance, path):
-    choices = recommend(expected_bytes=size, read_write_ratio=ratio, offline=offline, performance=performance,
-                        path=path)
+    wish = {"expected_bytes": size, "read_write_ratio": ratio, "offline": offline, "performance": performance,
+            "path": path}
+    choices = recommend(**wish)
     assert choices and all(one.plan for one in choices)
-    assert choices == recommend(expected_bytes=size, read_write_ratio=ratio, offline=offline, performance=performance,
-                                path=path)
+    assert recommend(**wish, host=HERE) == recommend(**wish, host=HERE)
 
 
 def first(host, **wish):
