@@ -261,7 +261,8 @@ def threads(quick: bool) -> Result:
 
         contenders = [Contender(CONTROL, lambda _: [f.plain[key] for key in batches[0]]),
                       Contender("one thread", lambda _: f.ours.get_packed(batches[0])), Contender("two threads", both)]
-        return interleave(f"LMDB get_packed by threads, {len(f.wanted):,} keys each", contenders, len(f.wanted), 5)
+        return interleave(f"LMDB get_packed by threads, {len(f.wanted):,} keys each", contenders, len(f.wanted), 5,
+                          alone=True)
 
 
 CASES: dict[str, Callable[[bool], Result]] = {

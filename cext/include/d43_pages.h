@@ -46,55 +46,9 @@ static inline void d43_pages_free(void *p, size_t size) {
     if (size < D43_MAPPED) free(p);
     else munmap(p, d43_pages_size(size));
 }
-/* Memory for one result, which is filled from its start and made smaller at its end. From D43_SPAN on it is mapped, on
- * huge pages: else the kernel is asked for every 4 KiB of it. ``size`` is what it holds, exactly, whenever it is given
- * back; what a block has grown to is told in it. */
-#define D43_SPAN ((size_t)4 << 20)
-static inline size_t d43_span_size(size_t size) { return (size + 4095) & ~(size_t)4095; }
-static inline void *d43_span_alloc(size_t *size) {
-    if (*size < D43_SPAN) return malloc(*size ? *size : 1);
-    if (*size > ((size_t)1 << 46)) return NULL;
-    *size = d43_pages_size(*size);
-    return d43_pages_alloc(*size);
-}
-static inline void d43_span_free(void *p, size_t size) {
-    if (!p || size < D43_SPAN) free(p);
-    else munmap(p, d43_span_size(size));
-}
-/* The same content in a block of ``*size`` bytes, which is more than it had; NULL, and the old one stays as it is. */
-static inline void *d43_span_grow(void *p, size_t had, size_t used, size_t *size) {
-    if (*size < D43_SPAN) return realloc(p, *size);
-    void *grown = d43_span_alloc(size);
-    if (!grown) return NULL;
-    if (used) memcpy(grown, p, used);
-    d43_span_free(p, had);
-    return grown;
-}
-/* What is beyond ``size`` goes back; returns the block, which is then of that size. */
-static inline void *d43_span_fit(void *p, size_t had, size_t *size) {
-    if (had < D43_SPAN) {
-        void *fitted = realloc(p, *size ? *size : 1);
-        return fitted ? fitted : p;
-    }
-    if (*size < D43_SPAN) *size = D43_SPAN;
-    if (d43_span_size(*size) < d43_span_size(had))
-        munmap((char *)p + d43_span_size(*size), d43_span_size(had) - d43_span_size(*size));
-    return p;
-}
 #else
 static inline void *d43_pages_alloc(size_t size) { return calloc(1, size); }
 static inline void d43_pages_free(void *p, size_t size) { (void)size; free(p); }
-static inline void *d43_span_alloc(size_t *size) { return malloc(*size ? *size : 1); }
-static inline void d43_span_free(void *p, size_t size) { (void)size; free(p); }
-static inline void *d43_span_grow(void *p, size_t had, size_t used, size_t *size) {
-    (void)had, (void)used;
-    return realloc(p, *size);
-}
-static inline void *d43_span_fit(void *p, size_t had, size_t *size) {
-    (void)had;
-    void *fitted = realloc(p, *size ? *size : 1);
-    return fitted ? fitted : p;
-}
 #endif
 
 /* Give the free parts of the C heap back to the system: where many objects were freed among others that stay, free()

@@ -5,6 +5,9 @@ from typing import Any, overload
 import numpy as np
 from numpy.typing import NDArray
 
+def kept() -> int:
+    """Bytes of memory of former results that are kept for the next ones."""
+
 class Block:
     """C memory of a batch, as a buffer."""
 

@@ -158,9 +158,13 @@ cdef class PackedEngine(CareEngine):
     def _chunks(self, Bounds bounds, Py_ssize_t chunk):
         cdef PackedBuilder names, values
         cdef bytes after = None
+        cdef size_t count = 0, name_bytes = 0, value_bytes = 0
         while True:
-            names, values = PackedBuilder(0), PackedBuilder(0)
+            names, values = PackedBuilder(count), PackedBuilder(count)
+            names.expect(name_bytes + name_bytes // 64)
+            values.expect(value_bytes + value_bytes // 64)
             after = self._chunk(bounds, after, chunk, names, values)
+            count, name_bytes, value_bytes = names.count, names.size, values.size   # the next will be like it
             if names.count:
                 yield names.finish(), values.finish()
             if after is None:

@@ -50,6 +50,8 @@ cdef class PackedBuilder:
     cdef bint fixed
     cdef Py_ssize_t width           # of a row of out
 
+    # There will be about so many bytes in all: where that is known it saves the growing.
+    cdef void expect(self, size_t n) noexcept nogil
     # The next value. 0, or 1 if out= holds rows of another size (then raise wrong_size). Needs no GIL.
     cdef int append(self, const void* data, size_t n) except -1 nogil
     # Where to write the next value, of n bytes, at once. NULL and no exception: out= holds rows of another size.

@@ -15,13 +15,24 @@ from door43fast.errors import ConfigError
 cdef extern from "Python.h":
     const size_t PY_SSIZE_T_MAX
 
-cdef extern from "d43_pages.h" nogil:
+cdef extern from "d43_spans.h" nogil:
+    int d43_spans_start()
+    size_t d43_spans_kept()
     void d43_span_free(void*, size_t)
     void* d43_span_grow(void*, size_t, size_t, size_t*)
     void* d43_span_fit(void*, size_t, size_t*)
 
 cdef enum:
     FORESIGHT = 16          # how many times its size a block may become at once
+    MOST_EXPECTED = 64 << 20
+
+if d43_spans_start():
+    raise MemoryError("door43fast cannot watch for forks: pthread_atfork failed")
+
+
+def kept():
+    """Bytes of memory of former results that are kept for the next ones; none a second or two after the last."""
+    return d43_spans_kept()
 
 
 cdef class Block:
@@ -344,6 +355,16 @@ cdef class PackedBuilder:
         self.data = grown
         self.capacity = capacity
         return 0
+
+    cdef void expect(self, size_t n) noexcept nogil:
+        cdef size_t capacity = min(n, MOST_EXPECTED)
+        cdef char* grown
+        if self.fixed or capacity <= self.capacity:
+            return
+        grown = <char*>d43_span_grow(self.data, self.capacity, self.size, &capacity)
+        if grown != NULL:
+            self.data = grown
+            self.capacity = capacity
 
     cdef char* room(self, size_t n) except? NULL nogil:
         if self.count == self.places:
