@@ -32,6 +32,7 @@ EXTENSIONS = {
     "memory_transactions": (),
     "memory": (),
     "replay": (),
+    "spans": (),
     "packed": (),
     "arrow": (),
     "keys": (),
@@ -89,10 +90,8 @@ EXTENSIONS = {
 HOT = {"singles", "writes", "batches", "stack"}
 
 # Modules that are declared safe without a GIL. The others are not proven: CPython takes its GIL again to import them.
-FREE = {
-    "clock", "core", "tags", "encoded", "weigh", "recording", "table", "writes", "readers", "singles", "conditional",
-    "ordered", "batches", "memory_transactions", "memory", "replay", "packed", "arrow",
-}
+FREE = {"clock", "core", "tags", "encoded", "weigh", "recording", "table", "writes", "readers", "singles",
+        "conditional", "ordered", "batches", "memory_transactions", "memory", "replay", "spans", "packed", "arrow"}
 
 SANITIZE = os.environ.get("DOOR43FAST_SANITIZE")  # for example "address,undefined"
 

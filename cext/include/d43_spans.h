@@ -1,9 +1,9 @@
 /* Memory for one result, which is filled from its start and made smaller at its end.
  *
- * From D43_SPAN on it is mapped, in whole huge pages: else the kernel is asked for every 4 KiB of it. The kernel clears
- * each huge page before it hands it out, which costs as much as filling it. So a span that is given back is kept for the
- * next result of about its size: never more than D43_KEPT bytes in D43_SHELVES spans for the whole process, and what
- * nobody took within a second is unmapped, by a thread that ends when nothing is kept.
+ * From D43_SPAN on it is mapped, in whole huge pages: else the kernel is asked for every 4 KiB of it. The kernel
+ * clears each huge page before it hands it out, which costs as much as filling it. So a span that is given back is
+ * kept for the next result of about its size: never more than D43_KEPT bytes in D43_SHELVES spans for the whole
+ * process, and what nobody took within a second is unmapped, by a thread that ends when nothing is kept.
  *
  * A kept span is one word, its address and in the low bits its number of huge pages, and whoever swaps the word for 0
  * owns the span. So no lock is held at a fork; the child unmaps what was kept. ``size`` is what a block holds, exactly,
@@ -138,9 +138,9 @@ static inline void *d43_span_grow(void *p, size_t had, size_t used, size_t *size
     d43_span_free(p, had);
     return grown;
 }
-/* What is far beyond ``size`` goes back; returns the block, and in ``size`` what it then holds. A span that is a quarter
- * too large stays as it is, so that it fits the next time; one that is hardly used is laid down for that, and what is in
- * it moves: to copy that costs less than it costs the kernel to clear the other half again. */
+/* What is far beyond ``size`` goes back; returns the block, and in ``size`` what it then holds. A span that is a
+ * quarter too large stays as it is, so that it fits the next time; one that is hardly used is laid down for that, and
+ * what is in it moves: to copy that costs less than it costs the kernel to clear the other half again. */
 static inline void *d43_span_fit(void *p, size_t had, size_t *size) {
     size_t used = *size, need = used;
     if (had < D43_SPAN) {

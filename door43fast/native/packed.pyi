@@ -1,18 +1,8 @@
-import sys
 from collections.abc import Iterator
 from typing import Any, overload
 
 import numpy as np
 from numpy.typing import NDArray
-
-def kept() -> int:
-    """Bytes of memory of former results that are kept for the next ones."""
-
-class Block:
-    """C memory of a batch, as a buffer."""
-
-    if sys.version_info >= (3, 12):
-        def __buffer__(self, flags: int, /) -> memoryview: ...
 
 class Packed:
     """Values of a batch, one after another in one array: a sequence of ``bytes``."""

@@ -15,7 +15,7 @@ FLOORS = {name: floor for floor, names in enumerate((
     " native.table native.tags native.weigh native.arrow native.tuples native.gate native.tickets"
     " native.libraries native.recording native.methods arguments traces recordings",
     # 2: engines that hold data, value codecs, keys on disk, the packed batch, and what all stores share
-    "codecs native.codec native.messagepack native.jsontext native.keys native.packed moments arrays"
+    "codecs native.codec native.messagepack native.jsontext native.keys native.spans native.packed moments arrays"
     " native.memory native.memory_transactions native.batch native.writes native.readers native.singles"
     " native.conditional native.ordered native.batches"
     " native.lmdb native.frame native.expiry native.environment native.directory native.audit native.status"

@@ -8,7 +8,8 @@ import time
 import pytest
 
 import door43fast as d43
-from door43fast.native.packed import PackedBuilder, kept
+from door43fast.native.packed import PackedBuilder
+from door43fast.native.spans import kept
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="elsewhere results are of the C heap")
 

@@ -2,12 +2,6 @@
 
 from libc.stdint cimport int64_t, uint8_t
 
-cdef class Block:
-    cdef char* data
-    cdef Py_ssize_t size
-    cdef size_t held        # bytes of the memory, at least ``size``
-
-
 cdef class Packed:
     cdef readonly object data       # uint8[n]
     cdef readonly object offsets    # int64[len + 1], read-only

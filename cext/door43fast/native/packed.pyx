@@ -2,59 +2,23 @@
 
 from collections.abc import Sequence
 
-from cpython.buffer cimport PyBUF_SIMPLE, PyBUF_WRITABLE, PyBuffer_FillInfo, PyBuffer_Release, PyObject_GetBuffer
+from cpython.buffer cimport PyBUF_SIMPLE, PyBUF_WRITABLE, PyBuffer_Release, PyObject_GetBuffer
 from cpython.bytes cimport PyBytes_FromStringAndSize
 from libc.stdint cimport int64_t
 from libc.stdlib cimport free, malloc, realloc
 from libc.string cimport memcmp, memcpy, memset
 
 from door43fast.native.arrow cimport array_capsule, schema_capsule
+from door43fast.native.spans cimport span_array, span_fit, span_free, span_grow
 
 from door43fast.errors import ConfigError
 
 cdef extern from "Python.h":
     const size_t PY_SSIZE_T_MAX
 
-cdef extern from "d43_spans.h" nogil:
-    int d43_spans_start()
-    size_t d43_spans_kept()
-    void d43_span_free(void*, size_t)
-    void* d43_span_grow(void*, size_t, size_t, size_t*)
-    void* d43_span_fit(void*, size_t, size_t*)
-
 cdef enum:
     FORESIGHT = 16          # how many times its size a block may become at once
     MOST_EXPECTED = 64 << 20
-
-if d43_spans_start():
-    raise MemoryError("door43fast cannot watch for forks: pthread_atfork failed")
-
-
-def kept():
-    """Bytes of memory of former results that are kept for the next ones; none a second or two after the last."""
-    return d43_spans_kept()
-
-
-cdef class Block:
-    """A piece of C memory that NumPy arrays share; freed with the last of them."""
-
-    def __dealloc__(self):
-        d43_span_free(self.data, self.held)
-
-    def __getbuffer__(self, Py_buffer* view, int flags):
-        PyBuffer_FillInfo(view, self, self.data, self.size, 0, flags)
-
-
-cdef object _array(char** data, size_t held, Py_ssize_t count, dtype):
-    """The memory of ``held`` bytes at ``data`` as an array that owns it; the pointer there becomes NULL."""
-    import numpy
-    cdef Block block = Block.__new__(Block)
-    block.data = data[0]
-    block.held = held
-    data[0] = NULL
-    kind = numpy.dtype(dtype)
-    block.size = count * <Py_ssize_t>kind.itemsize
-    return numpy.ndarray((count,), kind, block)
 
 
 cdef object _flat(numpy, data):
@@ -281,7 +245,7 @@ cdef class PackedBuilder:
         if self.fixed:
             PyBuffer_Release(&self.rows)
         else:
-            d43_span_free(self.data, self.capacity)
+            span_free(self.data, self.capacity)
         free(self.offsets)
         free(self.found)
 
@@ -345,10 +309,10 @@ cdef class PackedBuilder:
         if n < PY_SSIZE_T_MAX // 64 and self.size < PY_SSIZE_T_MAX // 64:
             capacity = need // (self.count + 1) * self.places
             capacity = min(max(capacity + capacity // 64, need + need // 2), FORESIGHT * need) + 64
-            grown = <char*>d43_span_grow(self.data, self.capacity, self.size, &capacity)
+            grown = <char*>span_grow(self.data, self.capacity, self.size, &capacity)
             if grown == NULL:           # less will do
                 capacity = need + need // 8
-                grown = <char*>d43_span_grow(self.data, self.capacity, self.size, &capacity)
+                grown = <char*>span_grow(self.data, self.capacity, self.size, &capacity)
         if grown == NULL:
             with gil:
                 raise MemoryError()
@@ -361,7 +325,7 @@ cdef class PackedBuilder:
         cdef char* grown
         if self.fixed or capacity <= self.capacity:
             return
-        grown = <char*>d43_span_grow(self.data, self.capacity, self.size, &capacity)
+        grown = <char*>span_grow(self.data, self.capacity, self.size, &capacity)
         if grown != NULL:
             self.data = grown
             self.capacity = capacity
@@ -407,15 +371,15 @@ cdef class PackedBuilder:
         cdef void* fitted
         cdef size_t held = self.size
         if not self.fixed:
-            self.data = <char*>d43_span_fit(self.data, self.capacity, &held)
+            self.data = <char*>span_fit(self.data, self.capacity, &held)
             self.capacity = held
             if self.data == NULL:
                 raise MemoryError()
         fitted = realloc(self.offsets, (self.count + 1) * sizeof(int64_t))
         if fitted != NULL:
             self.offsets = <int64_t*>fitted
-        offsets = _array(<char**>&self.offsets, 0, self.count + 1, "int64")
-        found = _array(&self.found, 0, self.count, "bool")
+        offsets = span_array(<char**>&self.offsets, 0, self.count + 1, "int64")
+        found = span_array(&self.found, 0, self.count, "bool")
         if self.fixed:
             return Packed(self.out, offsets, found)
-        return Packed(_array(&self.data, self.capacity, self.size, "uint8"), offsets, found)
+        return Packed(span_array(&self.data, self.capacity, self.size, "uint8"), offsets, found)
