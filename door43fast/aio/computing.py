@@ -61,7 +61,7 @@ class AsyncCompute(Caller):
         try:
             flight.token, value = await self._read(flight.key)
             if value is MISSING:
-                value = await self._call(fn)
+                value = await self._call_foreign(fn)
                 if inspect.isawaitable(value):
                     value = await value
                 await self._publish(flight, value, ttl, stale)

@@ -184,7 +184,7 @@ class Exchange:
     def abandon(self) -> None:
         """What is under way will not be heard to its end."""
         if self._connection is not None:
-            wait(self._connection.disconnect())
+            wait(self._connection.disconnect(nowait=True))
 
     def end(self) -> None:
         if self._connection is not None:

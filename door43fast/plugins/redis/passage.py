@@ -9,10 +9,15 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
-from collections.abc import Callable
+import threading
+import weakref
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from greenlet import getcurrent, greenlet  # type: ignore[import-untyped]
+
+STRIPES = 64
 
 
 class Passage(greenlet):
@@ -40,6 +45,30 @@ def pause(seconds: float) -> None:
         time.sleep(seconds)
     else:
         wait(asyncio.sleep(seconds))
+
+
+class Turns:
+    """Who wants to change one key at the same time, one after another: threads among themselves, and so the tasks of each
+    loop."""
+
+    def __init__(self) -> None:
+        self._of_threads = [threading.Lock() for _ in range(STRIPES)]
+        self._of_loops: weakref.WeakKeyDictionary[Any, list[asyncio.Lock]] = weakref.WeakKeyDictionary()
+
+    @contextmanager
+    def turn(self, key: str) -> Iterator[None]:
+        loop = loop_here()
+        locks: Any = self._of_threads
+        if loop is not None:
+            locks = self._of_loops.get(loop)
+            if locks is None:
+                locks = self._of_loops.setdefault(loop, [asyncio.Lock() for _ in range(STRIPES)])
+        lock = locks[hash(key) % STRIPES]
+        wait(lock.acquire())
+        try:
+            yield
+        finally:
+            lock.release()
 
 
 async def on_loop(fn: Callable[..., Any], /, *args: Any, **options: Any) -> Any:

@@ -1,13 +1,14 @@
 """Connections of redis-py: a pool for each server, and others for each event loop.
 
 Threads share the pools of the process; redis-py gives each child of a fork new ones. A connection is of one event
-loop, so each loop has pools of its own, which go when the loop does.
+loop, so each loop has pools of its own, which are closed when the loop ends.
 """
 
 from __future__ import annotations
 
 import threading
 import weakref
+from collections.abc import AsyncIterator
 from typing import Any
 
 import redis
@@ -21,6 +22,23 @@ from door43fast.plugins.redis.options import Place, RedisOptions, Server, tls_ar
 from door43fast.plugins.redis.passage import loop_here, wait
 
 
+class OfLoop:
+    """The pools of one event loop, and what closes them."""
+
+    def __init__(self, pools: dict[Server, Any], end: Any) -> None:
+        self.pools = pools
+        self.end = end
+
+
+async def _ending(pools: dict[Server, Any]) -> AsyncIterator[None]:
+    try:
+        yield
+    finally:
+        for pool in list(pools.values()):
+            await pool.disconnect()
+        pools.clear()
+
+
 class Pools:
     """The pools of one store."""
 
@@ -29,7 +47,7 @@ class Pools:
         self._place = place
         self._lock = threading.Lock()
         self._blocking: dict[Server, Any] = {}
-        self._of_loops: weakref.WeakKeyDictionary[Any, dict[Server, Any]] = weakref.WeakKeyDictionary()
+        self._of_loops: weakref.WeakKeyDictionary[Any, OfLoop] = weakref.WeakKeyDictionary()
 
     def arguments(self, server: Server, retry: type) -> dict[str, Any]:
         """How a connection to ``server`` is made: it never tries anything again by itself."""
@@ -49,12 +67,23 @@ class Pools:
     def at(self, server: Server) -> Any:
         """The pool for ``server``: that of the event loop that the caller runs on, or the one of all threads."""
         loop = loop_here()
+        if loop is not None and loop not in self._of_loops:
+            self._begin(loop)
         with self._lock:
-            pools = self._blocking if loop is None else self._of_loops.setdefault(loop, {})
+            pools = self._blocking if loop is None else self._of_loops[loop].pools
             pool = pools.get(server)
             if pool is None:
                 pool = pools[server] = self._make(server, loop)
         return pool
+
+    def _begin(self, loop: Any) -> None:
+        """Have pools for a loop, and have them closed where ``asyncio.run`` ends it: as an open generator is."""
+        with self._lock:
+            if loop in self._of_loops:
+                return
+            own = self._of_loops[loop] = OfLoop({}, None)
+        own.end = _ending(own.pools)
+        wait(own.end.__anext__())
 
     def _make(self, server: Server, loop: Any) -> Any:
         module: Any = redis if loop is None else redis.asyncio
@@ -74,8 +103,8 @@ class Pools:
         with self._lock:
             here = loop_here()
             blocking, self._blocking = list(self._blocking.values()), {}
-            own = [] if here is None else list(self._of_loops.pop(here, {}).values())
+            own = None if here is None else self._of_loops.pop(here, None)
         for pool in blocking:
             pool.disconnect()
-        for pool in own:
-            wait(pool.disconnect())
+        if own is not None:
+            wait(own.end.aclose())

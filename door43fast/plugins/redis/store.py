@@ -24,7 +24,7 @@ from door43fast.plugins.redis.clock import ServerClock
 from door43fast.plugins.redis.link import Call, Link
 from door43fast.plugins.redis.listener import Listener
 from door43fast.plugins.redis.options import RedisOptions, place_of
-from door43fast.plugins.redis.passage import on_loop, pause
+from door43fast.plugins.redis.passage import Turns, on_loop, pause
 
 CROWDED = 8         # vain attempts after which a step waits a little before the next
 MOST = 200_000      # records of one transaction: what a call of a script can name
@@ -36,6 +36,7 @@ class RedisStore(Backend):
     """A store on a Redis server, or a cluster of them, that many processes and machines share."""
 
     Options = RedisOptions
+    _on_loop = staticmethod(on_loop)        # what ``aio`` runs its methods by
     capabilities = Backend.capabilities._replace(shared=True, pins=False)     # the server may make room
 
     @staticmethod
@@ -57,6 +58,7 @@ class RedisStore(Backend):
         self._names = naming.Names(self.options.namespace)
         self._link: Link = (Cluster if self._place.cluster else Link)(self.options, self._place)
         self._listener = Listener(self._link, self._names, self.options.staleness)
+        self._turns = Turns()
         self._serves_time = self.options.clock is None      # then the server lets records expire, by itself
         try:
             if self._serves_time:
@@ -147,22 +149,31 @@ class RedisStore(Backend):
                                    "with wait_replicas=")
         if void:
             self._void(keys)        # before and after: a computation may begin or end while the server works
-        vain = 0
-        while True:
-            self._open()
-            spans = [self._span(prefix) for prefix in prefixes]
-            found: Found = self._fetch(keys) if look else [None] * len(keys)
-            result, changes = step(found)
-            if not changes or self._written(keys, found if look else None, changes, spans):
-                break
-            vain += 1
-            if vain >= CROWDED:
-                pause(random.random() * 0.002 * min(vain, 50))
+        attempt = self._attempt(keys, step, look, prefixes)
+        if attempt is None:
+            with self._turns.turn(keys[0]):     # of those in this process that met, the others wait
+                vain = 1
+                while (attempt := self._attempt(keys, step, look, prefixes)) is None:
+                    vain += 1
+                    if vain >= CROWDED:
+                        pause(random.random() * 0.002 * min(vain, 50))
+        result, changes = attempt
         self._tell(changes)
         if void:
             self._void(keys)
         self._queue.drain()
         return result
+
+    def _attempt(self, keys: Sequence[str], step: Callable[[Found], Any], look: bool,
+                 prefixes: Sequence[str]) -> tuple[Any, Sequence[Any]] | None:
+        """One attempt at a step: its result and its changes, None where it was in vain."""
+        self._open()
+        spans = [self._span(prefix) for prefix in prefixes]
+        found: Found = self._fetch(keys) if look else [None] * len(keys)
+        result, changes = step(found)
+        if changes and not self._written(keys, found if look else None, changes, spans):
+            return None
+        return result, changes
 
     def _tell(self, changes: Sequence[Any]) -> None:
         with self._lock:
@@ -312,6 +323,7 @@ class RedisStore(Backend):
 
     def _forked(self) -> None:
         self._link.renew()
+        self._turns = Turns()
         self._listener = self._listener.renewed()
 
     def shut(self) -> None:
