@@ -69,6 +69,7 @@ class Cluster(Link):
                     [Call(b"", ("CLUSTER", "INFO")), Call(b"", ("CLUSTER", "SLOTS"))])
             except LOST as error:
                 failed = failed or translated(error, server, self.options)
+                failed.__cause__ = failed.__cause__ or error
                 continue
             if isinstance(slots, Exception):
                 raise translated(slots, server, self.options) from slots
@@ -109,7 +110,7 @@ class Cluster(Link):
         while waiting:
             groups: dict[Server, list[int]] = {}
             if self._stale:
-                self._attempt(self._map, until)
+                self._map_at_last()
             for i in waiting:
                 groups.setdefault(self.server_of(calls[i].key), []).append(i)
             waiting = []
@@ -133,14 +134,15 @@ class Cluster(Link):
                 pause(AGAIN * (0.5 + random.random()))
         return answers
 
-    def _attempt(self, work: Any, until: float) -> None:
-        while True:
+    def _map_at_last(self) -> None:
+        """The map anew; that no server of all answers is no failover, and is not waited for."""
+        for attempt in range(self.options.retries + 1):
             try:
-                return work()
-            except BackendUnavailableError:
-                if passed() >= until:
+                return self._map()
+            except BackendUnavailableError as error:
+                if attempt == self.options.retries or not isinstance(error.__cause__, LOST):
                     raise
-            pause(AGAIN)
+            pause(AGAIN * (0.5 + random.random()))
 
     def _asking(self, server: Server, call: Call, writes: bool) -> Any:
         """Of a slot that is on its way to another server: ask there, for this once."""

@@ -49,6 +49,9 @@ def translated(error: Exception, server: Any, options: RedisOptions, *, doubtful
                             "program: take another namespace")
     if said.startswith("unknown command"):
         return UnsupportedError(f"the Redis at {server} is too old or lacks a command ({said}): use Redis 6.2 or later")
+    if isinstance(error, (*ELSEWHERE, theirs.ClusterCrossSlotError)):
+        return BackendUnavailableError(f"the Redis at {server} is one of a cluster ({said}): write redis+cluster:// in "
+                                       "the URL")
     if isinstance(error, LATER):
         return BackendUnavailableError(f"the cluster at {server} had no primary for a key for timeout="
                                        f"{options.timeout:g} seconds ({said}): see CLUSTER INFO")
