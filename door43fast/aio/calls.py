@@ -21,30 +21,31 @@ CHUNK = 256     # records that a scan fetches with one turn of a thread
 class Caller:
     """Calls a store's blocking functions: here, or in a thread where they may wait."""
 
-    __slots__ = ("_begin", "_store", "_threads")
+    __slots__ = ("_on_loop", "_store", "_threads")
 
     def __init__(self, store: Any) -> None:
         self._store = store
         self._threads = bool(store.capabilities.persistent or store.capabilities.shared)
-        self._begin = getattr(store, "_on_loop", asyncio.to_thread)
+        self._on_loop = getattr(store, "_on_loop", None)
 
     async def _call(self, fn: Callable[..., Any], /, *args: Any, **options: Any) -> Any:
         """Call a function of the store's."""
-        if self._threads:
-            if self._begin is asyncio.to_thread:
-                return await asyncio.to_thread(fn, *args, **options)
-            return await asyncio.shield(asyncio.ensure_future(self._begin(fn, *args, **options)))
-        return fn(*args, **options)
+        if self._on_loop is not None:
+            return await asyncio.shield(asyncio.ensure_future(self._on_loop(fn, *args, **options)))
+        return await self._call_foreign(fn, *args, **options)
 
     async def _call_foreign(self, fn: Callable[..., Any], /, *args: Any, **options: Any) -> Any:
         """Call a function that may block whatever the store does."""
         return await asyncio.to_thread(fn, *args, **options) if self._threads else fn(*args, **options)
 
+    def _begin(self, fn: Callable[..., Any], *args: Any) -> asyncio.Future[Any]:
+        return asyncio.ensure_future((self._on_loop or asyncio.to_thread)(fn, *args))
+
     async def _take(self, fn: Callable[[], Any], let_go: Callable[[Any], Any]) -> Any:
         """``_call`` of what hands something out that must be let go of."""
         if not self._threads:
             return fn()
-        work = asyncio.ensure_future(self._begin(fn))
+        work = self._begin(fn)
         try:
             return await asyncio.shield(work)
         except asyncio.CancelledError:
@@ -56,7 +57,7 @@ class Caller:
         """``_call`` of what lets go of something: it is done even if the caller is cancelled before it begins."""
         if not self._threads:
             return fn(*args)
-        return await asyncio.shield(asyncio.ensure_future(self._begin(fn, *args)))
+        return await asyncio.shield(self._begin(fn, *args))
 
     async def _each(self, start: Callable[[], Iterator[Any]]) -> AsyncIterator[Any]:
         records = await self._call(start)

@@ -158,9 +158,9 @@ class RedisStore(Backend):
                     if vain >= CROWDED:
                         pause(random.random() * 0.002 * min(vain, 50))
         result, changes = attempt
-        self._tell(changes)
-        if void:
-            self._void(keys)
+        with self._lock:
+            self._serial += 1
+            self._applied(keys, changes, void)
         self._queue.drain()
         return result
 
@@ -174,13 +174,6 @@ class RedisStore(Backend):
         if changes and not self._written(keys, found if look else None, changes, spans):
             return None
         return result, changes
-
-    def _tell(self, changes: Sequence[Any]) -> None:
-        with self._lock:
-            self._serial += 1
-            for change in changes:
-                if change.op is not None:
-                    self._note(change)
 
     def _void(self, keys: Iterable[str]) -> None:
         for key in keys if self._flight_table else ():
@@ -259,9 +252,10 @@ class RedisStore(Backend):
             done = self._link.write([self._swapping([key], [record], [(key, None)]) for key, record in there])
             ended = [one for one, yes in zip(there, done, strict=True) if yes]
             gone += sum(self._live(record) for _, record in ended)
-            self._tell([change for key, record in ended for change in self._stored([key], [record], [None])])
+            with self._lock:
+                self._applied(wanted, [change for key, record in ended
+                                       for change in self._stored([key], [record], [None])], True)
             left = [key for (key, _), yes in zip(there, done, strict=True) if not yes]
-        self._void(wanted)
         self._queue.drain()
         return gone
 
