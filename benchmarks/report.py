@@ -16,18 +16,19 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import machine
-from benchmarks.compare import arrays, backends, cold, compression, growth, lmdb, memory, mixes, processes, tiers
+from benchmarks.compare import (
+    arrays, backends, cold, compression, growth, lmdb, memory, mixes, processes, redis, tiers)
 from benchmarks.goals import GOALS
 from benchmarks.interleave import CONTROL, OURS, Result
 
-# Judged by their goals alone: one slow set among millions, and who gets a core when four processes want one, say too
+# Judged by their goals alone: one slow set among millions, and who gets a core when several processes want one, say too
 # little about the next run.
-UNSTEADY = {"longest_set", *processes.CASES}
+UNSTEADY = {"longest_set", *processes.CASES, *redis.CASES}
 BASELINE = Path(__file__).with_name("baseline.json")
 CASES: dict[str, Callable[[bool], Result]] = {
     **memory.CASES, **arrays.CASES, **growth.CASES, **lmdb.CASES, **cold.CASES, **mixes.CASES,
     **processes.CASES, **tiers.CASES,
-    **compression.CASES, **backends.CASES}
+    **compression.CASES, **backends.CASES, **redis.CASES}
 
 
 def table(results: dict[str, Result]) -> str:

@@ -184,7 +184,7 @@ def test_with_replicas_waited_for_nothing_acknowledged_is_lost(fragile, capsys):
 
 def test_what_is_acknowledged_without_waiting_can_be_lost(fragile):
     """The replica stands still while its primary is written to and killed: the promise is as good as it is stated."""
-    for options, kept in (({}, False), ({"wait_replicas": 1, "wait_timeout": 0.1}, True)):
+    for options, kept in (({}, False), ({"wait_replicas": 1, "wait_timeout": 1}, True)):
         with d43.open(fragile.url, namespace="frozen", timeout=20, connect_timeout=1, **options) as store:
             store["victim"] = "before"
             primary = fragile.primary_of("frozen:victim")

@@ -44,7 +44,7 @@ def heard(store):
 
     now = passed()
     store.get("-")
-    until(lambda: listener._until - listener.bound > now)
+    until(lambda: listener.until - listener.bound > now)
 
 
 def hits(store):

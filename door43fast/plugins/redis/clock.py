@@ -5,14 +5,15 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 AGAIN = 60.0        # seconds after which it is asked again: clocks of computers part by some milliseconds in that
 
 
-def passed() -> float:
-    """Seconds on a clock that nobody sets, and that goes on while the machine sleeps where there is one such."""
-    return time.clock_gettime(time.CLOCK_BOOTTIME) if hasattr(time, "CLOCK_BOOTTIME") else time.monotonic()
+# Seconds on a clock that nobody sets, and that goes on while the machine sleeps where there is one such.
+passed: Callable[[], float] = (
+    partial(time.clock_gettime, time.CLOCK_BOOTTIME) if hasattr(time, "CLOCK_BOOTTIME") else time.monotonic)
 
 
 class ServerClock:

@@ -64,9 +64,9 @@ class Listener:
         self._ears: dict[Server, Ear] = {}
         self._tiers: list[Any] = []         # weak references, the lowest tier first
         self._numbers = count(1)
-        self._news = 0                      # the epoch while all is well
+        self.news = 0                      # the epoch while all is well
         self._handed = 0                    # the last one handed out while it was not
-        self._until = NEVER                 # up to when all is well
+        self.until = NEVER                 # up to when all is well
         self._closed = False
         self.changes = 0                    # names heard of, for whoever asks how much there was
 
@@ -77,20 +77,20 @@ class Listener:
 
     def epoch(self) -> int:
         """What a tier asks before each read: the same number only while what it holds may be served."""
-        if passed() < self._until:
-            return self._news
+        if passed() < self.until:
+            return self.news
         if not self._closed:
             self._listen_to(self.link.primaries())
         with self._lock:
-            if passed() < self._until:
-                return self._news
+            if passed() < self.until:
+                return self.news
             self._handed = next(self._numbers)
             return self._handed
 
     @property
     def hears(self) -> bool:
         """Whether all is well now."""
-        return passed() < self._until
+        return passed() < self.until
 
     def _listen_to(self, servers: list[Server]) -> None:
         with self._lock:
@@ -103,14 +103,14 @@ class Listener:
             self._reckon()
 
     def _reckon(self) -> None:
-        self._until = min((ear.confirmed for ear in self._ears.values()), default=NEVER) + self.bound
+        self.until = min((ear.confirmed for ear in self._ears.values()), default=NEVER) + self.bound
 
     # -- from the threads ------------------------------------------------------------------------------------
 
     def opened(self, ear: Ear, asked: float) -> None:
         """A server tells of changes from now on; what it did not tell of may have changed."""
         with self._lock:
-            self._news = next(self._numbers)
+            self.news = next(self._numbers)
             ear.confirmed = asked
             self._reckon()
 
@@ -118,8 +118,8 @@ class Listener:
         """All that had changed at ``asked`` has been heard."""
         with self._lock:
             ear.confirmed = asked
-            if self._handed > self._news:
-                self._news = next(self._numbers)
+            if self._handed > self.news:
+                self.news = next(self._numbers)
             self._reckon()
 
     def lost(self, ear: Ear) -> None:
@@ -134,7 +134,7 @@ class Listener:
         keys = None if changed is None or not tiers else self.names.keys(changed)
         if keys is None:
             with self._lock:
-                self._news = next(self._numbers)
+                self.news = next(self._numbers)
             return
         for tier in tiers:
             tier._evicted(list(keys))
@@ -145,7 +145,7 @@ class Listener:
         with self._lock:
             self._closed = True
             ears, self._ears = list(self._ears.values()), {}
-            self._until = NEVER
+            self.until = NEVER
         for ear in ears:
             ear.stop()
         for ear in ears:
@@ -158,7 +158,7 @@ class Listener:
             ear.stop()
         fresh = Listener(self.link, self.names, self.bound)
         fresh._tiers = self._tiers
-        fresh._numbers = count(max(self._news, self._handed) + 1)
+        fresh._numbers = count(max(self.news, self._handed) + 1)
         return fresh
 
 

@@ -20,7 +20,7 @@ from door43fast.plugins.redis import batches
 from door43fast.plugins.redis import names as naming
 from door43fast.plugins.redis import scripts
 from door43fast.plugins.redis.cluster import Cluster
-from door43fast.plugins.redis.clock import ServerClock
+from door43fast.plugins.redis.clock import ServerClock, passed
 from door43fast.plugins.redis.link import Call, Link
 from door43fast.plugins.redis.listener import Listener
 from door43fast.plugins.redis.options import RedisOptions, place_of
@@ -216,16 +216,19 @@ class RedisStore(Backend):
     def _name(self, key: str) -> bytes:
         return self._names.record(self.name_of(key))
 
-    def _lasts(self, record: Record | None) -> int:
+    def _lasts(self, record: Record | None, now: float | None = None) -> int:
         """Milliseconds after which the server drops a record; 0 for never."""
         if record is None or record.deadline is None or not self._serves_time:
             return 0
-        return max(math.ceil((record.deadline + record.stale - self._clock.seconds) * 1000), 1)
+        now = self._clock.seconds if now is None else now
+        return max(math.ceil((record.deadline + record.stale - now) * 1000), 1)
 
     def write(self, changes: dict[str, bytes | None], records: Sequence[Record | None] = ()) -> None:
         """All at once; in a cluster one by one. ``records`` say how long each lasts."""
-        writes = [(self._names.record(name), frame or b"", self._lasts(record)) for (name, frame), record in zip(
-            changes.items(), records or [None] * len(changes), strict=True)]
+        now, there = self._clock.seconds, self._names.record
+        writes = [(there(name), frame or b"", 0 if record is None or record.deadline is None else
+                   self._lasts(record, now)) for (name, frame), record in zip(
+                       changes.items(), records or [None] * len(changes), strict=True)]
         if len(writes) == 1 or self._link.clustered:
             self._link.write([batches.single(*one) for one in writes])
         else:
@@ -303,8 +306,11 @@ class RedisStore(Backend):
 
     def _epoch(self) -> int:
         """A number that is the same only while a tier above may serve what it holds; see ``listener.py``."""
+        listener = self._listener
+        if passed() < listener.until:       # as in its epoch(), without a call more: this is asked at every hit
+            return listener.news
         self._open()
-        return self._listener.epoch()
+        return listener.epoch()
 
     def _tells(self, tier: Any) -> None:
         """A tier above, as a weak reference: it is told of each key that changes, by ``_evicted(keys)``."""
