@@ -1,7 +1,7 @@
 """Calls of a store's blocking functions from an event loop: here, or in a thread where they may wait.
 
-A store over a network may wait on the event loop itself: it has ``_on_loop(fn, *args, **options)``, a coroutine function
-that runs ``fn`` and awaits what it waits for. Then no thread is needed, but for functions of the caller's own.
+A store over a network may wait on the event loop itself: it has ``_on_loop(fn, *args, **options)``, a coroutine
+function that runs ``fn`` and awaits what it waits for. Then no thread is needed, but for functions of the caller's own.
 
 A call that has begun runs to its end, whoever was waiting for it: a write is made as a whole or, if its thread had not
 begun, not at all. What a call would have handed out to somebody who was cancelled meanwhile is let go of, so that no

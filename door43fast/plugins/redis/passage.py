@@ -48,7 +48,7 @@ def pause(seconds: float) -> None:
 
 
 class Turns:
-    """Who wants to change one key at the same time, one after another: threads among themselves, and so the tasks of each
+    """Who wants to change one key at the same time, one after another: threads among themselves, and the tasks of each
     loop."""
 
     def __init__(self) -> None:
