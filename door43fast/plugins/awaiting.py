@@ -48,7 +48,7 @@ class AsyncRecords(AsyncSurface):
         record = await self._asked(store._key(key))
         live = store._live(record)
         store._count(live, not live)
-        return store._decode(record) if live else default
+        return store._value(key, record) if live else default
 
     async def get_many(self, keys: Iterable[Any], default: Any = None) -> list[Any]:
         store = self._store
@@ -57,7 +57,8 @@ class AsyncRecords(AsyncSurface):
         if store._recording is not None:
             for key in wanted:
                 store._recording.note(hash(key))
-        values = [store._decode(record) if store._live(record) else MISSING for record in await self.fetch(wanted)]
+        values = [store._value(key, record) if store._live(record) else MISSING
+                  for key, record in zip(wanted, await self.fetch(wanted), strict=True)]
         misses = values.count(MISSING)
         store._count(len(values) - misses, misses)
         return [default if value is MISSING else value for value in values]
@@ -120,7 +121,7 @@ class AsyncRecords(AsyncSurface):
         name = self._store._key(key)
         record = await self.change([name], self._store._step_pop(name))
         if record is not None:
-            return self._store._decode(record)
+            return self._store._value(name, record)
         if not default:
             raise KeyError(key)
         return default[0]
@@ -170,13 +171,14 @@ class AsyncRecords(AsyncSurface):
 
     async def _lookup(self, key: Any) -> tuple[int, Any]:
         self._store._lacks("compute", "stores nothing that is computed")
-        return self._store._state(await self._asked(self._store._key(key)))
+        key = self._store._key(key)
+        return self._store._state(key, await self._asked(key))
 
     async def _read(self, key: Any) -> tuple[Any, Any]:
         self._store._open()
         record = (await self.fetch([self._store._key(key)]))[0]
         live = self._store._live(record)
-        return (record.version, self._store._decode(record)) if live and record is not None else (0, MISSING)
+        return (record.version, self._store._value(key, record)) if live and record is not None else (0, MISSING)
 
     async def _publish(self, flight: Any, value: Any, ttl: Seconds | None, stale: Seconds | None) -> Any:
         key = self._store._key(flight.key)

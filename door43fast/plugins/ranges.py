@@ -48,7 +48,7 @@ class Snapshot:
 
     def scan(self, prefix: Any, start: Any, stop: Any, reverse: bool) -> Iterator[tuple[Any, Any, Any]]:
         low, high = bounds(prefix, start, stop)
-        return iter([(key, record.version, self._store._decode(record))
+        return iter([(key, record.version, self._store._value(key, record))
                      for key, record in self._store._live_range(low, high, reverse)])
 
     def close(self) -> None:
@@ -93,11 +93,11 @@ class Ranges(Section):
         if limit == 0:
             return
         for taken, (key, record) in enumerate(self._live_range(low, high, reverse), 1):
-            yield key, self._decode(record)
+            yield key, self._value(key, record)
             if taken == limit:
                 return
 
-    def _decode(self, record: Record) -> Any:
+    def _value(self, key: Any, record: Record) -> Any:
         raise NotImplementedError
 
     def scan_packed(self, prefix: Any = "", chunk: int = 65536) -> Iterator[tuple[Any, Any]]:

@@ -62,9 +62,9 @@ class RecordEngine(Singles):
         if self._recording is not None:
             for key in wanted:
                 self._recording.note(hash(key))
-        live, decode = self._live, self._decode
-        values = [decode(record) if live(record) else MISSING      # type: ignore[arg-type]
-                  for record in self._fetch(wanted)]
+        live, held = self._live, self._value
+        values = [held(key, record) if live(record) else MISSING      # type: ignore[arg-type]
+                  for key, record in zip(wanted, self._fetch(wanted), strict=True)]
         misses = values.count(MISSING)
         self._count(len(values) - misses, misses)
         return [default if value is MISSING else value for value in values] if misses else values
@@ -77,8 +77,8 @@ class RecordEngine(Singles):
         found = [record if self._live(record) else None for record in self._fetch(wanted)]
         self._count(len(found) - found.count(None), found.count(None))
         return [(MISSING, None) if record is None else
-                (self._decode(record), None if record.deadline is None else record.deadline - now)
-                for record in found]
+                (self._value(key, record), None if record.deadline is None else record.deadline - now)
+                for key, record in zip(wanted, found, strict=True)]
 
     def contains_many(self, keys: Iterable[Any]) -> list[bool]:
         """For each key in order if it is there."""
@@ -125,17 +125,17 @@ class RecordEngine(Singles):
         key = self._key(key)
         if self._recording is not None:
             self._recording.note(hash(key))
-        return self._state(self._fetch((key,))[0])
+        return self._state(key, self._fetch((key,))[0])
 
-    def _state(self, record: Any) -> tuple[int, Any]:
+    def _state(self, key: Any, record: Any) -> tuple[int, Any]:
         live = self._live(record)
         self._count(live, not live)
         if record is None or record.revoked:
             return 0, None
         if live:
-            return 1, self._decode(record)
+            return 1, self._value(key, record)
         stale = record.deadline is not None and self._clock.seconds < record.deadline + record.stale
-        return (2, self._decode(record)) if stale else (0, None)
+        return (2, self._value(key, record)) if stale else (0, None)
 
     def _publish(self, flight: Any, key: Any, value: Any, ttl: Seconds | None, stale: Seconds | None) -> bool:
         key = self._key(key)

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 from door43fast.arguments import span, tag_names
 from door43fast.contracts import MISSING, Seconds
+from door43fast.errors import CorruptError
 from door43fast.plugins.ranges import Ranges
 from door43fast.plugins.record import Record
 from door43fast.plugins.section import DELETE, SET, Change, Found, Step
@@ -64,6 +65,13 @@ class Singles(Ranges):
     def _decode(self, record: Record) -> Any:
         return self._codec.decode(record.mark, record.payload)
 
+    def _value(self, key: Any, record: Record) -> Any:
+        """What a record holds; damage is told with its key."""
+        try:
+            return self._decode(record)
+        except CorruptError as error:
+            raise CorruptError(f"key {key!r}: {error}") from error
+
     def _stored(self, keys: Sequence[str], found: Found, drafts: Sequence[Draft | None]) -> list[Change]:
         """The changes that store ``drafts``; None takes the key out. REQUIRES: inside the section."""
         names = {tag for draft in drafts if draft is not None for tag in draft.tags}
@@ -97,13 +105,13 @@ class Singles(Ranges):
     def get(self, key: Any, default: Any = None) -> Any:
         """The value under ``key``, or ``default``."""
         record = self._seen(key)
-        return default if record is None else self._decode(record)
+        return default if record is None else self._value(key, record)
 
     def __getitem__(self, key: Any) -> Any:
         record = self._seen(key)
         if record is None:
             raise KeyError(key)
-        return self._decode(record)
+        return self._value(key, record)
 
     def __contains__(self, key: Any) -> bool:
         key = self._key(key)
@@ -114,7 +122,9 @@ class Singles(Ranges):
         key = self._key(key)
         self._open()
         record = self._fetch((key,))[0]
-        return (record.version, self._decode(record)) if record is not None and self._live(record) else (0, MISSING)
+        if record is None or not self._live(record):
+            return 0, MISSING
+        return record.version, self._value(key, record)
 
     def set(self, key: Any, value: Any, *, ttl: Seconds | None = None, tags: Iterable[str] = (), pin: bool = False,
             durable: bool = False) -> None:
@@ -141,7 +151,7 @@ class Singles(Ranges):
         key = self._key(key)
         record = self._change([key], self._step_pop(key))
         if record is not None:
-            return self._decode(record)
+            return self._value(key, record)
         if default is MISSING:
             raise KeyError(key)
         return default

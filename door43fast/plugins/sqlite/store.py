@@ -16,7 +16,7 @@ from msgspec import Meta
 
 from door43fast.config import Duration, Location, Size
 from door43fast.contracts import JSON, MSGPACK, STR
-from door43fast.errors import ConfigError, Error
+from door43fast.errors import ConfigError, CorruptError, Error
 from door43fast.plugins import BackendOptions, Record, RecordStore
 from door43fast.plugins.sqlite import queries
 from door43fast.plugins.sqlite.connections import Connections
@@ -139,11 +139,12 @@ class SqliteStore(RecordStore):
                 if record is None or not self._live(record):
                     hits -= 1
                     continue
-                value = self._decode(record)
-            elif kind is bytes:
-                value = decode(mark, value)
-            elif kind is str and mark != STR:
-                value = decode(mark, value.encode())
+                value = self._value(wanted[place], record)
+            elif kind is bytes or (kind is str and mark != STR):
+                try:
+                    value = decode(mark, value if kind is bytes else value.encode())
+                except CorruptError as error:
+                    raise CorruptError(f"key {wanted[place]!r}: {error}") from error
             values[place] = value
         self._count(hits, len(wanted) - hits)
         return values
