@@ -17,7 +17,9 @@ ASAN_TESTS = $(filter-out tests/house/ tests/cli/ tests/resources/ tests/parsers
 # libcachesim, a peer in C++, frees what it has allocated in another way, and would be reported at exit.
 # The sanitizer of gcc 12 does not let go of its allocator's locks in the child of a fork: where another thread
 # allocated at that instant without the GIL, as LMDB does, the child waits for ever in its first malloc.
+# The shims of the crash tests are loaded before all libraries, and so must the sanitizers be.
 ASAN_DESELECT := --ignore tests/memory/test_libcachesim.py \
+    --ignore tests/crash/test_images.py \
     --deselect "tests/threads/test_threads.py::test_threads[lmdb-fork]" \
     --deselect "tests/threads/test_threads.py::test_threads[cascade-fork]" \
     --deselect "tests/schedules/test_schedules.py::test_fork_against_read[native]" \

@@ -75,6 +75,8 @@ cdef extern from "<lmdb.h>" nogil:
     int mdb_env_stat(MDB_env* env, MDB_stat* stat)
     int mdb_env_info(MDB_env* env, MDB_envinfo* stat)
     int mdb_env_sync(MDB_env* env, int force)
+    int mdb_env_get_flags(MDB_env* env, unsigned int* flags)
+    int mdb_env_set_flags(MDB_env* env, unsigned int flags, int onoff)
     void mdb_env_close(MDB_env* env)
     int mdb_env_get_fd(MDB_env* env, int* fd)
     int mdb_env_set_mapsize(MDB_env* env, size_t size)

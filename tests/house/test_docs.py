@@ -42,6 +42,14 @@ def headings(path):
             for line in path.read_text(encoding="utf-8").splitlines() if line.startswith("#")}
 
 
+def test_tests_named_in_the_documentation_exist():
+    named = {match for page in PAGES for match in re.findall(
+        r"\b(tests/[\w/]+\.py)(?:::(\w+))?", page.read_text(encoding="utf-8"))}
+    assert len(named) > 20
+    assert [pair for pair in sorted(named) if not (ROOT / pair[0]).exists() or f"def {pair[1]}" not in (
+        ROOT / pair[0]).read_text(encoding="utf-8")] == []
+
+
 def test_pages_named_in_sources_exist():
     named = {(name, path) for path in files("*.py", "*.pyx", "*.pxd", "*.pyi", "Makefile")
              for name in re.findall(r"\bdocs/[\w-]+\.md\b", path.read_text(encoding="utf-8"))}

@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from door43fast.errors import ConfigError, CorruptError
+from door43fast.errors import ConfigError, CorruptError, FormatError
 from door43fast.lmdb import LmdbStore
 
 TRACED = """
@@ -140,6 +140,31 @@ def test_the_marker_of_a_living_process_is_left_alone(make):
     run = subprocess.run([sys.executable, "-c", code, store.path], capture_output=True, text=True, timeout=60)
     assert run.stdout == "2\n"
     assert len(markers(store.path)) == 1
+
+
+@pytest.mark.parametrize("lost", [(0, 1), (0,), (1,)])
+def test_a_store_whose_creation_was_broken_off_is_created_anew(make, judge, tmp_path, lost):
+    """The system went down before both head pages were on the disk, and nothing can have been written yet."""
+    judge("import lmdb, sys; lmdb.open(sys.argv[1]).close()", tmp_path / "store")      # heads alone
+    file = tmp_path / "store" / "data.mdb"
+    heads = bytearray(file.read_bytes())
+    assert len(heads) == 8192
+    for page in lost:
+        heads[page * 4096:page * 4096 + 4096] = bytes(4096)
+    file.write_bytes(heads)
+    store = make()
+    store["k"] = b"v"
+    store.close()
+    assert make()["k"] == b"v"
+
+
+@pytest.mark.parametrize("content", [bytes(12288), b"\0" * 8191 + b"x", b"some words"])
+def test_a_file_that_may_be_something_else_is_left_alone(make, tmp_path, content):
+    (tmp_path / "store").mkdir()
+    (tmp_path / "store" / "data.mdb").write_bytes(content)
+    with pytest.raises(FormatError, match="left untouched"):
+        make()
+    assert (tmp_path / "store" / "data.mdb").read_bytes() == content
 
 
 def test_the_interval_is_checked(tmp_path):

@@ -15,7 +15,7 @@ from door43fast.native.frame cimport PINNED, Frame, Slice, frame_read
 from door43fast.native.handle cimport d43_gate_close, d43_gate_open
 from door43fast.native.saver cimport saver_move
 from door43fast.native.status cimport lmdb_raise
-from door43fast.native.tables cimport HAS_BUDGET
+from door43fast.native.tables cimport HAS_BUDGET, commit_synced
 
 from door43fast.errors import ClosedError, ConfigError
 
@@ -74,11 +74,9 @@ cdef int keep_budget(Environment home, uint64_t limit, uint64_t policy) except -
             if rc == 0:
                 rc = _settle(home, txn, limit, policy, &last)
                 if rc == 0:
-                    rc = mdb_txn_commit(txn)
+                    rc = commit_synced(home.env, txn)
                 else:
                     mdb_txn_abort(txn)
-                if rc == 0:
-                    rc = mdb_env_sync(home.env, 1)
             d43_gate_open(&home.gate)
         if rc == 0:
             return join_budget(home)

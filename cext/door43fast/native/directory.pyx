@@ -5,6 +5,7 @@ All of it happens at open and close, before LMDB is given the files: a file that
 
 import contextlib
 import fcntl
+import mmap
 import os
 import struct
 
@@ -26,13 +27,13 @@ cdef object inspect(str path):
         raise ConfigError(f"{path} is a file; a store is a directory: give the path of a directory")
     try:
         with open(file, "rb") as f:
-            head = f.read(65536 + 256)
+            head = f.read(2 * 65536)
             size = os.fstat(f.fileno()).st_size
     except (FileNotFoundError, NotADirectoryError):
         return None             # prepare says why, if the directory cannot be made either
     except PermissionError:
         raise ConfigError(f"{file} may not be read by this user; change its owner or permissions") from None
-    if not size:
+    if not size or _void(path, head, size):
         return None
     # The magic number and the version behind it stand after a page's header: 16 bytes in LMDB 0.9, 24 in 1.0.
     at = next((at for at in (16, 24) if head[at:at + 4] == MAGIC), 0)
@@ -54,6 +55,25 @@ cdef bint _is_meta(bytes head, size_t at):
     """LMDB's head page: the flag P_META in the page's header, the magic number behind it."""
     return len(head) >= at + 152 and struct.unpack_from("<H", head, at + 10)[0] & 8 and \
         head[at + 16:at + 20] == MAGIC
+
+
+cdef bint _void(str path, bytes head, size_t size):
+    """Two head pages that did not both come to the disk, and nothing else: the store was being created.
+
+    What a store has had in its directory since then tells that it is damaged instead.
+    """
+    cdef size_t page = mmap.PAGESIZE
+    cdef list pages = [head[:page], head[page:]]
+    cdef list sound = [_is_meta(head, at) and not any(head[at + TXN_ID_AT:at + TXN_ID_AT + 8]) for at in (0, page)]
+    return size <= 2 * page and not all(sound) and all(
+        whole or not any(content) for whole, content in zip(sound, pages)) and not any(
+        name == "closed" or name.startswith(MARKER) for name in os.listdir(path))
+
+
+cdef int clear(str path) except -1:
+    with contextlib.suppress(FileNotFoundError):
+        os.truncate(os.path.join(path, "data.mdb"), 0)
+    return 0
 
 
 cdef int prepare(str path) except -1:
@@ -133,8 +153,10 @@ cdef object place_marker(str path):
 cdef int remove_marker(object marker, str path) except -1:
     """Take the marker away, and make that last. REQUIRES: all that was written is synced."""
     fd, file = marker
-    os.unlink(file)
-    os.close(fd)
+    try:
+        os.unlink(file)
+    finally:
+        os.close(fd)
     return sync_directory(path)
 
 
@@ -151,6 +173,20 @@ def _alone(path):
 cdef object alone(str path):
     """A context in which no other process opens the store: looking after a power loss is for one."""
     return _alone(path)
+
+
+cdef int agree(str path, dict mine, dict theirs) except -1:
+    """One environment has one promise: a second store with another one is refused."""
+    for name in ("durability", "sync_interval", "map_size", "keys", "index_bytes"):
+        if mine[name] != theirs[name] and not (name == "map_size" and theirs[name] is None) and \
+                not (theirs["readonly"] and name in ("durability", "sync_interval")):
+            raise ConfigError(f"{path} is open in this process with {name}={mine[name]!r}; it cannot be opened with "
+                              f"{name}={theirs[name]!r} at the same time: close the first store, or give the same "
+                              "option")
+    if mine["readonly"] and not theirs["readonly"]:
+        raise ConfigError(f"{path} is open in this process with readonly=True; it cannot be opened with "
+                          "readonly=False at the same time: close the first store")
+    return 0
 
 
 cdef object claim(str path, str durability):

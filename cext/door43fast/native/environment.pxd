@@ -55,6 +55,7 @@ cdef class Environment(Handle):
     cdef int open(self, bint create) except -1
     cdef int look(self, list lost) except -1
     cdef int shut(self) except -1
+    cdef void let_go(self) noexcept
 
 
 cdef Environment acquire(object path, dict options, bint create)

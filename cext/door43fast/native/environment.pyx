@@ -9,18 +9,19 @@ import threading
 import weakref
 
 from libc.stdint cimport int64_t, uint32_t, uint64_t
-from libc.string cimport memcmp, memcpy
+from libc.string cimport memcmp
+from posix.unistd cimport close as posix_close
 
 from clib.lmdb cimport *
 from door43fast.native.audit cimport audit_all
 from door43fast.native.audit_chunks cimport audit_large
-from door43fast.native.directory cimport (alone, claim, inspect, place_marker, prepare, remove_marker, stale_markers,
-                                          sync_directory)
+from door43fast.native.directory cimport (agree, alone, claim, clear, inspect, place_marker, prepare, remove_marker,
+                                          stale_markers, sync_directory)
 from door43fast.native.journal cimport ROW, SETTINGS, journal_settings
 from door43fast.native.saver cimport (put_back, saver_due, saver_follow, saver_job, saver_move, saver_pressed,
                                            saver_release, saver_rest, saver_start)
-from door43fast.native.status cimport lmdb_raise
-from door43fast.native.tables cimport HAS_JOURNAL, mark_format, probe
+from door43fast.native.status cimport lmdb_raise, told
+from door43fast.native.tables cimport HAS_JOURNAL, commit_synced, mark_format, probe
 from door43fast.native.trust cimport leave_stamp, lift_stamp, look
 
 from door43fast.errors import ClosedError, ConfigError, CorruptError, FormatError
@@ -66,13 +67,14 @@ cdef Environment acquire(object path, dict options, bint create):
     with OPENING:
         e = OPEN.get(_identity(full))
         if e is not None and e.env != NULL:
-            _agree(e, options)
+            agree(full, e.options, options)
             e.users += 1
             return e
         e = Environment.__new__(Environment)
         e.path = full
         e.options = options
-        e.open(create)
+        with told("opening", full):
+            e.open(create)
         e.users = 1
         e.identity = _identity(full)
         OPEN[e.identity] = e
@@ -92,31 +94,19 @@ cdef bint is_open(str path):
         return OPEN.get(_identity(path)) is not None
 
 
-cdef int _agree(Environment e, dict options) except -1:
-    """One environment has one promise: a second store with another one is refused."""
-    for name in ("durability", "sync_interval", "map_size", "keys", "index_bytes"):
-        mine, theirs = e.options[name], options[name]
-        if mine != theirs and not (name == "map_size" and theirs is None) and \
-                not (options["readonly"] and name in ("durability", "sync_interval")):
-            raise ConfigError(f"{e.path} is open in this process with {name}={mine!r}; it cannot be opened with "
-                              f"{name}={theirs!r} at the same time: close the first store, or give the same option")
-    if e.readonly and not options["readonly"]:
-        raise ConfigError(f"{e.path} is open in this process with readonly=True; it cannot be opened with "
-                          "readonly=False at the same time: close the first store")
-    return 0
-
-
 cdef class Environment(Handle):
     """The open files of one directory, and what is promised of them."""
 
     def __cinit__(self):
         self.marking = threading.Lock()
+        self.saver.marker = -1
 
     def __dealloc__(self):
         if self.own() and self.env != NULL:
             d43_worker_stop(&self.worker)
             d43_worker_stop(&self.mover)
-            d43_worker_now(&self.worker, 0)     # its marker stays, and tells the next who opens
+            d43_worker_now(&self.worker, 0)
+            self.let_go()
             self.drop_handle()
 
     cdef int handle_opened(self) except -1:
@@ -165,9 +155,11 @@ cdef class Environment(Handle):
         self.extra_flags = MDB_RDONLY if self.readonly else MDB_NOSYNC if self.durability != COMMIT else 0
         with alone(self.path):
             markers = stale_markers(self.path)
-            if found is None and inspect(self.path) is None:
+            found = found or inspect(self.path)     # another process may have made it meanwhile
+            if found is None:
                 for file, _ in markers:         # they speak of a file that is gone
                     os.unlink(file)
+                clear(self.path)
                 lift_stamp(self.path)
                 markers = []
             lost = [file for file, rebooted in markers if rebooted]
@@ -236,7 +228,8 @@ cdef class Environment(Handle):
         if self.marker is None:
             with self.marking:
                 if self.marker is None:
-                    self.mark()
+                    with told("writing to", self.path):
+                        self.mark()
         return 0
 
     def mark(self):
@@ -256,6 +249,16 @@ cdef class Environment(Handle):
             remove_marker(marker, self.path)
             lmdb_raise(rc, "syncing", self.path)
         self.marker = marker
+
+    cdef void let_go(self) noexcept:
+        """Of what is locked. A marker that is still there tells the next who opens the store, in this process too."""
+        if self.saver.marker >= 0:
+            posix_close(self.saver.marker)
+        self.saver.marker = -1
+        self.marker = None
+        if self.claim is not None:
+            posix_close(self.claim)
+        self.claim = None
 
     cdef int committed(self, bint durable) noexcept nogil:
         if self.durability == COMMIT:
@@ -351,10 +354,8 @@ cdef class Environment(Handle):
                         if rc == 0:
                             rc = mark_format(txn, self.meta, HAS_JOURNAL)
                         if rc == 0:
-                            rc = mdb_txn_commit(txn)
+                            rc = commit_synced(self.env, txn)
                             txn = NULL
-                        if rc == 0:
-                            rc = mdb_env_sync(self.env, 1)
                     if txn != NULL:
                         mdb_txn_abort(txn)
                 d43_gate_open(&self.gate)
@@ -368,7 +369,8 @@ cdef class Environment(Handle):
             self.users -= 1
             if self.users == 0:
                 OPEN.pop(self.identity, None)
-                self.shut()
+                with told("closing", self.path):
+                    self.shut()
 
     cdef int shut(self) except -1:
         cdef int rc = 0
@@ -384,9 +386,6 @@ cdef class Environment(Handle):
             for snapshot in list(self.snapshots):
                 snapshot.detach()
             self.drop_handle()
-            if self.claim is not None:
-                os.close(self.claim)
-                self.claim = None
             if rc:
                 lmdb_raise(rc, "syncing", self.path)
             if self.marker is not None:
@@ -396,5 +395,6 @@ cdef class Environment(Handle):
             if not self.stamped and not self.readonly:
                 leave_stamp(self.path, self.doubtful)
         finally:
+            self.let_go()
             d43_gate_open(&self.gate)
         return 0

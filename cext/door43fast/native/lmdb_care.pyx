@@ -12,7 +12,7 @@ from door43fast.native.audit_chunks cimport audit_chunks, audit_heads
 from door43fast.native.audit_index cimport audit_index
 from door43fast.native.core cimport BY_EXPIRY, OP_DELETE
 from door43fast.native.directory cimport prepare, sync_directory
-from door43fast.native.status cimport lmdb_raise
+from door43fast.native.status cimport lmdb_raise, told
 from door43fast.native.frame cimport FRAME_CORRUPT, Slice, TAG_HASH, generation_sum
 from door43fast.native.journal cimport (CHANGED_TAG, journal_note, journal_prune, journal_span)
 from door43fast.native.keyindex cimport index_bytes
@@ -339,6 +339,10 @@ cdef class CareEngine(RangeEngine):
         self.begin(False)
         if os.path.exists(full) and (not os.path.isdir(full) or os.listdir(full)):
             raise ConfigError(f"{full} exists and is not empty; a backup needs a new directory")
+        with told("writing the backup", full):
+            self._back_up(full, partial, progress)
+
+    def _back_up(self, str full, str partial, progress):
         prepare(partial)
         try:
             if os.listdir(partial):

@@ -23,7 +23,7 @@ from door43fast.native.compression cimport press_room
 from door43fast.native.core cimport BY_EXPIRY, BY_USER, OP_SET
 from door43fast.native.frame cimport CHUNKED, FRAME_CORRUPT, FRESH, Frame, PINNED, REFUSED, TAG_HASH
 from door43fast.native.lmdb_records cimport Job, PUT
-from door43fast.native.status cimport lmdb_raise
+from door43fast.native.status cimport lmdb_raise, told
 
 from door43fast.contracts import RAW
 from door43fast.errors import CorruptError, MapFullError
@@ -124,9 +124,10 @@ cdef class StreamEngine(JournalEngine):
         while True:
             rc = fresh_id(id)
             if rc:
-                raise OSError(rc, os.strerror(rc))
+                lmdb_raise(rc, "writing a stream to", self.home.path)
             name = self._lock_of((<char*>id)[:VALUE_ID])
-            fd = os.open(name, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
+            with told("writing a stream to", self.home.path):
+                fd = os.open(name, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
             fcntl.flock(fd, fcntl.LOCK_EX)
             if os.fstat(fd).st_nlink:       # else a sweep took it for one that was left behind
                 return (<char*>id)[:VALUE_ID], fd
@@ -307,6 +308,10 @@ cdef class StreamEngine(JournalEngine):
 
     def _sweep(self):
         """Remove what writers have left whose processes are gone; returns how many there were."""
+        with told("clearing what writers have left in", self.home.path):
+            return self._sweep_all()
+
+    def _sweep_all(self):
         cdef int swept = 0
         ids = self._streams_under_way()
         names = [name for name in os.listdir(self.home.path) if name.startswith(LOCK)]

@@ -1,5 +1,7 @@
 """From the status of a C call to the exception: the one door."""
 
+import contextlib
+
 from libc.errno cimport EACCES, EAGAIN, EDQUOT, EFBIG, EIO, ENOMEM, ENOSPC, EROFS
 
 from clib.lmdb cimport *
@@ -33,9 +35,24 @@ cdef int lmdb_raise(int rc, str what, object subject) except -1:
     if rc == MDB_VERSION_MISMATCH or rc == MDB_INVALID:
         raise FormatError(f"{tried} failed: the files are not of LMDB 0.9 ({mdb_strerror(rc).decode()}); they were "
                           "left untouched")
-    if rc == MDB_CORRUPTED or rc == MDB_PAGE_NOTFOUND or rc == MDB_PANIC or rc == MDB_BAD_TXN:
+    if rc == MDB_PANIC:
+        raise CorruptError(f"{tried} failed: the write of a head page has failed before, and LMDB takes no more. Close "
+                           "the store and open it again; what was acknowledged is in it")
+    if rc == MDB_CORRUPTED or rc == MDB_PAGE_NOTFOUND or rc == MDB_BAD_TXN:
         raise CorruptError(f"{tried} failed: {mdb_strerror(rc).decode()}; run verify(), and restore a backup")
     if rc == EAGAIN:
         raise BackendUnavailableError(f"{tried} failed: the lock file is held by a process of another kind; "
                                       "close it and repeat")
     raise Error(f"{tried} failed: {mdb_strerror(rc).decode()} (status {rc})")
+
+
+@contextlib.contextmanager
+def _told(what, path):
+    try:
+        yield
+    except OSError as error:
+        lmdb_raise(error.errno or EIO, what, path)
+
+
+cdef object told(str what, str path):
+    return _told(what, path)

@@ -33,5 +33,9 @@ cdef bytes check_tables(MDB_txn* txn, Tables* tables, str path, str keys)
 cdef int mark_format(MDB_txn* txn, MDB_dbi meta, uint32_t bit) noexcept nogil
 # Make the table for chunks in a store that has none.
 cdef int add_chunks(MDB_env* env, str path) except -1
+# Commit as ``commit`` does, whatever the level: the head page comes to the disk after the pages that it leads to, and
+# both before it returns. For changes that no marker announces. REQUIRES: no other thread of this process commits.
+cdef int commit_synced(MDB_env* env, MDB_txn* txn) noexcept nogil
+# Make the tables of a new store.
 cdef int create_tables(MDB_env* env, str path, str keys) except -1
 cdef int probe(str path, str keys) except -1

@@ -107,6 +107,16 @@ cdef int mark_format(MDB_txn* txn, MDB_dbi meta, uint32_t bit) noexcept nogil:
     return mdb_put(txn, meta, &key, &value, 0)
 
 
+cdef int commit_synced(MDB_env* env, MDB_txn* txn) noexcept nogil:
+    cdef unsigned int flags
+    cdef int rc
+    mdb_env_get_flags(env, &flags)
+    mdb_env_set_flags(env, MDB_NOSYNC, 0)
+    rc = mdb_txn_commit(txn)
+    mdb_env_set_flags(env, flags & MDB_NOSYNC, 1)
+    return rc
+
+
 cdef int add_chunks(MDB_env* env, str path) except -1:
     cdef MDB_txn* txn = NULL
     cdef MDB_dbi made
@@ -114,21 +124,26 @@ cdef int add_chunks(MDB_env* env, str path) except -1:
     if rc == 0:
         rc = mdb_dbi_open(txn, b"chunks", MDB_CREATE, &made)
         if rc == 0:
-            rc = mdb_txn_commit(txn)
+            rc = commit_synced(env, txn)
         else:
             mdb_txn_abort(txn)
     return lmdb_raise(rc, "writing", path) if rc else 0
 
 
 cdef int create_tables(MDB_env* env, str path, str keys) except -1:
-    """Make the tables of a new store, in one synced transaction."""
+    """Make the tables of a new store, in one synced transaction.
+
+    The head pages are synced before: a file that the system went down under is none yet, or one without tables.
+    """
     cdef MDB_txn* txn = NULL
     cdef MDB_dbi main, made
     cdef MDB_stat stat
     cdef MDB_val key, value
-    cdef int rc = mdb_txn_begin(env, NULL, 0, &txn)
+    cdef int rc = mdb_env_sync(env, 1)
+    if rc == 0:
+        rc = mdb_txn_begin(env, NULL, 0, &txn)
     if rc:
-        lmdb_raise(rc, "writing", path)
+        lmdb_raise(rc, "creating the store", path)
     try:
         rc = mdb_dbi_open(txn, NULL, 0, &main)
         if rc == 0:
@@ -147,10 +162,8 @@ cdef int create_tables(MDB_env* env, str path, str keys) except -1:
             if rc == 0:
                 rc = mdb_put(txn, made, &key, &value, 0)
         if rc == 0:
-            rc = mdb_txn_commit(txn)
+            rc = commit_synced(env, txn)
             txn = NULL
-        if rc == 0:
-            rc = mdb_env_sync(env, 1)
         if rc:
             lmdb_raise(rc, "creating the store", path)
     finally:

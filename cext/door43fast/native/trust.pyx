@@ -27,6 +27,7 @@ from door43fast.native.directory cimport inspect
 from door43fast.native.handle cimport Handle
 from door43fast.native.mapped cimport LAST_PAGE_AT
 from door43fast.native.saver cimport TXN_ID_AT, put_heads
+from door43fast.native.status cimport told
 from door43fast.native.structure cimport FREE, HEAD_USED, RECORDS, ROOTS, TREES, walk_file, walk_map
 
 from door43fast.errors import CorruptError
@@ -102,7 +103,7 @@ cdef int leave_stamp(str path, bint doubt) except -1:
 
 
 cdef int lift_stamp(str path) except -1:
-    with contextlib.suppress(FileNotFoundError):
+    with told("writing to", path), contextlib.suppress(FileNotFoundError):
         os.unlink(os.path.join(path, STAMP))
     return 0
 

@@ -15,7 +15,7 @@ from concurrent.futures import ThreadPoolExecutor, wait
 from clib.lmdb cimport *
 from door43fast.native.directory cimport alone, prepare, stale_markers, sync_directory
 from door43fast.native.environment cimport is_open
-from door43fast.native.status cimport lmdb_raise
+from door43fast.native.status cimport lmdb_raise, told
 from door43fast.native.tables cimport MAX_TABLES
 from door43fast.native.trust cimport lift_stamp
 
@@ -186,7 +186,7 @@ def compact(path, *, progress=None):
     """
     cdef str full = _directory(path, "close it before it is compacted")
     cdef str file = os.path.join(full, "data.mdb"), partial = os.path.join(full, COMPACTED)
-    with alone(full):
+    with told("compacting", full), alone(full):
         with _unshared(full, "compacted"):
             if stale_markers(full):
                 raise ConfigError(f"{full} was not closed by its last process; open and close it once, and repeat")
@@ -225,7 +225,7 @@ def _copy(str path, int fd):
 cdef str set_aside(str path):
     cdef str aside = f"{path}.damaged-{time.strftime('%Y%m%dT%H%M%S', time.gmtime())}", unique = aside
     cdef int n = 1
-    with alone(path):
+    with told("setting aside", path), alone(path):
         with _unshared(path, "set aside"):
             while os.path.exists(unique):
                 n += 1
