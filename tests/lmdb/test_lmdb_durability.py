@@ -1,5 +1,6 @@
 """The promises of each level, as far as one machine that stays up can show them: syncs, markers, verification."""
 
+import gc
 import os
 import pathlib
 import subprocess
@@ -101,6 +102,20 @@ def test_a_marker_of_this_boot_is_adopted(make):
     orphan(path, pathlib.Path("/proc/sys/kernel/random/boot_id").read_bytes().strip())
     store = make()
     assert store["k"] == b"v" and markers(path) == []
+
+
+@pytest.mark.parametrize("durability", ["batch", "none"])
+def test_the_marker_of_a_store_that_was_dropped_does_not_outlive_the_next_one(tmp_path, durability):
+    """Else a power loss would go back to the state that the dropped one had saved, behind what was closed since."""
+    store = LmdbStore(tmp_path, durability=durability)
+    store["a"] = b"1"
+    del store
+    gc.collect()
+    assert len(markers(tmp_path)) == 1
+    with LmdbStore(tmp_path, durability=durability) as store:
+        assert store["a"] == b"1" and markers(tmp_path) == []
+        store["b"] = b"2"
+    assert markers(tmp_path) == []
 
 
 def test_a_marker_of_another_boot_means_a_complete_look(make):
