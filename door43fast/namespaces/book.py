@@ -25,6 +25,7 @@ class Book(msgspec.Struct, array_like=True):
     rate: float | None
     burst: int | None
     ending: int = 0             # not 0 while it is being dropped: which drop does it
+    keys: str = "str"
 
 
 class Row(msgspec.Struct, array_like=True):
@@ -40,7 +41,7 @@ class Row(msgspec.Struct, array_like=True):
 
 
 class About(NamedTuple):
-    """A namespace as it is listed: what it holds, and its limits, None for none."""
+    """A namespace as it is listed: what it holds, its limits, None for none, and the type of its keys."""
 
     name: str
     entries: int
@@ -50,6 +51,7 @@ class About(NamedTuple):
     policy: str
     rate: float | None
     burst: int | None
+    keys: str
 
 
 FORMAT = 1
@@ -59,9 +61,9 @@ _book = msgspec.msgpack.Decoder(Book)
 _row = msgspec.msgpack.Decoder(Row)
 
 
-def begun(policy: str) -> Book:
+def begun(policy: str, keys: str) -> Book:
     """The book of a namespace that holds nothing."""
-    return Book(FORMAT, 0, 0, time.time_ns() // 1000, None, 0, policy, None, None, None, None)
+    return Book(FORMAT, 0, 0, time.time_ns() // 1000, None, 0, policy, None, None, None, None, keys=keys)
 
 
 def read_book(data: Any, name: str) -> Book:
@@ -87,7 +89,8 @@ def read_row(data: Any, name: str, key: str) -> Row:
 
 
 def about(name: str, book: Book) -> About:
-    return About(name, book.entries, book.bytes, book.max_bytes, book.max_entries, book.policy, book.rate, book.burst)
+    return About(name, book.entries, book.bytes, book.max_bytes, book.max_entries, book.policy, book.rate, book.burst,
+                 book.keys)
 
 
 def weight(key: str, data: Any) -> int:

@@ -35,6 +35,9 @@ def namespace(store: Any, name: str, **options: Any) -> Namespace:
     name : str
         Up to 128 characters, none of them a control character. There is one namespace of a name, and one object for
         it while it is open: another call gives the same.
+    keys : {"str", "bytes", "any"}, optional
+        The type of the keys, as that of a ``LmdbStore``, whatever the store underneath has; ``"str"`` by default. Fixed
+        when the namespace is created.
     max_bytes : int or str, optional
         The most bytes that its keys and records may take, such as ``"50MB"``.
     max_entries : int, optional
@@ -91,13 +94,15 @@ def _same(space: Namespace, settings: NamespaceOptions) -> None:
         if option in ("codec", "ttl", "clock") and value != (was := getattr(space.options, option)):
             raise ConfigError(f"the namespace {space.name!r} is open with {option}={was!r}, so it cannot be opened "
                               f"with {option}={value!r}: close it first")
-    _same_policy(space.name, space._policy, settings)
+    _as_created(space.name, space._policy, space._kind, settings)
 
 
-def _same_policy(name: str, policy: str, settings: NamespaceOptions) -> None:
-    if settings.policy not in (None, policy):
-        raise ConfigError(f"the namespace {name!r} was created with policy={policy!r}, which cannot be changed: "
-                          "drop it, or take another name")
+def _as_created(name: str, policy: str, keys: str, settings: NamespaceOptions) -> None:
+    """Refuse what cannot be changed once a namespace is there."""
+    for option, was, wanted in (("policy", policy, settings.policy), ("keys", keys, settings.keys)):
+        if wanted not in (None, was):
+            raise ConfigError(f"the namespace {name!r} was created with {option}={was!r}, which cannot be changed to "
+                              f"{wanted!r}: drop it, or take another name")
 
 
 def _opened(store: Any, name: str, settings: NamespaceOptions) -> Namespace:
@@ -108,7 +113,7 @@ def _opened(store: Any, name: str, settings: NamespaceOptions) -> Namespace:
     while True:
         data = store.get(regions.book, MISSING)
         if data is MISSING:
-            data = to_bytes(begun(settings.policy or "none"))
+            data = to_bytes(begun(settings.policy or "none", settings.keys or "str"))
             if not store.add(regions.book, data):
                 continue
             if store.ttl(regions.book) is not None:
@@ -119,7 +124,7 @@ def _opened(store: Any, name: str, settings: NamespaceOptions) -> Namespace:
         if not book.ending:
             break
         _end(store, name, regions)
-    _same_policy(name, book.policy, settings)
+    _as_created(name, book.policy, book.keys, settings)
     return Namespace(store, name, regions, settings, book)
 
 

@@ -23,7 +23,10 @@ from door43fast.namespaces.book import Book, Row, read_book, read_generation, re
 from door43fast.namespaces.rates import Bucket
 from door43fast.namespaces.regions import Regions
 from door43fast.namespaces.writing import Directly, Writing
+from door43fast.native.keys import KeyCodec
 from door43fast.plugins import BackendOptions, Record, RecordStore
+from door43fast.plugins.ranges import bounds
+from door43fast.reference.packing import pack_pairs
 
 CHUNK = 256         # records that a scan reads with one call
 KEEP: Any = type("Keep", (), {"__repr__": lambda self: "KEEP"})()       # a limit that stays as it is
@@ -32,6 +35,8 @@ KEEP: Any = type("Keep", (), {"__repr__": lambda self: "KEEP"})()       # a limi
 class NamespaceOptions(BackendOptions, kw_only=True):
     """The options of a namespace."""
 
+    keys: Annotated[Literal["str", "bytes", "any"] | None, Meta(
+        description="The type of the keys, `str` by default; fixed when it is created.")] = None
     max_bytes: Annotated[Size | None, Meta(description="The most bytes that its keys and records may take.")] = None
     max_entries: Annotated[Annotated[int, Meta(ge=1)] | None, Meta(
         description="The most records that it may hold.")] = None
@@ -70,11 +75,12 @@ class Namespace(RecordStore):
         can = base.capabilities
         self.capabilities = Capabilities(
             writes=can.writes, transactions=can.transactions, persistent=can.persistent, shared=can.shared,
-            pins=book.policy == "none", traces=True, streams=True)
+            pins=book.policy == "none", traces=book.keys == "str", streams=True)
         self._depth = 1 + getattr(base, "_depth", 0)
         self._regions = regions
         self._pinned = can.pins and not hasattr(base, "slow")     # what evicts leaves these alone
-        self._policy = book.policy
+        self._policy, self._kind = book.policy, book.keys
+        self._keys = None if book.keys == "str" else KeyCodec(book.keys)
         self._own = 0               # writes of ours, of those that the book counts
         self._refused = self._limited = 0
         self._writing_now: Writing | None = None
@@ -89,6 +95,42 @@ class Namespace(RecordStore):
 
         kept = {"codec": self.options.codec, "ttl": self.options.ttl}
         return reopened, (self.base, self.name, kept)
+
+    # -- keys ------------------------------------------------------------------------------------------------
+    # Keys that are not text are text inside: the bytes of their order-preserving encoding, each as a character.
+
+    def _key(self, key: Any) -> str:
+        return super()._key(key) if self._keys is None else self._keys.encode(key).decode("latin-1")
+
+    def _shown(self, key: str) -> Any:
+        return key if self._keys is None else self._keys.decode(key.encode("latin-1"))
+
+    def _flight_name(self, key: Any) -> str:
+        return self._key(key)
+
+    def _bounds(self, prefix: Any, start: Any = None, stop: Any = None) -> Any:
+        if self._keys is None:
+            return bounds(prefix, start, stop)
+        low, high = (None if one is None else one.decode("latin-1") for one in self._keys.bounds(prefix))
+        low = max(low or "", "" if start is None else self._key(start))
+        return low, high if stop is None else self._key(stop) if high is None else min(high, self._key(stop))
+
+    def _live_range(self, low: str, high: str | None, reverse: bool = False) -> Iterator[tuple[Any, Record]]:
+        found = super()._live_range(low, high, reverse)
+        return found if self._keys is None else ((self._shown(key), record) for key, record in found)
+
+    def _note(self, change: Any) -> None:
+        super()._note(change if self._keys is None else change._replace(key=self._shown(change.key)))
+
+    def _commit(self, reads: dict[Any, Any], writes: dict[Any, Any], ranges: Sequence[Any] = ()) -> None:
+        super()._commit(*({self._key(key): value for key, value in one.items()} for one in (reads, writes)), ranges)
+
+    def scan_packed(self, prefix: Any = "", chunk: int = 65536) -> Iterator[tuple[Any, Any]]:
+        """Yield ``(keys, values)`` in order, as two ``Packed`` of up to ``chunk`` records each."""
+        if self._keys is None:
+            return super().scan_packed(prefix, chunk)
+        self._lacks("packed", "packs no batches")
+        return pack_pairs(((self._keys.encode(key), value) for key, value in self.scan(prefix)), chunk)
 
     # -- the book --------------------------------------------------------------------------------------------
 
@@ -189,7 +231,7 @@ class Namespace(RecordStore):
         self._own += writing.written
         for key, reason in writing.told:
             self._counts["evictions" if reason == "evict" else "expirations"] += 1
-            self._queue.push("delete", key, reason)
+            self._queue.push("delete", self._shown(key), reason)
 
     def _follow(self, book: Book) -> None:
         """Go by the rate that the book says."""
@@ -204,8 +246,13 @@ class Namespace(RecordStore):
 
     def clear(self, prefix: Any = "") -> None:
         """Take out everything, or what is under ``prefix``, in one step: one event, however many there were."""
+        self._lacks("writes", "takes no writes")
+        low, high = self._bounds(prefix)
         self._take(1)
-        self._anew(super().clear, prefix)
+        with self._lock:
+            self._anew(self._at_once, lambda: self._erase(low, high))
+            self._queue.push("clear", prefix, "user")
+        self._queue.drain()
 
     def invalidate(self, tag: str) -> None:
         """Make every entry that carries ``tag`` missing, at once."""

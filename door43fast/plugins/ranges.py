@@ -47,7 +47,7 @@ class Snapshot:
         self._store = store
 
     def scan(self, prefix: Any, start: Any, stop: Any, reverse: bool) -> Iterator[tuple[Any, Any, Any]]:
-        low, high = bounds(prefix, start, stop)
+        low, high = self._store._bounds(prefix, start, stop)
         return iter([(key, record.version, self._store._value(key, record))
                      for key, record in self._store._live_range(low, high, reverse)])
 
@@ -59,6 +59,7 @@ class Ranges(Section):
     """Everything that goes by the order of keys, and everything at once."""
 
     _clock: Any
+    _bounds = staticmethod(bounds)
 
     def __len__(self) -> int:
         self._lacks("listing", "cannot list its keys")
@@ -86,7 +87,7 @@ class Ranges(Section):
         self._lacks("ordered", "has no order of keys")
         if limit is not None and (not isinstance(limit, int) or limit < 0):
             raise ValueError(f"limit={limit!r} must be a whole number of 0 or more, or None")
-        low, high = bounds(prefix, start, stop)
+        low, high = self._bounds(prefix, start, stop)
         return self._values(low, high, reverse, limit)
 
     def _values(self, low: str, high: str | None, reverse: bool, limit: int | None) -> Iterator[tuple[Any, Any]]:
@@ -108,7 +109,7 @@ class Ranges(Section):
     def keys(self, prefix: Any = "") -> Iterator[Any]:
         """Yield the keys under ``prefix``, in order where keys have one."""
         self._lacks("listing", "cannot list its keys")
-        return (key for key, _ in self._live_range(*bounds(prefix)))
+        return (key for key, _ in self._live_range(*self._bounds(prefix)))
 
     def count(self, prefix: Any = "") -> int:
         """How many keys there are under ``prefix``."""
@@ -117,7 +118,7 @@ class Ranges(Section):
     def clear(self, prefix: Any = "") -> None:
         """Take out everything, or what is under ``prefix``: one event, however many there were."""
         self._lacks("writes", "takes no writes")
-        low, high = bounds(prefix)
+        low, high = self._bounds(prefix)
 
         def work() -> None:
             self._erase(low, high)
@@ -170,7 +171,7 @@ class Ranges(Section):
                 if self._token(record) != token:
                     raise _conflict(f"key {key!r}")
             for prefix, start, stop, pairs in ranges:
-                low, high = bounds(prefix, start, stop)
+                low, high = self._bounds(prefix, start, stop)
                 if [(key, record.version) for key, record in self._live_range(low, high)] != [tuple(p) for p in pairs]:
                     raise _conflict(f"the range {prefix!r} ({start!r} to {stop!r})")
             return None, self._stored(list(writes), found[:n], drafts)

@@ -148,8 +148,8 @@ class Singles(Ranges):
 
     def pop(self, key: Any, default: Any = MISSING) -> Any:
         """Take ``key`` out and return its value, or ``default``."""
-        key = self._key(key)
-        record = self._change([key], self._step_pop(key))
+        name = self._key(key)
+        record = self._change([name], self._step_pop(name))
         if record is not None:
             return self._value(key, record)
         if default is MISSING:
@@ -165,9 +165,9 @@ class Singles(Ranges):
 
     def ttl(self, key: Any) -> float | None:
         """Seconds until ``key`` expires, None if it does not."""
-        key = self._key(key)
+        name = self._key(key)
         self._open()
-        record = self._fetch((key,))[0]
+        record = self._fetch((name,))[0]
         if record is None or not self._live(record):
             raise KeyError(key)
         return None if record.deadline is None else record.deadline - self._clock.seconds
@@ -182,23 +182,23 @@ class Singles(Ranges):
 
     def replace(self, key: Any, expected: Any, value: Any) -> bool:
         """Store ``value`` if ``key`` holds what equals ``expected``. Returns if it was stored."""
-        key = self._key(key)
+        name = self._key(key)
         self._lacks("writes", "takes no writes")
         while True:
             token, current = self._read(key)
             if current is MISSING or not (current is expected or current == expected):
                 return False
-            if self._swap(key, token, self._draft(value, None)):
+            if self._swap(name, token, self._draft(value, None)):
                 return True
 
     def incr(self, key: Any, by: int = 1) -> int:
         """Add ``by`` to the whole number under ``key``; a missing one counts as 0. Keeps the time to live."""
-        key = self._key(key)
+        name = self._key(key)
         self._lacks("writes", "takes no writes")
         while True:
             token, current = self._read(key)
             total = self._sum(key, current, by)
-            if self._change([key], self._step_swap(key, token, self._draft(total, None), keep=True)):
+            if self._change([name], self._step_swap(name, token, self._draft(total, None), keep=True)):
                 return total
 
     # -- steps: what ``_change`` is given, here and by those who await it ------------------------------------

@@ -55,6 +55,6 @@ def _chunks(records: Iterator[tuple[Any, Any]], chunk: int) -> Iterator[tuple[An
     while part := list(islice(records, chunk)):
         keys, values = builder(len(part)), builder(len(part))
         for key, value in part:
-            keys.add(key, key.encode())
+            keys.add(key, key if isinstance(key, bytes) else key.encode())
             values.add(key, payload(key, value))
         yield keys.build(), values.build()

@@ -2,6 +2,7 @@
 
 import door43fast as d43
 from door43fast.contracts import Capabilities
+from door43fast.native.keys import KeyCodec
 from door43fast.plugins.sqlite import SqliteStore
 from door43fast.testing.conformance import StoreConformance
 
@@ -65,3 +66,18 @@ class TestNamespaceThatEvicts(TestNamespaceOfMemory):
 class TestNamespaceOfNamespace(TestNamespaceOfMemory):
     def make_base(self):
         return d43.namespace(d43.MemoryStore(), "outer")
+
+
+class TestNamespaceOfAnyKeys(TestNamespaceOfMemory):
+    capabilities = HERE._replace(traces=False)
+
+    def make_store(self, **options):
+        return super().make_store(keys="any", **options)
+
+    def test_scan_packed(self, store):
+        """The keys are packed in their encoding, as a LmdbStore packs them."""
+        codec = KeyCodec("any")
+        store.set_many({f"k{i}": b"v%d" % i for i in range(9)} | {"z": b"no"})
+        chunks = list(store.scan_packed("k", 4))
+        assert [codec.decode(bytes(k)) for keys, _ in chunks for k in keys] == [f"k{i}" for i in range(9)]
+        assert [bytes(v) for _, values in chunks for v in values] == [b"v%d" % i for i in range(9)]

@@ -185,7 +185,7 @@ def test_quotas_last(lasting):
         space.set_many({"a": 1, "b": 2})
         held = books(space)
     with lasting() as base:
-        assert namespaces.listed(base) == [namespaces.About("n", *held, 1 << 20, 2, "fifo", None, None)]
+        assert namespaces.listed(base) == [namespaces.About("n", *held, 1 << 20, 2, "fifo", None, None, "str")]
         space = d43.namespace(base, "n")
         assert books(space) == held and dict(space.items()) == {"a": 1, "b": 2}
         space["c"] = 3
