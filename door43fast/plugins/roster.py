@@ -30,6 +30,8 @@ OWN = {
     "rediss": "door43fast.plugins.redis:RedisStore",
     "redis+cluster": "door43fast.plugins.redis:RedisStore",
     "asyncstorage": "door43fast.plugins.asyncstorage:AsyncStorageStore",
+    "http": "door43fast.plugins.http:HttpStore",
+    "https": "door43fast.plugins.http:HttpStore",
 }
 PLANNED = ("http", "https")
 OURS = "door43fast"
