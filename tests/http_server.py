@@ -11,6 +11,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import unquote
 
 BASE = "/base"
+BIG = b"".join(i.to_bytes(4, "little") for i in range(300_000))
 
 
 class Server:
@@ -126,3 +127,9 @@ class Handler(BaseHTTPRequestHandler):
 
 def dated(seconds):
     return formatdate(seconds, usegmt=True)
+
+
+def opened(server, **options):
+    from door43fast.plugins.http import HttpStore
+
+    return HttpStore(url=server.url, **{"backoff": 0.0, **options})

@@ -33,7 +33,6 @@ OWN = {
     "http": "door43fast.plugins.http:HttpStore",
     "https": "door43fast.plugins.http:HttpStore",
 }
-PLANNED = ("http", "https")
 OURS = "door43fast"
 
 
@@ -177,10 +176,6 @@ class Registry:
             known = list(self._holders)
         if holder is not None:
             return holder
-        if name in PLANNED:
-            raise PluginError(name, "this version has none of its own",
-                              f"install a package that brings the plugin {name!r}, or use one of "
-                              f"{', '.join(sorted(known))}")
         raise ConfigError(f"{name!r} is no known backend: {did_you_mean(name, known)}")
 
     def _search(self) -> None:

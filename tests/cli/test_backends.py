@@ -22,5 +22,9 @@ def test_options_of_one(empty):
 
 def test_what_there_is_not(empty):
     assert "did you mean 'sqlite'" in empty.refused(2, "backends", "sqlit")
-    assert "cannot be used" in empty.refused(4, "backends", "https")
+    registry.register("lacking", "surely_not_installed:Store")
+    try:
+        assert "install surely_not_installed" in empty.refused(4, "backends", "lacking")
+    finally:
+        registry.unregister("lacking")
     assert "NAME" in empty.refused(2, "backends", "--schema")

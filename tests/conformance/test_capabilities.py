@@ -23,6 +23,7 @@ def backends(tmp_path, redis, redis_cluster):
               "namespace of LmdbStore": d43.namespace(d43.LmdbStore(tmp_path / "spaces"), "n"),
               "AsyncStorageStore": d43.open(f"asyncstorage:///{tmp_path}/RKStorage"),
               "AsyncStorageStore, Apple": d43.open(f"asyncstorage:///{tmp_path}/RCTAsyncLocalStorage_V1"),
+              "HttpStore": d43.open("http://127.0.0.1:9/folder"),      # where nobody is: what it can do is known
               "RedisStore": d43.open(redis.url), "RedisStore, cluster": d43.open(redis_cluster.url)}
     yield {name: store.capabilities for name, store in stores.items()}
     for store in stores.values():

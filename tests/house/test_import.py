@@ -14,7 +14,7 @@ import door43fast
 print(time.process_time_ns() - start)
 """
 
-HEAVY = ("numpy", "msgspec", "click", "rich", "yaml", "pyarrow", "redis", "lmdb", "asyncio", "sqlite3")
+HEAVY = ("numpy", "msgspec", "click", "rich", "yaml", "pyarrow", "redis", "httpx", "lmdb", "asyncio", "sqlite3")
 
 
 def child(code):
