@@ -1,5 +1,4 @@
-"""A package of somebody else's, installed as its user would, beside a door43fast that knows nothing of it; and servers of
-HTTP."""
+"""A package of somebody else's, installed as its user would, beside a door43fast that knows nothing of it; servers."""
 
 import os
 import shutil
