@@ -26,6 +26,7 @@ COMMANDS = {
     "verify": ("verify", "Read a whole store and check every record."),
     "backup": ("backup", "Copy a store that is in use."),
     "compact": ("compact", "Give back what is free in the file of a store."),
+    "namespaces": ("namespaces", "What the namespaces of a store hold, and their limits."),
     "readers": ("readers", "Who has a store open to read."),
     "backends": ("backends", "What a store can be opened with, and the options of each."),
     "profiles": ("profiles", "Whole plans for kinds of applications, and where each setting comes from."),

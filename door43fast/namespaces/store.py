@@ -227,6 +227,10 @@ class Namespace(RecordStore):
             transaction.__exit__(None, None, None)
         except ConflictError as error:
             raise Collision from error
+        except Error:       # a MemoryStore without room for all has written a part
+            if self.base.get(self._regions.book) != stood:
+                self.recount()
+            raise
         self._follow(book)
         self._own += writing.written
         for key, reason in writing.told:
@@ -293,8 +297,11 @@ class Namespace(RecordStore):
 
     def _records(self, keys: Sequence[str], data: Sequence[Any]) -> list[Record | None]:
         rows = [None if one is None else self._row(key, one) for key, one in zip(keys, data, strict=True)]
-        tags = {tag for row in rows if row is not None for tag, _ in row.tags}
-        now = self._generations(sorted(tags)) if tags else {}
+        tags = {tag for row in rows if row is not None and row.tags for tag, _ in row.tags}
+        if not tags:
+            return [None if row is None else Record(row.mark, row.payload, row.deadline, row.stale, (), row.version)
+                    for row in rows]
+        now = self._generations(sorted(tags))
         return [None if row is None else Record(
             row.mark, row.payload, row.deadline, row.stale, row.tags, row.version,
             any(now[tag] != generation for tag, generation in row.tags)) for row in rows]

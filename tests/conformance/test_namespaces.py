@@ -1,5 +1,7 @@
 """A namespace conforms as a store of its own, whatever is underneath."""
 
+import pytest
+
 import door43fast as d43
 from door43fast.contracts import Capabilities
 from door43fast.native.keys import KeyCodec
@@ -81,3 +83,14 @@ class TestNamespaceOfAnyKeys(TestNamespaceOfMemory):
         chunks = list(store.scan_packed("k", 4))
         assert [codec.decode(bytes(k)) for keys, _ in chunks for k in keys] == [f"k{i}" for i in range(9)]
         assert [bytes(v) for _, values in chunks for v in values] == [b"v%d" % i for i in range(9)]
+
+
+class TestNamespaceOfRedis(TestNamespaceOfMemory):
+    capabilities = DISK
+
+    @pytest.fixture(autouse=True)
+    def _server(self, redis):
+        self.server = redis
+
+    def make_base(self):
+        return d43.open(self.server.url, namespace=self.fresh_name())

@@ -2,7 +2,7 @@
 
 import door43fast as d43
 
-KINDS = ("memory", "lmdb", "bytes", "sqlite", "cascade", "journal", "files")
+KINDS = ("memory", "lmdb", "bytes", "sqlite", "cascade", "journal", "files", "asyncstorage")
 
 
 def opened(kind, folder):
@@ -13,5 +13,6 @@ def opened(kind, folder):
         "journal": lambda: d43.LmdbStore(folder / "journal", durability="none", journal=True),
         "cascade": lambda: d43.open(folder / "cascade", durability="none"),
         "sqlite": lambda: d43.open(f"sqlite:///{folder}/s.db", durability="none"),
+        "asyncstorage": lambda: d43.open(f"asyncstorage:///{folder}/a.sqlite"),
         "files": lambda: d43.open(f"file:///{folder}/files", durability="none"),
     }[kind]()

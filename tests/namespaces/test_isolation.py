@@ -41,7 +41,8 @@ def test_tags_are_of_one_namespace(base):
     mine, other = d43.namespace(base, "a"), d43.namespace(base, "a2")
     for space in (mine, other):
         space.set("k", 1, tags=("t", "2\0t"))
-    base.set("k", 1, tags=("t",)) if not isinstance(next(iter(base)), bytes) else None
+    if base.capabilities.tags and not isinstance(next(iter(base)), bytes):
+        base.set("k", 1, tags=("t",))
     mine.invalidate("t")
     mine.invalidate("2\0t")
     assert "k" not in mine and other["k"] == 1
