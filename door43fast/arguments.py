@@ -28,6 +28,8 @@ def span(seconds: object, what: str) -> float:
 
 def tag_names(tags: Iterable[str]) -> tuple[str, ...]:
     """The tags of a call, each once; a bare str is refused, since it would be taken letter by letter."""
+    if type(tags) is tuple and not tags:
+        return ()
     if isinstance(tags, str):
         raise TypeError(f"tags={tags!r} is one str: give a list or tuple of tags, such as tags=({tags!r},)")
     names = tuple(dict.fromkeys(tags))

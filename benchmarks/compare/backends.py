@@ -80,4 +80,22 @@ def overheads(quick: bool) -> Result:
         ], 1, 9 if quick else 51)
 
 
-CASES: dict[str, Callable[[bool], Result]] = {"sqlite_get_many": get_many, "plugin_layer": overheads}
+def namespaces(quick: bool) -> Result:
+    """What a namespace of an LMDB store costs beside the store: one key at a time, and 1,000 in a batch."""
+    names = keys(1_000)
+    items = dict(zip(names, values(1_000, 300), strict=True))
+    with directory() as base, d43.LmdbStore(base / "s", durability="none") as store:
+        space = d43.namespace(store, "n", max_bytes="1GB")
+        contenders = [Contender(CONTROL, lambda _: deque(map(items.get, names), 0))]
+        for name, one in (("namespace", space), ("store", store)):
+            one.set_many(items)
+            contenders += [
+                Contender(f"{name} get", lambda _, one=one: deque(map(one.get, names), 0)),
+                Contender(f"{name} get_many", lambda _, one=one: one.get_many(names)),
+                Contender(f"{name} set", lambda _, one=one: deque((one.set(key, b"x") for key in names), 0)),
+                Contender(f"{name} set_many", lambda _, one=one: one.set_many(items))]
+        return interleave("a namespace beside its store, a key", contenders, len(names), 5 if quick else 21)
+
+
+CASES: dict[str, Callable[[bool], Result]] = {"sqlite_get_many": get_many, "plugin_layer": overheads,
+                                              "namespaces": namespaces}

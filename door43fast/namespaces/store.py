@@ -20,13 +20,11 @@ from door43fast.config import Size
 from door43fast.contracts import Capabilities
 from door43fast.errors import ClosedError, ConfigError, ConflictError, Error, RateError
 from door43fast.namespaces.book import Book, Row, read_book, read_generation, read_row, weight
+from door43fast.namespaces.keyed import Keyed, key_codec
 from door43fast.namespaces.rates import Bucket
 from door43fast.namespaces.regions import Regions
 from door43fast.namespaces.writing import Directly, Writing
-from door43fast.native.keys import KeyCodec
-from door43fast.plugins import BackendOptions, Record, RecordStore
-from door43fast.plugins.ranges import bounds
-from door43fast.reference.packing import pack_pairs
+from door43fast.plugins import BackendOptions, Record
 
 CHUNK = 256         # records that a scan reads with one call
 KEEP: Any = type("Keep", (), {"__repr__": lambda self: "KEEP"})()       # a limit that stays as it is
@@ -53,7 +51,7 @@ class Collision(Exception):
     """Somebody else has written to the namespace meanwhile: the write is made anew."""
 
 
-class Namespace(RecordStore):
+class Namespace(Keyed):
     """A store within a store, which sees nothing but what is its own.
 
     Opened by :func:`door43fast.namespace`. It has every method of a store; ``limit`` changes its limits, ``recount``
@@ -80,7 +78,7 @@ class Namespace(RecordStore):
         self._regions = regions
         self._pinned = can.pins and not hasattr(base, "slow")     # what evicts leaves these alone
         self._policy, self._kind = book.policy, book.keys
-        self._keys = None if book.keys == "str" else KeyCodec(book.keys)
+        self._keys = key_codec(book.keys)
         self._own = 0               # writes of ours, of those that the book counts
         self._refused = self._limited = 0
         self._writing_now: Writing | None = None
@@ -95,42 +93,6 @@ class Namespace(RecordStore):
 
         kept = {"codec": self.options.codec, "ttl": self.options.ttl}
         return reopened, (self.base, self.name, kept)
-
-    # -- keys ------------------------------------------------------------------------------------------------
-    # Keys that are not text are text inside: the bytes of their order-preserving encoding, each as a character.
-
-    def _key(self, key: Any) -> str:
-        return super()._key(key) if self._keys is None else self._keys.encode(key).decode("latin-1")
-
-    def _shown(self, key: str) -> Any:
-        return key if self._keys is None else self._keys.decode(key.encode("latin-1"))
-
-    def _flight_name(self, key: Any) -> str:
-        return self._key(key)
-
-    def _bounds(self, prefix: Any, start: Any = None, stop: Any = None) -> Any:
-        if self._keys is None:
-            return bounds(prefix, start, stop)
-        low, high = (None if one is None else one.decode("latin-1") for one in self._keys.bounds(prefix))
-        low = max(low or "", "" if start is None else self._key(start))
-        return low, high if stop is None else self._key(stop) if high is None else min(high, self._key(stop))
-
-    def _live_range(self, low: str, high: str | None, reverse: bool = False) -> Iterator[tuple[Any, Record]]:
-        found = super()._live_range(low, high, reverse)
-        return found if self._keys is None else ((self._shown(key), record) for key, record in found)
-
-    def _note(self, change: Any) -> None:
-        super()._note(change if self._keys is None else change._replace(key=self._shown(change.key)))
-
-    def _commit(self, reads: dict[Any, Any], writes: dict[Any, Any], ranges: Sequence[Any] = ()) -> None:
-        super()._commit(*({self._key(key): value for key, value in one.items()} for one in (reads, writes)), ranges)
-
-    def scan_packed(self, prefix: Any = "", chunk: int = 65536) -> Iterator[tuple[Any, Any]]:
-        """Yield ``(keys, values)`` in order, as two ``Packed`` of up to ``chunk`` records each."""
-        if self._keys is None:
-            return super().scan_packed(prefix, chunk)
-        self._lacks("packed", "packs no batches")
-        return pack_pairs(((self._keys.encode(key), value) for key, value in self.scan(prefix)), chunk)
 
     # -- the book --------------------------------------------------------------------------------------------
 
@@ -291,6 +253,21 @@ class Namespace(RecordStore):
             except RateError:
                 self._limited += 1
                 raise
+
+    def get(self, key: Any, default: Any = None) -> Any:
+        """The value under ``key``, or ``default``."""
+        if (type(key) is not str or not key or not key.isascii() or self._keys is not None or self._regions.in_bytes
+                or self._bucket is not None or self._recording is not None or self._writer or self._is_closed):
+            return super().get(key, default)
+        data = self.base.get(self._regions.rows + key)      # the plain case, without all that is asked for others
+        if data is None:
+            self._count(0, 1)
+            return default
+        row = self._row(key, data)
+        if row.tags or row.deadline is not None:
+            return super().get(key, default)
+        self._count(1, 0)
+        return self._value(key, row)
 
     def _row(self, key: str, data: Any) -> Row:
         return read_row(data, self.name, key)
