@@ -58,6 +58,8 @@ EXTENSIONS = {
     "environment": ("lmdb", "libzstd", "libxxhash"),
     "upkeep": ("lmdb", "libxxhash"),
     "compression": ("lmdb", "libzstd", "libxxhash"),
+    "longkeys": ("lmdb", "libxxhash"),
+    "lmdb_walk": ("lmdb", "libxxhash"),
     "chunks": ("lmdb", "libzstd", "libxxhash"),
     "audit_chunks": ("lmdb", "libzstd", "libxxhash"),
     "lmdb_values": ("lmdb", "libzstd", "libxxhash"),

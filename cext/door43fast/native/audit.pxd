@@ -2,7 +2,8 @@
 
 from libc.stdint cimport uint64_t
 
-from clib.lmdb cimport MDB_cursor, MDB_dbi, MDB_env, MDB_txn, MDB_val
+from clib.lmdb cimport MDB_cursor, MDB_dbi, MDB_txn, MDB_val
+from door43fast.native.handle cimport Handle
 from door43fast.native.journal cimport Journal
 
 # A cursor of the caller's on the first row of ``table`` from ``resume`` on, if ``rc`` is then 0.
@@ -13,10 +14,10 @@ cdef set audit_dictionaries(MDB_txn* txn, MDB_dbi meta, list errors)
 
 # One stretch of the walk: up to ``limit`` records of ``table`` from the key ``resume`` on, each checked by itself and
 # against the other table. Appends to ``errors``; returns where to go on, or None at the end.
-cdef object audit_data(MDB_txn* txn, MDB_dbi data, MDB_dbi expiry, bytes resume, uint64_t* count, set dictionaries,
-                       list errors)
-cdef object audit_expiry(MDB_txn* txn, MDB_dbi data, MDB_dbi expiry, bytes resume, list errors)
+cdef object audit_data(Handle home, MDB_txn* txn, bytes resume, uint64_t* count, set dictionaries, list errors)
+# The same over the records with long keys.
+cdef object audit_longs(Handle home, MDB_txn* txn, bytes resume, uint64_t* count, set dictionaries, list errors)
+cdef object audit_expiry(Handle home, MDB_txn* txn, bytes resume, list errors)
 # The same over the rows of a journal; ``next`` is the number that the next row must begin with, 0 if any may.
 cdef object audit_journal(MDB_txn* txn, const Journal* journal, bytes resume, uint64_t* next, list errors)
-cdef uint64_t audit_all(MDB_env* env, MDB_dbi meta, MDB_dbi data, MDB_dbi expiry, const Journal* journal,
-                        str path) except? 0
+cdef uint64_t audit_all(Handle home) except? 0

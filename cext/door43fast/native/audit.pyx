@@ -8,6 +8,8 @@ from door43fast.native.compression cimport read_dictionary
 from door43fast.native.expiry cimport EXPIRY_KEY, expiry_key
 from door43fast.native.frame cimport FRAME_CORRUPT, FRAME_NEWER, Frame, HAS_DEADLINE, Slice, frame_read
 from door43fast.native.journal cimport Entry, Row, row_next, row_read
+from door43fast.native.longkeys cimport long_row, record_get
+from door43fast.native.longrow cimport LONG_HEAD, LongRow
 
 from door43fast.errors import CorruptError
 
@@ -47,16 +49,13 @@ cdef set audit_dictionaries(MDB_txn* txn, MDB_dbi meta, list errors):
     return sound
 
 
-cdef object audit_data(MDB_txn* txn, MDB_dbi data, MDB_dbi expiry, bytes resume, uint64_t* count, set dictionaries,
-                       list errors):
+cdef object audit_data(Handle home, MDB_txn* txn, bytes resume, uint64_t* count, set dictionaries, list errors):
     """Check up to STRETCH records from ``resume`` on; returns the key to go on from, or None."""
     cdef MDB_cursor* cursor
-    cdef MDB_val key, value, row, target
-    cdef Frame frame
-    cdef Slice name
-    cdef char wanted[EXPIRY_KEY]
-    cdef int rc, seen = 0, verdict
-    cursor = walk(txn, data, "records", resume, &key, &value, &rc)
+    cdef MDB_val key, value
+    cdef Slice name, frame
+    cdef int rc, seen = 0
+    cursor = walk(txn, home.data, "records", resume, &key, &value, &rc)
     try:
         while rc == 0:
             if seen == STRETCH:
@@ -65,23 +64,9 @@ cdef object audit_data(MDB_txn* txn, MDB_dbi data, MDB_dbi expiry, bytes resume,
             count[0] += 1
             name.data = <const char*>key.mv_data
             name.size = key.mv_size
-            with nogil:
-                verdict = frame_read(name, <const char*>value.mv_data, value.mv_size, &frame)
-            if verdict == FRAME_NEWER:
-                errors.append(f"the record {name.data[:name.size]!r} is of a newer format")
-            elif verdict:
-                errors.append(f"the record {name.data[:name.size]!r} does not match its checksum")
-            elif frame.dictionary and frame.dictionary not in dictionaries:
-                errors.append(f"the record {name.data[:name.size]!r} was compressed with the dictionary "
-                              f"{frame.dictionary}, which is missing or damaged")
-            elif frame.flags & HAS_DEADLINE:
-                expiry_key(name, frame.deadline + frame.stale, wanted)
-                row.mv_data = wanted
-                row.mv_size = EXPIRY_KEY
-                rc = mdb_get(txn, expiry, &row, &target)
-                if rc or target.mv_size != name.size or memcmp(target.mv_data, name.data, name.size):
-                    errors.append(f"the record {name.data[:name.size]!r} has a deadline, but no row in the table of "
-                                  "deadlines")
+            frame.data = <const char*>value.mv_data
+            frame.size = value.mv_size
+            _record(home, txn, name, frame, dictionaries, errors)
             rc = mdb_cursor_get(cursor, &key, &value, MDB_NEXT)
         if rc != MDB_NOTFOUND:
             errors.append(f"the walk over the records stopped: {mdb_strerror(rc).decode()}")
@@ -90,15 +75,71 @@ cdef object audit_data(MDB_txn* txn, MDB_dbi data, MDB_dbi expiry, bytes resume,
         mdb_cursor_close(cursor)
 
 
-cdef object audit_expiry(MDB_txn* txn, MDB_dbi data, MDB_dbi expiry, bytes resume, list errors):
+cdef object audit_longs(Handle home, MDB_txn* txn, bytes resume, uint64_t* count, set dictionaries, list errors):
+    """The same of those with long keys: each key at its place, and found from there."""
+    cdef MDB_cursor* cursor
+    cdef MDB_val key, value, found
+    cdef LongRow row
+    cdef int rc, seen = 0
+    if not home.has_longs:
+        return None
+    cursor = walk(txn, home.longs, "long keys", resume, &key, &value, &rc)
+    try:
+        while rc == 0:
+            if seen == STRETCH:
+                return (<char*>key.mv_data)[:key.mv_size]
+            seen += 1
+            count[0] += 1
+            if long_row(home, &key, &value, &row):
+                errors.append(f"the record whose key begins with {(<char*>key.mv_data)[:min(key.mv_size, LONG_HEAD)]!r} "
+                              "is damaged")
+            else:
+                _record(home, txn, row.name, row.frame, dictionaries, errors)
+                rc = record_get(home, txn, row.name, &found)
+                if rc or found.mv_data != <void*>row.frame.data:
+                    errors.append(f"the record {row.name.data[:row.name.size]!r} is not found by its key")
+            rc = mdb_cursor_get(cursor, &key, &value, MDB_NEXT)
+        if rc != MDB_NOTFOUND:
+            errors.append(f"the walk over the records of long keys stopped: {mdb_strerror(rc).decode()}")
+        return None
+    finally:
+        mdb_cursor_close(cursor)
+
+
+cdef int _record(Handle home, MDB_txn* txn, Slice name, Slice data, set dictionaries, list errors) except -1:
+    """Check one record by itself, and that the table of deadlines knows of it."""
+    cdef MDB_val row, target
+    cdef Frame frame
+    cdef char wanted[EXPIRY_KEY]
+    cdef int rc
+    with nogil:
+        rc = frame_read(name, data.data, data.size, &frame)
+    if rc == FRAME_NEWER:
+        errors.append(f"the record {name.data[:name.size]!r} is of a newer format")
+    elif rc:
+        errors.append(f"the record {name.data[:name.size]!r} does not match its checksum")
+    elif frame.dictionary and frame.dictionary not in dictionaries:
+        errors.append(f"the record {name.data[:name.size]!r} was compressed with the dictionary {frame.dictionary}, "
+                      "which is missing or damaged")
+    elif frame.flags & HAS_DEADLINE:
+        expiry_key(name, frame.deadline + frame.stale, wanted)
+        row.mv_data = wanted
+        row.mv_size = EXPIRY_KEY
+        rc = mdb_get(txn, home.expiry, &row, &target)
+        if rc or target.mv_size != name.size or memcmp(target.mv_data, name.data, name.size):
+            errors.append(f"the record {name.data[:name.size]!r} has a deadline, but no row in the table of deadlines")
+    return 0
+
+
+cdef object audit_expiry(Handle home, MDB_txn* txn, bytes resume, list errors):
     """The other way: each row of the table of deadlines must stand for a record with that deadline."""
     cdef MDB_cursor* cursor
-    cdef MDB_val key, value, record, target
+    cdef MDB_val key, value, target
     cdef Frame frame
     cdef Slice name
     cdef char wanted[EXPIRY_KEY]
     cdef int rc, seen = 0
-    cursor = walk(txn, expiry, "deadlines", resume, &key, &value, &rc)
+    cursor = walk(txn, home.expiry, "deadlines", resume, &key, &value, &rc)
     try:
         while rc == 0:
             if seen == STRETCH:
@@ -106,9 +147,8 @@ cdef object audit_expiry(MDB_txn* txn, MDB_dbi data, MDB_dbi expiry, bytes resum
             seen += 1
             name.data = <const char*>value.mv_data
             name.size = value.mv_size
-            record = value
-            rc = mdb_get(txn, data, &record, &target)
-            if rc == 0 and frame_read(name, <const char*>target.mv_data, target.mv_size, &frame):
+            rc = record_get(home, txn, name, &target)
+            if rc == FRAME_CORRUPT or rc == 0 and frame_read(name, <const char*>target.mv_data, target.mv_size, &frame):
                 rc = mdb_cursor_get(cursor, &key, &value, MDB_NEXT)     # the walk over the records tells of it
                 continue
             if rc == 0:
@@ -163,29 +203,31 @@ cdef object audit_journal(MDB_txn* txn, const Journal* journal, bytes resume, ui
         mdb_cursor_close(cursor)
 
 
-cdef uint64_t audit_all(MDB_env* env, MDB_dbi meta, MDB_dbi data, MDB_dbi expiry, const Journal* journal,
-                        str path) except? 0:
+cdef uint64_t audit_all(Handle home) except? 0:
     """All of a store that nobody may use yet; raises if anything is wrong. Returns the number of records."""
     cdef MDB_txn* txn = NULL
     cdef uint64_t count = 0, next = 0
     cdef list errors = []
-    cdef int rc = mdb_txn_begin(env, NULL, MDB_RDONLY, &txn)
+    cdef int rc = mdb_txn_begin(home.env, NULL, MDB_RDONLY, &txn)
     if rc:
-        raise CorruptError(f"{path} cannot be read: {mdb_strerror(rc).decode()}; restore a backup")
+        raise CorruptError(f"{home.path} cannot be read: {mdb_strerror(rc).decode()}; restore a backup")
     try:
-        dictionaries = audit_dictionaries(txn, meta, errors)
+        dictionaries = audit_dictionaries(txn, home.meta, errors)
         resume = b""
         while resume is not None:
-            resume = audit_data(txn, data, expiry, resume, &count, dictionaries, errors)
+            resume = audit_data(home, txn, resume, &count, dictionaries, errors)
         resume = b""
         while resume is not None:
-            resume = audit_expiry(txn, data, expiry, resume, errors)
+            resume = audit_longs(home, txn, resume, &count, dictionaries, errors)
         resume = b""
         while resume is not None:
-            resume = audit_journal(txn, journal, resume, &next, errors)
+            resume = audit_expiry(home, txn, resume, errors)
+        resume = b""
+        while resume is not None:
+            resume = audit_journal(txn, &home.journal, resume, &next, errors)
     finally:
         mdb_txn_abort(txn)
     if errors:
-        raise CorruptError(f"{path} was open when the system went down, and {len(errors)} of its {count} records are "
-                           f"damaged, the first: {errors[0]}; restore a backup")
+        raise CorruptError(f"{home.path} was open when the system went down, and {len(errors)} of its {count} records "
+                           f"are damaged, the first: {errors[0]}; restore a backup")
     return count

@@ -9,6 +9,8 @@ from clib.lmdb cimport *
 from door43fast.native.audit cimport walk
 from door43fast.native.chunks cimport *
 from door43fast.native.frame cimport CHUNKED, FRAME_HEADER, Frame, Slice, frame_read
+from door43fast.native.longkeys cimport long_row, record_get
+from door43fast.native.longrow cimport LongRow
 
 from door43fast.errors import CorruptError
 
@@ -17,15 +19,18 @@ cdef enum:
     RECORDS = 4096          # and records
 
 
-cdef object audit_heads(Handle home, MDB_txn* txn, bytes resume, list errors):
+cdef object audit_heads(Handle home, MDB_txn* txn, bint longs, bytes resume, list errors):
     cdef MDB_cursor* cursor
     cdef MDB_val key, value, name, owner
+    cdef LongRow long
     cdef Frame frame
     cdef Slice record
     cdef Head head
     cdef char row[ROW_KEY]
     cdef int rc, seen = 0
-    cursor = walk(txn, home.data, "records", resume, &key, &value, &rc)
+    if longs and not home.has_longs:
+        return None
+    cursor = walk(txn, home.longs if longs else home.data, "records", resume, &key, &value, &rc)
     try:
         while rc == 0:
             if seen == RECORDS:
@@ -33,6 +38,13 @@ cdef object audit_heads(Handle home, MDB_txn* txn, bytes resume, list errors):
             seen += 1
             record.data = <const char*>key.mv_data
             record.size = key.mv_size
+            if longs:
+                if long_row(home, &key, &value, &long):
+                    value.mv_size = 0
+                else:
+                    record = long.name
+                    value.mv_data = <void*>long.frame.data
+                    value.mv_size = long.frame.size
             # Of a damaged record the walk over the records tells.
             if value.mv_size >= FRAME_HEADER + HEAD and home.holds(&value) and \
                     (<const char*>value.mv_data)[9] & CHUNKED and \
@@ -67,9 +79,10 @@ cdef int audit_large(Handle home) except -1:
     if rc:
         raise CorruptError(f"{home.path} cannot be read: {mdb_strerror(rc).decode()}; restore a backup")
     try:
-        resume = b""
-        while resume is not None:
-            resume = audit_heads(home, txn, resume, errors)
+        for longs in (False, True):
+            resume = b""
+            while resume is not None:
+                resume = audit_heads(home, txn, longs, resume, errors)
         resume = b""
         while resume is not None:
             resume = audit_chunks(home, compression, txn, resume, errors)
@@ -171,7 +184,7 @@ cdef bytes _head_of(Handle home, MDB_txn* txn, const char* id, Head* head):
         return None
     key.data = <const char*>value.mv_data
     key.size = value.mv_size
-    if mdb_get(txn, home.data, &value, &record) or not home.holds(&record) or frame_read(
+    if record_get(home, txn, key, &record) or not home.holds(&record) or frame_read(
             key, <const char*>record.mv_data, record.mv_size, &frame) or not frame.flags & CHUNKED or head_read(
             &frame, head) or memcmp(head.id, id, VALUE_ID):
         return None

@@ -6,13 +6,14 @@ store. Records that are there already get their rows in the order of their keys,
 
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 from libc.stdio cimport sscanf
-from libc.string cimport memcpy
+from libc.string cimport memcpy, memset
 
 from clib.lmdb cimport *
 from door43fast.native.budget cimport BUDGET_FOUND, BUDGET_SETTINGS, budget_settings, order_add, pages_used
 from door43fast.native.environment cimport BATCH, d43_worker
-from door43fast.native.frame cimport PINNED, Frame, Slice, frame_read
+from door43fast.native.frame cimport FRAME_CORRUPT, PINNED, Frame
 from door43fast.native.handle cimport d43_gate_close, d43_gate_open
+from door43fast.native.lmdb_walk cimport Range, Walk, walk_begin, walk_end, walk_frame, walk_next
 from door43fast.native.saver cimport saver_move
 from door43fast.native.status cimport lmdb_raise
 from door43fast.native.tables cimport HAS_BUDGET, commit_synced
@@ -89,11 +90,11 @@ cdef int keep_budget(Environment home, uint64_t limit, uint64_t policy) except -
 cdef int _settle(Environment home, MDB_txn* txn, uint64_t limit, uint64_t policy, uint64_t* last) noexcept nogil:
     """Write the settings, and the order of what is there, if they are not so already."""
     cdef MDB_envinfo info
-    cdef MDB_cursor* cursor = NULL
     cdef MDB_dbi table
     cdef MDB_val name, value
     cdef Frame frame
-    cdef Slice key
+    cdef Range all
+    cdef Walk w
     cdef uint64_t position
     cdef uint64_t held[2]
     cdef uint64_t wanted[2]
@@ -111,20 +112,18 @@ cdef int _settle(Environment home, MDB_txn* txn, uint64_t limit, uint64_t policy
         return TOO_LARGE
     if found:
         rc = mdb_dbi_open(txn, b"order", MDB_CREATE, &table)
-        if rc == 0:
-            rc = mdb_cursor_open(txn, home.data, &cursor)
-        while rc == 0:
-            rc = mdb_cursor_get(cursor, &name, &value, MDB_NEXT)
-            if rc == 0:
-                key.data = <const char*>name.mv_data
-                key.size = name.mv_size
-                if frame_read(key, <const char*>value.mv_data, value.mv_size, &frame) == 0 and \
-                        not frame.flags & PINNED:
-                    rc = order_add(txn, table, key, &none, &position)
-        if cursor != NULL:
-            mdb_cursor_close(cursor)
-        if rc != MDB_NOTFOUND:
+        if rc:
             return rc
+        memset(&all, 0, sizeof(all))
+        rc = walk_begin(&w, home, txn, &all, all.low, False)
+        while rc == 0:
+            if walk_frame(&w, home, &frame) == 0 and not frame.flags & PINNED:
+                rc = order_add(txn, table, w.name, &none, &position)
+            if rc == 0:
+                rc = walk_next(&w, home)
+        walk_end(&w)
+        if rc != MDB_NOTFOUND:
+            return MDB_CORRUPTED if rc == FRAME_CORRUPT else rc
     name.mv_data = <char*>b"budget"
     name.mv_size = 6
     value.mv_data = wanted
@@ -204,10 +203,10 @@ cdef int budget_look(MDB_txn* txn, MDB_dbi meta) noexcept nogil:
 
 
 cdef uint64_t used_pages(Environment home, MDB_txn* txn) noexcept nogil:
-    cdef MDB_dbi tables[7]
-    cdef int count = 5
+    cdef MDB_dbi tables[8]
+    cdef int count = 6
     tables[0], tables[1], tables[2] = home.meta, home.data, home.expiry
-    tables[3], tables[4] = home.tags, home.budget.table
+    tables[3], tables[4], tables[5] = home.tags, home.budget.table, home.longs
     if home.journal.on:
         tables[count] = home.journal.table
         count += 1

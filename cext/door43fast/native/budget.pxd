@@ -34,6 +34,15 @@ cdef enum Policy:           # on the disk: never renumber
     KEEP
 
 
+# A row of the order, and what is to become of its record.
+cdef struct Candidate:
+    uint64_t position
+    uint64_t birth
+    Slice key               # copied out of the map
+    bint again              # in: it was read since it came, and gets another round
+    bint gone               # out: it was evicted
+
+
 cdef struct Budget:
     bint on                 # the table is open; changes only with the gate closed, as do the rest
     MDB_dbi table
@@ -53,3 +62,7 @@ cdef int order_drop(MDB_txn* txn, MDB_dbi table, Slice key, uint64_t birth) noex
 # How many pages the tables take, with those of LMDB itself.
 cdef uint64_t pages_used(MDB_txn* txn, const MDB_dbi* tables, int count) noexcept nogil
 cdef uint64_t order_position(const char* row) noexcept nogil
+# The oldest rows, copied: up to ``most`` of them. ``keys`` has MAX_KEY bytes for each; long keys take memory of their own.
+cdef int order_oldest(MDB_txn* txn, MDB_dbi table, Candidate* rows, char* keys, Py_ssize_t most,
+                      Py_ssize_t* count) noexcept nogil
+cdef void order_free(Candidate* rows, Py_ssize_t count) noexcept nogil

@@ -1,12 +1,12 @@
 """The budget of a store on disk: its settings, and the order in which records came. All under the writer lock."""
 
 from libc.errno cimport ENOMEM
-from libc.string cimport memcmp, memcpy
+from libc.string cimport memcmp, memcpy, memset
 
 from clib.lmdb cimport *
+from door43fast.native.longrow cimport LONGEST_KEY, MAX_KEY, key_free, key_keep
 
 cdef enum:
-    LONGEST_ROW = 8 + 511   # a birth and a key
     HEADS = 2               # head pages of LMDB
     OWN = 2                 # tables of LMDB itself: free pages, and names of tables
     LEAST_WORDS = 1 << 10   # of marks; there is one for each 64 bytes of the budget, up to the most
@@ -69,7 +69,7 @@ cdef int order_add(MDB_txn* txn, MDB_dbi table, Slice key, const uint64_t* birth
     cdef MDB_cursor* cursor = NULL
     cdef MDB_val name, value
     cdef char at[8]
-    cdef char row[LONGEST_ROW]
+    cdef char* row
     cdef uint64_t next = 1
     cdef int rc = mdb_cursor_open(txn, table, &cursor)
     if rc:
@@ -79,18 +79,20 @@ cdef int order_add(MDB_txn* txn, MDB_dbi table, Slice key, const uint64_t* birth
         next = order_position(<const char*>name.mv_data) + 1 if name.mv_size == 8 else 0
     if rc == MDB_NOTFOUND:
         rc = 0
-    if rc == 0 and (next == 0 or key.size > LONGEST_ROW - ROW_BIRTH):
+    if rc == 0 and (next == 0 or key.size > LONGEST_KEY):
         rc = MDB_CORRUPTED
     if rc == 0:
-        memcpy(row, &next if birth == NULL else <uint64_t*>birth, ROW_BIRTH)
-        memcpy(row + ROW_BIRTH, key.data, key.size)
         _put_position(next, at)
         name.mv_data = at
         name.mv_size = 8
-        value.mv_data = row
+        value.mv_data = NULL
         value.mv_size = ROW_BIRTH + key.size
-        rc = mdb_cursor_put(cursor, &name, &value, MDB_APPEND)
+        rc = mdb_cursor_put(cursor, &name, &value, MDB_APPEND | MDB_RESERVE)
         position[0] = next
+    if rc == 0:
+        row = <char*>value.mv_data
+        memcpy(row, &next if birth == NULL else <uint64_t*>birth, ROW_BIRTH)
+        memcpy(row + ROW_BIRTH, key.data, key.size)
     mdb_cursor_close(cursor)
     return rc
 
@@ -109,6 +111,41 @@ cdef int order_drop(MDB_txn* txn, MDB_dbi table, Slice key, uint64_t birth) noex
             memcmp(<const char*>value.mv_data + ROW_BIRTH, key.data, key.size) == 0:
         rc = mdb_del(txn, table, &name, NULL)
     return 0 if rc == MDB_NOTFOUND else rc
+
+
+cdef int order_oldest(MDB_txn* txn, MDB_dbi table, Candidate* rows, char* keys, Py_ssize_t most,
+                      Py_ssize_t* count) noexcept nogil:
+    cdef MDB_cursor* cursor = NULL
+    cdef MDB_val name, value
+    cdef Slice key
+    cdef Candidate* row
+    cdef int rc = mdb_cursor_open(txn, table, &cursor)
+    count[0] = 0
+    while rc == 0 and count[0] < most:
+        rc = mdb_cursor_get(cursor, &name, &value, MDB_NEXT)
+        if rc == 0 and (name.mv_size != 8 or not ROW_BIRTH < value.mv_size <= ROW_BIRTH + LONGEST_KEY):
+            rc = MDB_CORRUPTED
+        if rc:
+            break
+        row = &rows[count[0]]
+        memset(row, 0, sizeof(Candidate))
+        row.position = order_position(<const char*>name.mv_data)
+        memcpy(&row.birth, value.mv_data, ROW_BIRTH)
+        key.data = <const char*>value.mv_data + ROW_BIRTH
+        key.size = value.mv_size - ROW_BIRTH
+        if key_keep(key, keys + count[0] * MAX_KEY, &row.key) == NULL:
+            rc = ENOMEM
+            break
+        count[0] += 1
+    if cursor != NULL:
+        mdb_cursor_close(cursor)
+    return 0 if rc == MDB_NOTFOUND else rc
+
+
+cdef void order_free(Candidate* rows, Py_ssize_t count) noexcept nogil:
+    cdef Py_ssize_t i
+    for i in range(count):
+        key_free(rows[i].key)
 
 
 cdef uint64_t pages_used(MDB_txn* txn, const MDB_dbi* tables, int count) noexcept nogil:

@@ -16,6 +16,7 @@ from clib.lmdb cimport *
 from clib.xxhash cimport XXH3_64bits, XXH3_64bits_withSeed
 from door43fast.native.compression cimport press_room
 from door43fast.native.frame cimport CHUNKED, FRAME_CORRUPT, FRAME_HEADER, FRAME_NEWER, frame_read
+from door43fast.native.longkeys cimport record_get
 from door43fast.native.tables cimport HAS_CHUNKS, mark_format
 
 cdef extern from "d43_clock.h" nogil:
@@ -170,15 +171,13 @@ cdef int chunks_adopt(Handle home, MDB_txn* txn, Slice key, const char* head) no
 
 
 cdef int chunks_free(Handle home, MDB_txn* txn, Slice key, const char* keep) noexcept nogil:
-    cdef MDB_val name, value
+    cdef MDB_val value
     cdef Frame frame
     cdef Head head
     cdef int rc
-    name.mv_data = <void*>key.data
-    name.mv_size = key.size
-    rc = mdb_get(txn, home.data, &name, &value)
+    rc = record_get(home, txn, key, &value)
     if rc:
-        return 0 if rc == MDB_NOTFOUND else rc
+        return 0 if rc == MDB_NOTFOUND or rc == FRAME_CORRUPT else rc
     # Of a damaged record nobody knows the chunks; verify tells of those that are left.
     if value.mv_size < FRAME_HEADER or value.mv_size > FRAME_HEADER + 16 + 255 * 24 + HEAD or \
             not home.holds(&value) or not (<const char*>value.mv_data)[9] & CHUNKED or \

@@ -176,7 +176,7 @@ cdef class Environment(Handle):
                                        "read; restore a backup") from error
                 self.map_metas()
                 if lost:
-                    audit_all(self.env, self.meta, self.data, self.expiry, &self.journal, self.path)
+                    audit_all(self)
                     audit_large(self)
                 if markers and not self.readonly:
                     self.adopt(markers)

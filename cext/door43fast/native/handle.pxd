@@ -36,6 +36,8 @@ cdef class Handle:
     cdef MDB_dbi tags
     cdef MDB_dbi chunks
     cdef bint has_chunks                # its table is open
+    cdef MDB_dbi longs                  # records with keys longer than LMDB's
+    cdef bint has_longs                 # its table is open
     cdef bint chunked                   # there may be rows in it; never back to False while it is open
     cdef uint64_t chunks_at             # the last transaction that is accounted for in ``chunked``
     cdef unsigned int extra_flags       # of mdb_env_open, beside MDB_NOTLS

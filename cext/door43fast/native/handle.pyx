@@ -27,7 +27,7 @@ from door43fast.native.journal cimport JOURNAL_FOUND
 from door43fast.native.mapped cimport MAGIC_AT, View, view_holds
 from door43fast.native.saver cimport TXN_ID_AT
 from door43fast.native.status cimport MAX_READERS, lmdb_raise
-from door43fast.native.tables cimport MAX_TABLES, Tables, add_chunks, check_tables, create_tables
+from door43fast.native.tables cimport MAX_TABLES, Tables, add_tables, check_tables, create_tables
 
 from door43fast.errors import BudgetError, ClosedError, FormatError
 
@@ -130,17 +130,17 @@ cdef class Handle:
                 lmdb_raise(rc, "reading", self.path)
             try:
                 found = check_tables(txn, &tables, self.path, self.options["keys"])
-                if found is not None and not tables.has_chunks and not self.extra_flags & MDB_RDONLY:
+                if found is not None and not (tables.has_chunks and tables.has_longs or self.extra_flags & MDB_RDONLY):
                     mdb_txn_abort(txn)          # of a version that had none
                     txn = NULL
-                    add_chunks(self.env, self.path)
+                    add_tables(self.env, self.path)
                     continue
                 if found is not None:
                     rc = mdb_txn_commit(txn)    # only a commit makes the table handles last
                     txn = NULL
                     if rc:
                         lmdb_raise(rc, "reading", self.path)
-                    self.store_id = found
+                    self.store_id, self.longs, self.has_longs = found, tables.longs, tables.has_longs
                     self.meta, self.data, self.expiry, self.tags = tables.meta, tables.data, tables.expiry, tables.tags
                     self.chunks, self.has_chunks, self.chunks_at = tables.chunks, tables.has_chunks, 0
                     self.journal.on, self.journal.table, self.journal.checked = tables.journalled, tables.journal, 0

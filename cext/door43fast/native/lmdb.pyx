@@ -159,20 +159,6 @@ cdef class LmdbEngine(BudgetEngine):
             raise KeyError(key)
         return (deadline - self.now()) / 1e9 if deadline else None
 
-    def __len__(self):
-        """How many records are held, with expired ones that are not reaped yet."""
-        cdef MDB_stat stat
-        cdef MDB_txn* txn
-        cdef int rc
-        self.begin(False)
-        txn = self.home.reader()
-        rc = mdb_stat(txn, self.home.data, &stat)
-        self.home.give(txn)
-        self.home.leave()
-        if rc:
-            lmdb_raise(rc, "reading", self.home.path)
-        return stat.ms_entries
-
     # Writing
 
     def set(self, key, value, *, ttl=None, tags=(), pin=False, durable=False):

@@ -6,7 +6,7 @@ from libc.string cimport memcpy
 
 from door43fast.native.compression cimport Rules, room_for
 from door43fast.native.lmdb_order cimport order_places
-from door43fast.native.lmdb_values cimport MAX_KEY
+from door43fast.native.longrow cimport LONGEST_KEY
 
 cdef extern from "d43_pages.h" nogil:
     void d43_prefetch(const void*)
@@ -51,7 +51,7 @@ cdef class Batch:
                 if i + KEYS_AHEAD < n:
                     d43_prefetch(names[i + KEYS_AHEAD])
                 if not d43_str_plain(names[i], &place[i].key.data, &place[i].key.size) or \
-                        place[i].key.size - 1 >= MAX_KEY:
+                        place[i].key.size - 1 >= LONGEST_KEY:
                     return False
                 place[i].index = i
         return True

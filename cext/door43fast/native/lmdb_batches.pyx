@@ -18,7 +18,7 @@ from door43fast.native.keys cimport KEYS_INT, KEYS_STR, put_int64
 from door43fast.native.journal cimport CHANGED_DELETE, CHANGED_EXPIRE
 from door43fast.native.lmdb_ahead cimport course_begin
 from door43fast.native.lmdb_reads cimport BLOCK, Course
-from door43fast.native.lmdb_values cimport MAX_KEY
+from door43fast.native.longrow cimport MAX_KEY, long_weight
 
 cdef extern from "Python.h":
     PyObject* PyList_GET_ITEM(object, Py_ssize_t) noexcept
@@ -221,6 +221,7 @@ cdef class BatchEngine(ChangeEngine):
         cdef MDB_cursor* cursor = NULL
         cdef MDB_val name, value
         cdef const Draft* draft
+        cdef Slice key
         cdef Frame old
         cdef char last[MAX_KEY]
         cdef Py_ssize_t i, touched = 0, n = batch.count
@@ -252,9 +253,11 @@ cdef class BatchEngine(ChangeEngine):
                     d43_prefetch(draft.payload.data)
                     d43_prefetch(draft.payload.data + 64)
                     d43_prefetch(draft.payload.data + 128)
-                if order == 0 and _follows(last, name.mv_size, batch.places[i].key):
-                    order = MDB_APPEND          # and so are all that follow
-                rc = self.put(txn, cursor, order, batch.places[i].key, &batch.drafts[batch.places[i].index])
+                key = batch.places[i].key
+                if order == 0 and key.size <= MAX_KEY and _follows(last, name.mv_size, key):
+                    order = MDB_APPEND          # and so are all short ones that follow
+                rc = self.put(txn, cursor, order if key.size <= MAX_KEY else 0, key,
+                              &batch.drafts[batch.places[i].index])
             else:
                 alive[i] = 0
                 rc = self.find(txn, batch.places[i].key, &old, now)
@@ -291,7 +294,6 @@ cdef class BatchEngine(ChangeEngine):
         cdef size_t size, need = 0, largest = 0
         cdef int rc, synced = 0
         cdef char* alive
-        cdef char* ordered
         self.begin(True)
         batch.arrange()
         if batch.count == 0:
@@ -303,7 +305,7 @@ cdef class BatchEngine(ChangeEngine):
             if not erase:
                 for i in range(batch.count):
                     size = batch.drafts[batch.places[i].index].payload.size
-                    need += size + batch.places[i].key.size + 64
+                    need += size + batch.places[i].key.size + long_weight(batch.places[i].key.size) + 64
                     largest = max(largest, size)
                 if self.home.budget.on:
                     self.room_for(batch.count, need, largest, "a batch")

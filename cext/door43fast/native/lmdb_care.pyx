@@ -2,12 +2,11 @@
 
 import os
 
-from libc.stdint cimport uint16_t
 from libc.stdlib cimport free, malloc
 from libc.string cimport memcpy
 
 from clib.lmdb cimport *
-from door43fast.native.audit cimport audit_data, audit_dictionaries, audit_expiry, audit_journal
+from door43fast.native.audit cimport audit_data, audit_dictionaries, audit_expiry, audit_journal, audit_longs
 from door43fast.native.audit_chunks cimport audit_chunks, audit_heads
 from door43fast.native.audit_index cimport audit_index
 from door43fast.native.core cimport BY_EXPIRY, OP_DELETE
@@ -17,7 +16,9 @@ from door43fast.native.frame cimport FRAME_CORRUPT, Slice, TAG_HASH, generation_
 from door43fast.native.journal cimport (CHANGED_TAG, journal_note, journal_prune, journal_span)
 from door43fast.native.keyindex cimport index_bytes
 from door43fast.native.lmdb_ranges cimport slice_of
-from door43fast.native.lmdb_records cimport HEAP, MAX_KEY
+from door43fast.native.lmdb_records cimport HEAP, reaped_clear
+from door43fast.native.longkeys cimport long_count
+from door43fast.native.longrow cimport MAX_KEY
 from door43fast.native.recording cimport Recording, recording_begin
 from door43fast.native.trust cimport examine_live
 from door43fast.native.upkeep cimport list_readers, watched
@@ -31,7 +32,8 @@ cdef extern from "d43_atomic.h" nogil:
 cdef enum:
     STRETCH = 4096          # rows that the audit looks at in one snapshot
 
-cdef tuple PARTS = ("records", "deadlines", "journal", "index", "large values", "chunks")
+cdef tuple PARTS = ("records", "long keys", "deadlines", "journal", "index", "large values",
+                    "large values of long keys", "chunks")
 
 
 cdef class CareEngine(RangeEngine):
@@ -65,17 +67,18 @@ cdef class CareEngine(RangeEngine):
         if self.home.budget.on:     # a record that goes may cost the copies of a few pages
             reaped.limit = <int>min(max(self.home.budget.limit // self.home.page_size // 64, <uint64_t>4),
                                     <uint64_t>HEAP)
+        reaped.count = 0
         reaped.keys = <char*>malloc(HEAP * MAX_KEY)
-        reaped.sizes = <uint16_t*>malloc(HEAP * sizeof(uint16_t))
-        if reaped.keys == NULL or reaped.sizes == NULL:
+        reaped.names = <Slice*>malloc(HEAP * sizeof(Slice))
+        if reaped.keys == NULL or reaped.names == NULL:
             free(reaped.keys)
-            free(reaped.sizes)
+            free(reaped.names)
             raise MemoryError("no memory to reap expired records")
         try:
             while True:
                 queue = self.events
                 seq = pruned = 0
-                reaped.count = 0
+                reaped_clear(&reaped)
                 self.home.enter()
                 try:
                     self.announce()
@@ -95,13 +98,14 @@ cdef class CareEngine(RangeEngine):
                     if seq:
                         for i in range(reaped.count):
                             queue.fill(seq + i, OP_DELETE, BY_EXPIRY,
-                                       self.key_of(reaped.keys + i * MAX_KEY, reaped.sizes[i]), None)
+                                       self.key_of(reaped.names[i].data, reaped.names[i].size), None)
                 total += reaped.count
                 if (reaped.count < reaped.limit and pruned < HEAP) or synced:
                     break
         finally:
+            reaped_clear(&reaped)
             free(reaped.keys)
-            free(reaped.sizes)
+            free(reaped.names)
         self.expirations += total
         if queue is not None:
             queue.drain()
@@ -171,6 +175,7 @@ cdef class CareEngine(RangeEngine):
         cdef MDB_stat stat, log, pieces
         cdef MDB_envinfo info
         cdef uint64_t oldest = 1, last = 0
+        cdef size_t longs = 0
         cdef MDB_txn* txn
         cdef int rc
         self.begin(False)
@@ -183,13 +188,16 @@ cdef class CareEngine(RangeEngine):
         pieces.ms_entries = 0
         if rc == 0 and self.home.has_chunks:
             rc = mdb_stat(txn, self.home.chunks, &pieces)
+        if rc == 0:
+            rc = long_count(self.home, txn, &longs)
         mdb_env_info(self.home.env, &info)
         self.home.give(txn)
         self.home.leave()
         if rc:
             lmdb_raise(rc, "reading", self.home.path)
         return {
-            "entries": stat.ms_entries, "chunks": pieces.ms_entries, "hits": self.hits, "misses": self.misses,
+            "entries": stat.ms_entries + longs, "long_keys": longs, "chunks": pieces.ms_entries,
+            "hits": self.hits, "misses": self.misses,
             "sets": self.sets, "deletes": self.deletes, "evictions": self.evictions, "expirations": self.expirations,
             "bytes": (info.me_last_pgno + 1) * self.home.page_size, "map_size": info.me_mapsize,
             "depth": stat.ms_depth, "leaf_pages": stat.ms_leaf_pages, "overflow_pages": stat.ms_overflow_pages,
@@ -243,7 +251,8 @@ cdef class CareEngine(RangeEngine):
                 txn = self.home.reader()
                 try:
                     if total == 0:
-                        total = 1
+                        long_count(self.home, txn, &total)
+                        total = 1 + 2 * total
                         for dbi in (self.home.data, self.home.expiry, self.home.data):
                             total += stat.ms_entries if mdb_stat(txn, dbi, &stat) == 0 else 0
                         if self.home.journal.on and mdb_stat(txn, self.home.journal.table, &stat) == 0:
@@ -251,16 +260,17 @@ cdef class CareEngine(RangeEngine):
                     if table == 0:
                         if dictionaries is None:
                             dictionaries = audit_dictionaries(txn, self.home.meta, errors)
-                        resume = audit_data(txn, self.home.data, self.home.expiry, resume, &count, dictionaries,
-                                            errors)
+                        resume = audit_data(self.home, txn, resume, &count, dictionaries, errors)
                     elif table == 1:
-                        resume = audit_expiry(txn, self.home.data, self.home.expiry, resume, errors)
+                        resume = audit_longs(self.home, txn, resume, &count, dictionaries, errors)
                     elif table == 2:
-                        resume = audit_journal(txn, &self.home.journal, resume, &next, errors)
+                        resume = audit_expiry(self.home, txn, resume, errors)
                     elif table == 3:
-                        resume = audit_index(self.home, txn, resume, errors)
+                        resume = audit_journal(txn, &self.home.journal, resume, &next, errors)
                     elif table == 4:
-                        resume = audit_heads(self.home, txn, resume, errors)
+                        resume = audit_index(self.home, txn, resume, errors)
+                    elif table < 7:
+                        resume = audit_heads(self.home, txn, table == 6, resume, errors)
                     else:
                         resume = audit_chunks(self.home, self.compression, txn, resume, errors)
                 finally:

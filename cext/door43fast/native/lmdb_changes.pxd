@@ -1,6 +1,6 @@
 """One change of one record: applied with every remedy there is, and told of."""
 
-from libc.stdint cimport int64_t, uint16_t, uint64_t
+from libc.stdint cimport int64_t, uint64_t
 
 from door43fast.native.core cimport Flight, Op, Reason
 from door43fast.native.lmdb_groups cimport GroupEngine

@@ -11,10 +11,10 @@ from libc.string cimport memset
 
 from door43fast.native.core cimport BY_EXPIRY, BY_USER, EventQueue, OP_DELETE, OP_SET
 from door43fast.native.environment cimport COMMIT
-from door43fast.native.frame cimport FRAME_CORRUPT, FRAME_NEWER, PINNED, REFUSED, TAG_HASH, TAG_SIZE
-from door43fast.native.lmdb_records cimport ERASE, FEW, PUT_SAME
+from door43fast.native.frame cimport FRAME_CORRUPT, FRAME_NEWER, PINNED, REFUSED, Slice, TAG_HASH, TAG_SIZE
+from door43fast.native.lmdb_records cimport ERASE, FEW, PUT_SAME, reaped_clear
 from door43fast.native.lmdb_room cimport FRAME_ROOM
-from door43fast.native.lmdb_values cimport MAX_KEY
+from door43fast.native.longrow cimport MAX_KEY, long_weight
 from door43fast.native.status cimport lmdb_raise
 
 cdef extern from "d43_atomic.h" nogil:
@@ -35,7 +35,7 @@ cdef class ChangeEngine(GroupEngine):
             return 0
         for i in range(job.reaped.count):
             queue.fill(job.seq + i, OP_DELETE, BY_EXPIRY,
-                       self.key_of(job.reaped.keys + i * MAX_KEY, job.reaped.sizes[i]), None)
+                       self.key_of(job.reaped.names[i].data, job.reaped.names[i].size), None)
         if job.events > <uint64_t>job.reaped.count:
             queue.fill(job.seq + job.reaped.count, op, reason, key, value)
         return 0
@@ -44,14 +44,15 @@ cdef class ChangeEngine(GroupEngine):
         """Apply a job, with every remedy there is, and tell of it. False if its condition was unmet."""
         cdef EventQueue queue
         cdef char keys[FEW * MAX_KEY]
-        cdef uint16_t sizes[FEW]
+        cdef Slice names[FEW]
         cdef int rc, synced = 0
         job.reaped.keys = keys
-        job.reaped.sizes = sizes
+        job.reaped.names = names
         job.reaped.limit = FEW
         job.taken.data = job.large.data = NULL
         if self.home.budget.on and job.verb != ERASE:
-            self.room_for(1, job.draft.payload.size + FRAME_ROOM, job.draft.payload.size, key)
+            self.room_for(1, job.draft.payload.size + FRAME_ROOM + long_weight(job.key.size), job.draft.payload.size,
+                          key)
         while True:
             self.home.enter()
             try:
@@ -71,16 +72,20 @@ cdef class ChangeEngine(GroupEngine):
             free(<void*>job.taken.data)
             free(<void*>job.large.data)
             job.taken.data = job.large.data = NULL
+            reaped_clear(&job.reaped)
             if rc == FRAME_CORRUPT or rc == FRAME_NEWER:
                 self.fault(rc, key)
-            self.remedy(rc, job.draft.payload.size + MAX_KEY, "writing the key", key)
+            self.remedy(rc, job.draft.payload.size + MAX_KEY + long_weight(job.key.size), "writing the key", key)
         if self.flights and (rc == 0 or job.verb == ERASE):     # a delete of what is not there counts too
             # By its bytes: the __hash__ of a caller's key could wait for a publication, which waits for this.
             self.void_flight(PyBytes_FromStringAndSize(job.key.data, job.key.size))
         if rc == 0 or job.reaped.count:
             self.expirations += job.reaped.count
             d43_add(&self.unvoided, <uint64_t>-1)
-            self.told(job, key, value, op, reason)
+            try:
+                self.told(job, key, value, op, reason)
+            finally:
+                reaped_clear(&job.reaped)
             if queue is not None:
                 queue.drain()
         if synced:

@@ -63,7 +63,7 @@ cdef class GroupEngine(RoomEngine):
         while job != NULL:
             job.waiter.rc = rc
             job.seq = 0
-            job.reaped.count = 0
+            reaped_clear(&job.reaped)
             job = _behind(job)
         if rc:
             return True
@@ -80,7 +80,7 @@ cdef class GroupEngine(RoomEngine):
             job = _behind(job)
         if rc or changed == 0:
             mdb_txn_abort(txn)
-            first.reaped.count = 0
+            reaped_clear(&first.reaped)
             if rc and _behind(first) != NULL:
                 job = first
                 while job != NULL:

@@ -11,11 +11,12 @@ from door43fast.native.budget cimport d43_mark
 from door43fast.native.chunks cimport Head, chunks_read, head_read
 from door43fast.native.compression cimport LARGEST_PACKED
 from door43fast.native.core cimport BY_EXPIRY, BY_USER
-from door43fast.native.frame cimport (CHUNKED, FRAME_CORRUPT, FRESH, HAS_DEADLINE, HAS_TAGS, Slice, ZSTD, frame_read)
+from door43fast.native.frame cimport CHUNKED, FRAME_CORRUPT, FRESH, HAS_DEADLINE, HAS_TAGS, Slice, ZSTD
 from door43fast.native.lmdb_batch cimport Batch
 from door43fast.native.lmdb_ahead cimport course_begin
 from door43fast.native.lmdb_reads cimport BLOCK, Course
-from door43fast.native.lmdb_ranges cimport Bounds, seek, slice_of, step, within
+from door43fast.native.lmdb_ranges cimport Bounds, slice_of
+from door43fast.native.lmdb_walk cimport Walk, walk_begin, walk_end, walk_frame, walk_next, walk_raise
 from door43fast.native.mapped cimport Stroll, stroll
 from door43fast.native.packed cimport Packed
 
@@ -172,42 +173,42 @@ cdef class PackedEngine(CareEngine):
 
     def _chunk(self, Bounds bounds, bytes after, Py_ssize_t chunk, PackedBuilder names, PackedBuilder values):
         """Append up to ``chunk`` live records that follow ``after``; returns the key to go on after, or None."""
-        cdef MDB_cursor* cursor = NULL
-        cdef MDB_val key, value
+        cdef Walk w
         cdef Frame frame
         cdef Slice name, start = slice_of(after)
         cdef Stroll way
         cdef MDB_txn* txn
         cdef int64_t now
+        cdef bint known = False
         cdef int rc
         self.begin(False)
         txn = self.home.reader()
         try:
             now = self.now()
             way.page = way.straight = 0
+            name.size = 0
             with nogil:
-                rc = mdb_cursor_open(txn, self.home.data, &cursor)
-                if rc == 0:
-                    rc = seek(&bounds.range, cursor, &key, &value, start)
-                while rc == 0 and within(&bounds.range, &key) and values.count < <size_t>chunk:
-                    stroll(&way, &self.home.view, key.mv_data)
-                    name.data = <const char*>key.mv_data
-                    name.size = key.mv_size
-                    rc = FRAME_CORRUPT if not self.home.holds(&value) else frame_read(
-                        name, <const char*>value.mv_data, value.mv_size, &frame)
+                rc = walk_begin(&w, self.home, txn, &bounds.range, start, False)
+                while rc == 0 and values.count < <size_t>chunk:
+                    stroll(&way, &self.home.view, w.name.data)
+                    name = w.name
+                    rc = walk_frame(&w, self.home, &frame)
                     if rc == 0 and frame.flags & (HAS_DEADLINE | HAS_TAGS):
                         rc = self.judge(txn, &frame, now)
                     if rc == 0 and frame.state == FRESH:
                         rc = self.append(values, &frame, txn)
                         if rc == 0:
                             names.append(name.data, name.size)
-                    if rc == 0:
-                        rc = step(&bounds.range, cursor, &key, &value)
-            if rc and rc != MDB_NOTFOUND:
+                    if rc:
+                        known = True
+                        break
+                    rc = walk_next(&w, self.home)
+            if known:
                 self.misfit(rc, values, self.name_of(name.data, name.size), &frame)
-            return None if rc or not within(&bounds.range, &key) else name.data[:name.size]
+            if rc and rc != MDB_NOTFOUND:
+                walk_raise(&w, rc, "scanning", self.home.path)
+            return None if rc else name.data[:name.size]
         finally:
-            if cursor != NULL:
-                mdb_cursor_close(cursor)
+            walk_end(&w)
             self.home.give(txn)
             self.home.leave()

@@ -6,7 +6,9 @@ handed out, and goes on by key. So a scan that is never finished pins no page, a
 
 from cpython.bytes cimport PyBytes_FromStringAndSize
 from cpython.unicode cimport PyUnicode_DecodeUTF8
+from libc.errno cimport ENOMEM
 from libc.stdint cimport int64_t, uint64_t
+from libc.stdlib cimport free, malloc
 from libc.string cimport memcpy
 
 from clib.lmdb cimport *
@@ -17,7 +19,12 @@ from door43fast.native.frame cimport CHUNKED, FRAME_CORRUPT, FRESH, Frame, HAS_D
 from door43fast.native.keys cimport KEYS_STR
 from door43fast.native.journal cimport CHANGED_CLEAR, NO_CHANGE, journal_note
 from door43fast.native.lmdb_records cimport TOKEN, frame_token
+from door43fast.native.lmdb_walk cimport Range, Walk, walk_begin, walk_end, walk_frame, walk_next, walk_raise, within
+from door43fast.native.longkeys cimport long_count
+from door43fast.native.longrow cimport LONGEST_KEY, MAX_KEY
 from door43fast.native.mapped cimport Stroll, stroll
+
+from door43fast.errors import CorruptError
 
 cdef extern from "d43_atomic.h" nogil:
     uint64_t d43_add(uint64_t*, uint64_t)
@@ -55,8 +62,7 @@ cdef class RangeEngine(BatchEngine):
 
         With ``txn`` the records are of that snapshot, else of the present. REQUIRES: entered, if ``txn`` is given.
         """
-        cdef MDB_cursor* cursor = NULL
-        cdef MDB_val key, value
+        cdef Walk w
         cdef Frame frame
         cdef Slice name
         cdef char token[TOKEN]
@@ -72,15 +78,11 @@ cdef class RangeEngine(BatchEngine):
         try:
             now = self.now()
             way.page = way.straight = 0
-            rc = mdb_cursor_open(txn, self.home.data, &cursor)
-            if rc == 0:
-                rc = seek(&bounds.range, cursor, &key, &value, slice_of(after))
-            while rc == 0 and within(&bounds.range, &key):
-                stroll(&way, &self.home.view, key.mv_data)
-                name.data = <const char*>key.mv_data
-                name.size = key.mv_size
-                rc = FRAME_CORRUPT if not self.home.holds(&value) else frame_read(
-                    name, <const char*>value.mv_data, value.mv_size, &frame)
+            rc = walk_begin(&w, self.home, txn, &bounds.range, slice_of(after), False)
+            while rc == 0:
+                stroll(&way, &self.home.view, w.name.data)
+                name = w.name
+                rc = walk_frame(&w, self.home, &frame)
                 if rc == 0 and frame.flags & (HAS_DEADLINE | HAS_TAGS):
                     rc = self.judge(txn, &frame, now)
                 if rc:
@@ -100,13 +102,12 @@ cdef class RangeEngine(BatchEngine):
                 seen += 1
                 if seen >= limit or weight > HEAVIEST:
                     return PyBytes_FromStringAndSize(name.data, name.size)
-                rc = step(&bounds.range, cursor, &key, &value)
+                rc = walk_next(&w, self.home)
             if rc and rc != MDB_NOTFOUND:
-                lmdb_raise(rc, "scanning", self.home.path)
+                walk_raise(&w, rc, "scanning", self.home.path)
             return None
         finally:
-            if cursor != NULL:
-                mdb_cursor_close(cursor)
+            walk_end(&w)
             if own:
                 self.home.give(txn)
                 self.home.leave()
@@ -153,41 +154,54 @@ cdef class RangeEngine(BatchEngine):
             if after is None:
                 return
 
+    def __len__(self):
+        """How many records are held, with expired ones that are not reaped yet."""
+        cdef MDB_stat stat
+        cdef MDB_txn* txn
+        cdef size_t longs = 0
+        cdef int rc
+        self.begin(False)
+        txn = self.home.reader()
+        rc = mdb_stat(txn, self.home.data, &stat)
+        if rc == 0:
+            rc = long_count(self.home, txn, &longs)
+        self.home.give(txn)
+        self.home.leave()
+        if rc:
+            lmdb_raise(rc, "reading", self.home.path)
+        return stat.ms_entries + longs
+
     def count(self, prefix=""):
         """How many keys start with ``prefix``; expired ones are left out."""
         cdef Bounds bounds = self.bounds_of(prefix, None, None, False)
-        cdef MDB_cursor* cursor = NULL
-        cdef MDB_val key, value
+        cdef Walk w
         cdef Frame frame
-        cdef Slice name
         cdef MDB_txn* txn
         cdef int64_t now
         cdef Py_ssize_t n = 0
+        cdef bint known = False
         cdef int rc
         self.begin(False)
         txn = self.home.reader()
         try:
-            rc = mdb_cursor_open(txn, self.home.data, &cursor)
-            if rc == 0:
-                rc = seek(&bounds.range, cursor, &key, &value, slice_of(None))
+            rc = walk_begin(&w, self.home, txn, &bounds.range, slice_of(None), True)
             with nogil:
                 now = self.now()
-                while rc == 0 and within(&bounds.range, &key):
-                    name.data = <const char*>key.mv_data
-                    name.size = key.mv_size
-                    rc = FRAME_CORRUPT if not self.home.holds(&value) else frame_read(
-                        name, <const char*>value.mv_data, value.mv_size, &frame)
+                while rc == 0:
+                    rc = walk_frame(&w, self.home, &frame)
                     if rc == 0 and frame.flags & (HAS_DEADLINE | HAS_TAGS):
                         rc = self.judge(txn, &frame, now)
                     if rc:
+                        known = True
                         break
                     n += frame.state == FRESH
-                    rc = step(&bounds.range, cursor, &key, &value)
-            if rc and rc != MDB_NOTFOUND:
-                self.fault(rc, self.name_of(name.data, name.size))
+                    rc = walk_next(&w, self.home)
+            if known:
+                self.fault(rc, self.name_of(w.name.data, w.name.size))
+            if rc != MDB_NOTFOUND:
+                walk_raise(&w, rc, "scanning", self.home.path)
         finally:
-            if cursor != NULL:
-                mdb_cursor_close(cursor)
+            walk_end(&w)
             self.home.give(txn)
             self.home.leave()
         return n
@@ -206,9 +220,9 @@ cdef class RangeEngine(BatchEngine):
             self.home.enter()
             try:
                 self.announce()
-                rc = self._clear(bounds, queue, &seq)
-                if rc == 0:
-                    with nogil:
+                with nogil:
+                    rc = self.apply_clear(&bounds.range, queue, &seq)
+                    if rc == 0:
                         synced = self.home.committed(False)
             finally:
                 self.home.leave()
@@ -217,6 +231,9 @@ cdef class RangeEngine(BatchEngine):
             if seq:
                 queue.cancel(seq, 1)
                 queue.drain()
+            if rc == FRAME_CORRUPT:
+                raise CorruptError(f"clearing {prefix!r} in {self.home.path} found a damaged record among long keys, "
+                                   "and nothing was removed; run verify(), and delete what it names")
             self.remedy(rc, 0, "clearing", self.home.path)
         self.void_flights()
         d43_add(&self.unvoided, <uint64_t>-1)
@@ -227,49 +244,80 @@ cdef class RangeEngine(BatchEngine):
         if synced:
             lmdb_raise(synced, "syncing", self.home.path)
 
-    cdef int _clear(self, Bounds bounds, EventQueue queue, uint64_t* seq) except? -1:
-        cdef MDB_txn* txn = NULL
+    cdef int clear_short(self, MDB_txn* txn, const Range* range) noexcept nogil:
         cdef MDB_cursor* cursor = NULL
         cdef MDB_val key, value
         cdef Frame frame
         cdef Slice name
-        cdef Slice nothing = slice_of(None)
-        cdef int rc
-        cdef char held[512]
-        with nogil:
-            rc = self.open_write(&txn)
-            if rc == 0 and bounds.range.low.data == NULL and bounds.range.high.data == NULL:
-                rc = mdb_drop(txn, self.home.data, 0)
-                if rc == 0:
-                    rc = mdb_drop(txn, self.home.expiry, 0)
-                if rc == 0 and self.home.chunked:
-                    rc = chunks_clear(self.home, txn)
-                if rc == 0 and self.home.budget.on:
-                    rc = mdb_drop(txn, self.home.budget.table, 0)
-            elif rc == 0:
-                rc = mdb_cursor_open(txn, self.home.data, &cursor)
-                while rc == 0:
-                    # The first of the range is looked for anew each time: erase works beside this cursor.
-                    rc = seek(&bounds.range, cursor, &key, &value, nothing)
-                    if rc or not within(&bounds.range, &key):
-                        break
-                    memcpy(held, key.mv_data, key.mv_size)
-                    name.data = held
-                    name.size = key.mv_size
-                    if frame_read(name, <const char*>value.mv_data, value.mv_size, &frame):
-                        frame.flags = 0
-                    rc = self.erase(txn, name, &frame, NO_CHANGE)
-                if cursor != NULL:
-                    mdb_cursor_close(cursor)
-                if rc == MDB_NOTFOUND:
-                    rc = 0
-            if rc == 0 and self.home.journal.on:
-                name = bounds.range.low
-                rc = journal_note(&self.home.journal, txn, CHANGED_CLEAR, name, 0, 0)
+        cdef char held[MAX_KEY]
+        cdef int rc = mdb_cursor_open(txn, self.home.data, &cursor)
+        while rc == 0:
+            # The first of the range is looked for anew each time: erase works beside this cursor.
+            key.mv_data = <void*>range.low.data
+            key.mv_size = range.low.size
+            rc = mdb_cursor_get(cursor, &key, &value, MDB_SET_RANGE if key.mv_size else MDB_FIRST)
+            if rc or not within(range, &key):
+                break
+            memcpy(held, key.mv_data, key.mv_size)
+            name.data = held
+            name.size = key.mv_size
+            if frame_read(name, <const char*>value.mv_data, value.mv_size, &frame):
+                frame.flags = 0
+            rc = self.erase(txn, name, &frame, NO_CHANGE)
+        if cursor != NULL:
+            mdb_cursor_close(cursor)
+        return 0 if rc == MDB_NOTFOUND else rc
+
+    cdef int clear_long(self, MDB_txn* txn, const Range* range) noexcept nogil:
+        cdef Walk w
+        cdef Frame frame
+        cdef Slice name, nothing
+        cdef char* held = NULL
+        cdef int rc = 0
+        nothing.data = NULL
+        nothing.size = 0
+        while rc == 0:
+            rc = walk_begin(&w, self.home, txn, range, nothing, True)
+            if rc == 0 and held == NULL:
+                held = <char*>malloc(LONGEST_KEY)
+                if held == NULL:
+                    rc = ENOMEM
             if rc == 0:
-                rc = self.close_write(txn, queue, 1, seq)
-            elif txn != NULL:
-                mdb_txn_abort(txn)
+                memcpy(held, w.name.data, w.name.size)
+                name.data = held
+                name.size = w.name.size
+                if walk_frame(&w, self.home, &frame):
+                    frame.flags = 0
+            walk_end(&w)
+            if rc == 0:
+                rc = self.erase(txn, name, &frame, NO_CHANGE)
+        free(held)
+        return 0 if rc == MDB_NOTFOUND else rc
+
+    cdef int apply_clear(self, const Range* range, EventQueue queue, uint64_t* seq) noexcept nogil:
+        cdef MDB_txn* txn = NULL
+        cdef int rc = self.open_write(&txn)
+        if rc:
+            return rc
+        if range.low.data == NULL and range.high.data == NULL:
+            rc = mdb_drop(txn, self.home.data, 0)
+            if rc == 0:
+                rc = mdb_drop(txn, self.home.longs, 0)
+            if rc == 0:
+                rc = mdb_drop(txn, self.home.expiry, 0)
+            if rc == 0 and self.home.chunked:
+                rc = chunks_clear(self.home, txn)
+            if rc == 0 and self.home.budget.on:
+                rc = mdb_drop(txn, self.home.budget.table, 0)
+        else:
+            rc = self.clear_short(txn, range)
+            if rc == 0:                     # only long keys are left
+                rc = self.clear_long(txn, range)
+        if rc == 0 and self.home.journal.on:
+            rc = journal_note(&self.home.journal, txn, CHANGED_CLEAR, range.low, 0, 0)
+        if rc == 0:
+            return self.close_write(txn, queue, 1, seq)
+        mdb_txn_abort(txn)
         return rc
 
 

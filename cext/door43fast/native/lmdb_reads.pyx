@@ -22,7 +22,8 @@ from door43fast.native.keyindex cimport (KeyIndex, KeyTable, LINE, d43_load, d43
                                          index_next, index_ready, index_still)
 from door43fast.native.keys cimport KEYS_STR
 from door43fast.native.lmdb_ahead cimport course_step
-from door43fast.native.lmdb_values cimport MAX_KEY
+from door43fast.native.longkeys cimport record_get
+from door43fast.native.longrow cimport LONGEST_KEY, MAX_KEY
 from door43fast.native.mapped cimport NODE_HEAD, View, node_of, node_value
 
 cdef extern from "d43_str.h" nogil:
@@ -114,7 +115,7 @@ cdef class ReadEngine(RecordEngine):
         if self.closed:
             self.begin(False)
         if self.mode != KEYS_STR or not d43_str_plain(<PyObject*>key, &place.key.data, &place.key.size) or \
-                place.key.size - 1 >= MAX_KEY:
+                place.key.size - 1 >= LONGEST_KEY:
             owner = self.slice_key(key, &place.key)
         lifted = self.glance(place.key, &frame)
         if lifted is None:
@@ -276,14 +277,14 @@ cdef class ReadEngine(RecordEngine):
         cdef uint64_t highs[BLOCK]
         cdef uint64_t lefts[BLOCK]
         cdef XXH128_hash_t twin
-        cdef MDB_val name, value
+        cdef MDB_val value
         cdef uint64_t root = 0
         cdef bint told
         cdef int i, j, k, rc, level, filled = 0, absent = 0
         cdef int depth = descent_root(txn, &root) if v.reach else 0
         for j in range(n):
             pages[j] = root
-            steps[j] = DOWN if depth else LOST
+            steps[j] = DOWN if depth and places[todo[j]].key.size <= MAX_KEY else LOST
         for level in range(depth):
             for j in range(n):
                 if steps[j] == DOWN:
@@ -311,9 +312,7 @@ cdef class ReadEngine(RecordEngine):
                 continue
             if not (steps[j] == HERE and self.sound(places[i].key, hashes[i], next[j], &frames[i])):
                 # By LMDB's own search, for what is not laid out as expected, or not in the file as far as known.
-                name.mv_data = <void*>places[i].key.data
-                name.mv_size = places[i].key.size
-                rc = mdb_get(txn, self.home.data, &name, &value)
+                rc = record_get(self.home, txn, places[i].key, &value)
                 if rc == MDB_NOTFOUND:
                     frames[i].state = GONE
                     continue
@@ -324,7 +323,7 @@ cdef class ReadEngine(RecordEngine):
                 if rc:
                     failed[0] = i
                     return rc
-                next[j] = self.node_at(txn, places[i].key, &value) if indexed else 0
+                next[j] = self.node_at(txn, places[i].key, &value) if indexed and places[i].key.size <= MAX_KEY else 0
             names[filled] = hashes[i]
             found[filled] = next[j]
             filled += 1

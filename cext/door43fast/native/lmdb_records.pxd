@@ -1,6 +1,6 @@
 """Single records of a store on disk: how they are found, written, erased and reaped inside a transaction."""
 
-from libc.stdint cimport int64_t, uint8_t, uint16_t, uint64_t
+from libc.stdint cimport int64_t, uint8_t, uint64_t
 from libc.string cimport memcpy
 
 from clib.lmdb cimport MDB_cursor, MDB_txn, MDB_val
@@ -10,7 +10,8 @@ from door43fast.native.environment cimport d43_line, d43_waiter
 from door43fast.native.frame cimport Draft, Frame, Slice
 from door43fast.native.handle cimport handle_newest
 from door43fast.native.journal cimport ORIGIN, Change
-from door43fast.native.lmdb_values cimport MAX_KEY, ValueEngine
+from door43fast.native.lmdb_values cimport ValueEngine
+from door43fast.native.longrow cimport MAX_KEY, key_free, key_keep
 
 cdef extern from "d43_atomic.h" nogil:
     uint64_t d43_load(uint64_t*)
@@ -31,8 +32,8 @@ cdef enum Verb:
 
 # Keys of records that were reaped: copied under the writer lock, told of after it.
 cdef struct Reaped:
-    char* keys              # ``limit`` places of MAX_KEY bytes
-    uint16_t* sizes
+    Slice* names            # ``limit`` places
+    char* keys              # of MAX_KEY bytes each; a long key has memory of its own
     int limit
     int count
 
@@ -114,3 +115,8 @@ cdef inline void frame_token(const Frame* frame, char* out) noexcept nogil:
     XXH128_canonicalFromHash(&hash, XXH3_128bits(frame.whole.data, frame.whole.size))
     memcpy(out, hash.digest, TOKEN)
 
+
+cdef inline void reaped_clear(Reaped* reaped) noexcept nogil:
+    while reaped.count:
+        reaped.count -= 1
+        key_free(reaped.names[reaped.count])

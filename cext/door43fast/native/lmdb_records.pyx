@@ -3,6 +3,7 @@
 All that writes needs no GIL: nothing that can run Python code happens between the begin and the end of a transaction.
 """
 
+from libc.errno cimport ENOMEM
 from libc.string cimport memcpy
 
 from clib.lmdb cimport *
@@ -14,6 +15,8 @@ from door43fast.native.expiry cimport EXPIRY_KEY, expiry_key, expiry_time
 from door43fast.native.frame cimport *
 from door43fast.native.handle cimport handle_leave, handle_try
 from door43fast.native.journal cimport *
+from door43fast.native.longkeys cimport long_room, record_drop, record_get
+from door43fast.native.longrow cimport LONGEST_KEY
 
 cdef extern from "d43_atomic.h" nogil:
     uint64_t d43_load(uint64_t*)
@@ -58,11 +61,8 @@ cdef class RecordEngine(ValueEngine):
         return 0
 
     cdef int find(self, MDB_txn* txn, Slice key, Frame* frame, int64_t now) noexcept nogil:
-        cdef MDB_val name, value
-        cdef int rc
-        name.mv_data = <void*>key.data
-        name.mv_size = key.size
-        rc = mdb_get(txn, self.home.data, &name, &value)
+        cdef MDB_val value
+        cdef int rc = record_get(self.home, txn, key, &value)
         if rc:
             return rc
         if not self.home.holds(&value):
@@ -105,10 +105,8 @@ cdef class RecordEngine(ValueEngine):
             if rc:
                 return rc
             draft = &small
-        name.mv_data = <void*>key.data
-        name.mv_size = key.size
         if expiring or (order == 0 and (noted or bounded)):
-            rc = mdb_get(txn, self.home.data, &name, &value)
+            rc = record_get(self.home, txn, key, &value)
             if rc == 0 and noted:
                 base = self.sum_of(&value)
             if rc == 0 and (expiring or bounded) and self.home.holds(&value) and \
@@ -120,7 +118,7 @@ cdef class RecordEngine(ValueEngine):
                     row.mv_data = due
                     row.mv_size = EXPIRY_KEY
                     rc = mdb_del(txn, self.home.expiry, &row, NULL)
-            if rc and rc != MDB_NOTFOUND:
+            if rc and rc != MDB_NOTFOUND and rc != FRAME_CORRUPT:       # what is damaged is written over
                 return rc
         if bounded and not draft.flags & PINNED:
             rc = order_add(txn, self.home.budget.table, key, NULL, &birth)
@@ -131,6 +129,7 @@ cdef class RecordEngine(ValueEngine):
             row.mv_data = due
             row.mv_size = EXPIRY_KEY
             name.mv_data = <void*>key.data
+            name.mv_size = key.size
             rc = mdb_put(txn, self.home.expiry, &row, &name, 0)
             if rc:
                 return rc
@@ -139,7 +138,9 @@ cdef class RecordEngine(ValueEngine):
         value.mv_data = NULL
         value.mv_size = frame_size(draft, birth)
         # What is reserved is good until the next change of this transaction; reading the tags changes nothing.
-        if cursor != NULL:
+        if key.size > MAX_KEY:
+            rc = long_room(self.home, txn, key, value.mv_size, &value)
+        elif cursor != NULL:
             rc = mdb_cursor_put(cursor, &name, &value, MDB_RESERVE | order)
         else:
             rc = mdb_put(txn, self.home.data, &name, &value, MDB_RESERVE)
@@ -173,7 +174,7 @@ cdef class RecordEngine(ValueEngine):
 
     cdef int erase(self, MDB_txn* txn, Slice key, const Frame* old, Change change) noexcept nogil:
         """Remove a record, and its row in the table of deadlines if ``old`` says that it has one."""
-        cdef MDB_val name, row
+        cdef MDB_val row
         cdef char due[EXPIRY_KEY]
         cdef uint64_t base
         cdef int rc
@@ -192,17 +193,17 @@ cdef class RecordEngine(ValueEngine):
             rc = chunks_free(self.home, txn, key, NULL)
             if rc:
                 return rc
-        name.mv_data = <void*>key.data
-        name.mv_size = key.size
         if change != NO_CHANGE and self.home.journal.on:
-            rc = mdb_get(txn, self.home.data, &name, &row)
-            if rc:
+            rc = record_get(self.home, txn, key, &row)
+            if rc == FRAME_CORRUPT:
+                row.mv_size = 0
+            elif rc:
                 return rc
             base = self.sum_of(&row)
             rc = journal_note(&self.home.journal, txn, change, key, 0, base)
             if rc:
                 return rc
-        return mdb_del(txn, self.home.data, &name, NULL)
+        return record_drop(self.home, txn, key)
 
     cdef int reap(self, MDB_txn* txn, int64_t now, Reaped* reaped) noexcept nogil:
         """Remove records that are due, the oldest first, up to the limit; adds their keys to ``reaped``."""
@@ -220,22 +221,24 @@ cdef class RecordEngine(ValueEngine):
             if rc:
                 break
             when = expiry_time(<const char*>row.mv_data)
-            if when > now or name.mv_size > MAX_KEY:
+            if when > now or name.mv_size > LONGEST_KEY or not self.home.holds(&name):
                 break
-            key.data = reaped.keys + reaped.count * MAX_KEY
+            key.data = <const char*>name.mv_data
             key.size = name.mv_size
-            memcpy(<void*>key.data, name.mv_data, name.mv_size)
-            rc = mdb_cursor_del(cursor, 0)
-            if rc:
+            if key_keep(key, reaped.keys + reaped.count * MAX_KEY, &key) == NULL:
+                rc = ENOMEM
                 break
-            found = self.find(txn, key, &frame, now)
+            rc = mdb_cursor_del(cursor, 0)
+            found = self.find(txn, key, &frame, now) if rc == 0 else rc
             if found == 0 and frame.flags & HAS_DEADLINE and frame.deadline + frame.stale == when:
                 if self.home.budget.on and frame.flags & BORN:
                     rc = order_drop(txn, self.home.budget.table, key, frame.birth)
                 if rc == 0:
                     rc = self.erase(txn, key, NULL, CHANGED_EXPIRE)
-                reaped.sizes[reaped.count] = <uint16_t>key.size
+                reaped.names[reaped.count] = key
                 reaped.count += 1
+            else:
+                key_free(key)
         if cursor != NULL:
             mdb_cursor_close(cursor)
         return 0 if rc == MDB_NOTFOUND else rc

@@ -3,20 +3,13 @@
 from libc.stdint cimport int64_t, uint64_t
 
 from clib.lmdb cimport MDB_txn
+from door43fast.native.budget cimport Candidate
 from door43fast.native.core cimport EventQueue
-from door43fast.native.frame cimport Slice
 from door43fast.native.lmdb_reads cimport ReadEngine
 
 cdef enum:
     FRAME_ROOM = 1024       # bytes of a record beside its value, and of its rows
 
-
-cdef struct Candidate:
-    uint64_t position
-    uint64_t birth
-    Slice key               # copied out of the map
-    bint again              # in: it was read since it came, and gets another round
-    bint gone               # out: it was evicted
 
 cdef struct Pages:
     uint64_t used           # by the tables

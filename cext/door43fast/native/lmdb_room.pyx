@@ -22,14 +22,14 @@ from clib.lmdb cimport *
 from clib.xxhash cimport XXH3_64bits
 from door43fast.native.bounding cimport free_pages, join_budget, relieve, used_pages
 from door43fast.native.budget cimport (BUDGET_FOUND, BUDGET_SETTINGS, KEEP, ROW_BIRTH, budget_settings, d43_mark,
-                                       d43_marks_turn, d43_unmark, order_add, order_position)
+                                       d43_marks_turn, d43_unmark, order_add, order_free, order_oldest)
 from door43fast.native.clock cimport d43_monotonic_ns
 from door43fast.native.core cimport BY_EVICTION, OP_DELETE
 from door43fast.native.environment cimport BATCH
 from door43fast.native.frame cimport EXPIRED, INVALID, REFUSED, Frame
 from door43fast.native.journal cimport CHANGED_EVICT, CHANGED_EXPIRE
 from door43fast.native.keys cimport KEYS_ANY
-from door43fast.native.lmdb_values cimport MAX_KEY
+from door43fast.native.longrow cimport MAX_KEY
 from door43fast.native.status cimport lmdb_raise
 
 from door43fast.errors import BudgetError
@@ -223,7 +223,7 @@ cdef class RoomEngine(ReadEngine):
         """One round: how many rows were looked at; 0 if there is none."""
         cdef EventQueue queue
         cdef Candidate* rows = <Candidate*>malloc(MOST_ROUND * (sizeof(Candidate) + MAX_KEY))
-        cdef Py_ssize_t i, count, most, moved = 0, gone = 0
+        cdef Py_ssize_t i, count = 0, most, moved = 0, gone = 0
         cdef uint64_t seq
         cdef list locals = None, lost
         cdef int rc, synced = 0
@@ -270,6 +270,7 @@ cdef class RoomEngine(ReadEngine):
                         queue.fill(seq, OP_DELETE, BY_EVICTION, self.key_of(rows[i].key.data, rows[i].key.size), None)
                         seq += 1
         finally:
+            order_free(rows, count)
             free(rows)
         if count and queue is not None:
             queue.drain()
@@ -295,30 +296,14 @@ cdef class RoomEngine(ReadEngine):
     cdef Py_ssize_t candidates(self, Candidate* rows, char* keys, Py_ssize_t most) except -1:
         """The oldest rows, copied."""
         cdef MDB_txn* txn = self.home.reader()
-        cdef MDB_cursor* cursor = NULL
-        cdef MDB_val name, value
         cdef Py_ssize_t count = 0
         cdef int rc
         with nogil:
-            rc = mdb_cursor_open(txn, self.home.budget.table, &cursor)
-            while rc == 0 and count < most:
-                rc = mdb_cursor_get(cursor, &name, &value, MDB_NEXT)
-                if rc == 0 and (name.mv_size != 8 or not ROW_BIRTH < value.mv_size <= ROW_BIRTH + MAX_KEY):
-                    rc = MDB_CORRUPTED
-                if rc:
-                    break
-                memset(&rows[count], 0, sizeof(Candidate))
-                rows[count].position = order_position(<const char*>name.mv_data)
-                memcpy(&rows[count].birth, value.mv_data, ROW_BIRTH)
-                rows[count].key.data = keys + count * MAX_KEY
-                rows[count].key.size = value.mv_size - ROW_BIRTH
-                memcpy(keys + count * MAX_KEY, <const char*>value.mv_data + ROW_BIRTH, value.mv_size - ROW_BIRTH)
-                count += 1
-            if cursor != NULL:
-                mdb_cursor_close(cursor)
+            rc = order_oldest(txn, self.home.budget.table, rows, keys, most, &count)
             self.home.give(txn)
             self.home.leave()
-        if rc and rc != MDB_NOTFOUND:
+        if rc:
+            order_free(rows, count)
             lmdb_raise(rc, "reading the order of", self.home.path)
         return count
 

@@ -8,7 +8,7 @@ from door43fast.native.environment cimport Environment
 from door43fast.native.frame cimport Slice
 from door43fast.native.lmdb_batch cimport Batch
 from door43fast.native.lmdb_training cimport TrainingEngine
-from door43fast.native.lmdb_ranges cimport Range
+from door43fast.native.lmdb_walk cimport Range
 
 
 # A range as it was scanned: keys and tokens of all that was in it, one after another.

@@ -13,12 +13,13 @@ from libc.string cimport memcmp, memcpy
 from clib.lmdb cimport *
 from door43fast.native.core cimport BY_EXPIRY, BY_USER, OP_DELETE, OP_SET
 from door43fast.native.status cimport lmdb_raise
-from door43fast.native.frame cimport (FRAME_CORRUPT, FRESH, Frame, HAS_DEADLINE, HAS_TAGS, PINNED, REFUSED, TAG_HASH,
-                                      frame_read)
+from door43fast.native.frame cimport (FRAME_CORRUPT, FRESH, Frame, HAS_DEADLINE, HAS_TAGS, PINNED, REFUSED, TAG_HASH)
 from door43fast.native.handle cimport handle_sure
 from door43fast.native.journal cimport CHANGED_DELETE, CHANGED_EXPIRE
-from door43fast.native.lmdb_ranges cimport Bounds, seek, slice_of, step, within
+from door43fast.native.lmdb_ranges cimport Bounds, slice_of
 from door43fast.native.lmdb_records cimport TOKEN, frame_token
+from door43fast.native.longrow cimport long_weight
+from door43fast.native.lmdb_walk cimport Walk, walk_begin, walk_end, walk_frame, walk_next
 
 from door43fast.contracts import MISSING
 from door43fast.errors import ClosedError, ConflictError
@@ -134,24 +135,20 @@ cdef class TransactionEngine(TrainingEngine):
 
     cdef int check_range(self, MDB_txn* txn, const Seen* seen) noexcept nogil:
         """0 if the range holds what it held, REFUSED if not."""
-        cdef MDB_cursor* cursor = NULL
-        cdef MDB_val key, value
+        cdef Walk w
         cdef Frame frame
-        cdef Slice name, nothing
+        cdef Slice nothing
         cdef const char* at = seen.records.data
         cdef const char* end = seen.records.data + seen.records.size
         cdef char token[TOKEN]
         cdef uint32_t size
         cdef int64_t now = self.now()
-        cdef int rc = mdb_cursor_open(txn, self.home.data, &cursor)
+        cdef int rc
         nothing.data = NULL
         nothing.size = 0
-        if rc == 0:
-            rc = seek(&seen.range, cursor, &key, &value, nothing)
-        while rc == 0 and within(&seen.range, &key):
-            name.data = <const char*>key.mv_data
-            name.size = key.mv_size
-            rc = frame_read(name, <const char*>value.mv_data, value.mv_size, &frame)
+        rc = walk_begin(&w, self.home, txn, &seen.range, nothing, False)
+        while rc == 0:
+            rc = walk_frame(&w, self.home, &frame)
             if rc == 0 and frame.flags & (HAS_DEADLINE | HAS_TAGS):
                 rc = self.judge(txn, &frame, now)
             if rc == 0 and frame.state == FRESH:
@@ -160,14 +157,13 @@ cdef class TransactionEngine(TrainingEngine):
                     break
                 memcpy(&size, at, 4)
                 frame_token(&frame, token)
-                if size != name.size or memcmp(at + 4, name.data, size) or memcmp(at + 4 + size, token, TOKEN):
+                if size != w.name.size or memcmp(at + 4, w.name.data, size) or memcmp(at + 4 + size, token, TOKEN):
                     rc = REFUSED
                     break
                 at += 4 + size + TOKEN
             if rc == 0:
-                rc = step(&seen.range, cursor, &key, &value)
-        if cursor != NULL:
-            mdb_cursor_close(cursor)
+                rc = walk_next(&w, self.home)
+        walk_end(&w)
         if rc == MDB_NOTFOUND:
             rc = 0
         return REFUSED if rc == 0 and at != end else rc
@@ -335,7 +331,7 @@ cdef class TransactionEngine(TrainingEngine):
         cdef list values = list(writes.values())
         commit.writes.arrange()
         for i in range(commit.writes.count):
-            need += commit.writes.drafts[i].payload.size + 1024
+            need += commit.writes.drafts[i].payload.size + 1024 + long_weight(commit.writes.places[i].key.size)
             largest = max(largest, <Py_ssize_t>commit.writes.drafts[i].payload.size)
         if self.home.budget.on:
             self.room_for(commit.writes.count, need, largest, "what a transaction writes")

@@ -9,10 +9,8 @@ from door43fast.native.core cimport Core
 from door43fast.native.environment cimport Environment
 from door43fast.native.frame cimport Draft, Frame, Slice
 from door43fast.native.keys cimport KeyCodec, KeyMode
+from door43fast.native.longrow cimport LONGEST_KEY
 from door43fast.native.recording cimport Recording
-
-cdef enum:
-    MAX_KEY = 511           # of LMDB as Debian builds it
 
 
 cdef class ValueEngine(Core):

@@ -52,9 +52,9 @@ cdef class ValueEngine(Core):
             size = PyBytes_GET_SIZE(owner)
         if size == 0:
             raise ValueError(f"the key {key!r} is empty; a key needs at least one character or byte")
-        if size > MAX_KEY:
+        if size > LONGEST_KEY:
             raise KeyTooLongError(f"the key {str(repr(key))[:60]}... is {size} bytes long; this store holds keys of up "
-                                  f"to {MAX_KEY} bytes: shorten it, for example by a hash of its tail")
+                                  f"to {LONGEST_KEY:d} bytes: shorten it, for example by a hash of its tail")
         out.size = size
         return owner
 

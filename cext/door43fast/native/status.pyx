@@ -6,7 +6,10 @@ from libc.errno cimport EACCES, EAGAIN, EDQUOT, EFBIG, EIO, ENOMEM, ENOSPC, EROF
 
 from clib.lmdb cimport *
 
-from door43fast.errors import (BackendUnavailableError, CorruptError, Error, FormatError, MapFullError, ReadOnlyError)
+from door43fast.native.longrow cimport LONG_HEAD, LONG_TWINS, LONG_UNSEEN, MAX_KEY, TWINS_FULL
+
+from door43fast.errors import (BackendUnavailableError, CorruptError, Error, FormatError, KeyTooLongError, MapFullError,
+                               ReadOnlyError)
 
 
 cdef int lmdb_raise(int rc, str what, object subject) except -1:
@@ -40,6 +43,13 @@ cdef int lmdb_raise(int rc, str what, object subject) except -1:
                            "the store and open it again; what was acknowledged is in it")
     if rc == MDB_CORRUPTED or rc == MDB_PAGE_NOTFOUND or rc == MDB_BAD_TXN:
         raise CorruptError(f"{tried} failed: {mdb_strerror(rc).decode()}; run verify(), and restore a backup")
+    if rc == TWINS_FULL:
+        raise KeyTooLongError(f"{tried[:200]} failed: {LONG_TWINS:d} other keys of more than {MAX_KEY:d} bytes have the "
+                              f"same first {LONG_HEAD:d} bytes and the same hash of 128 bits, which comes by intent "
+                              "only; shorten the key, or begin it otherwise")
+    if rc == LONG_UNSEEN:
+        raise FormatError(f"{tried[:200]} failed: keys of more than {MAX_KEY:d} bytes were written since the store was "
+                          "opened with readonly=True, when it had no table for them; close it and open it again")
     if rc == EAGAIN:
         raise BackendUnavailableError(f"{tried} failed: the lock file is held by a process of another kind; "
                                       "close it and repeat")

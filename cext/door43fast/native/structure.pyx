@@ -11,6 +11,7 @@ from libc.stdlib cimport calloc, free
 from libc.string cimport memcmp, memcpy
 
 from door43fast.native.frame cimport FRAME_CORRUPT, Frame, Slice, TAG_HASH, frame_read, generation_read
+from door43fast.native.longrow cimport LongRow, long_read
 from door43fast.native.mapped cimport BIG_NODE, LAST_PAGE_AT, NODE_HEAD, PAGE_HEAD
 
 from door43fast.errors import CorruptError
@@ -43,6 +44,7 @@ cdef enum Kind:
     FREE_PAGES
     TABLES
     FRAMES                  # table of records
+    LONG_FRAMES             # and of those with long keys
     GENERATIONS             # table of tags
     OTHER
 
@@ -175,6 +177,8 @@ cdef Kind _kind(Slice name) noexcept nogil:
         return OTHER
     if memcmp(name.data, b"data", 4) == 0:
         return FRAMES
+    if memcmp(name.data, b"long", 4) == 0:
+        return LONG_FRAMES
     return GENERATIONS if memcmp(name.data, b"tags", 4) == 0 else OTHER
 
 
@@ -184,6 +188,7 @@ cdef int _leaf(Walk* w, uint64_t number, const char* page, uint64_t n, Kind kind
     cdef const char* value
     cdef uint64_t flags, size, run, generation, i
     cdef Slice key
+    cdef LongRow row
     cdef Frame frame
     for i in range(n):
         node = _node(page, i, &key)
@@ -203,6 +208,12 @@ cdef int _leaf(Walk* w, uint64_t number, const char* page, uint64_t n, Kind kind
                 return -1
         elif kind == FRAMES:
             if w.extent == RECORDS and frame_read(key, value, size, &frame) == FRAME_CORRUPT:
+                if w.bad == 0:
+                    w.first = key
+                w.bad += 1
+        elif kind == LONG_FRAMES:
+            if w.extent == RECORDS and (long_read(key.data, key.size, value, size, &row) or frame_read(
+                    row.name, row.frame.data, row.frame.size, &frame) == FRAME_CORRUPT):
                 if w.bad == 0:
                     w.first = key
                 w.bad += 1

@@ -85,9 +85,24 @@ cdef bytes check_tables(MDB_txn* txn, Tables* tables, str path, str keys):
         tables.has_chunks = rc == 0
         if rc == MDB_NOTFOUND and version & HAS_CHUNKS == 0:
             rc = 0
+    if rc == 0:
+        rc = mdb_dbi_open(txn, b"long", 0, &tables.longs)
+        tables.has_longs = rc == 0
+        if rc == MDB_NOTFOUND and version & HAS_LONG == 0:
+            rc = 0
     if rc:
         lmdb_raise(MDB_CORRUPTED if rc == MDB_NOTFOUND else rc, "reading", path)
     return _meta_value(txn, tables, path, b"store")
+
+
+cdef bint format_has(MDB_txn* txn, MDB_dbi meta, uint32_t bit) noexcept nogil:
+    cdef MDB_val key, value
+    cdef uint32_t version = 0
+    key.mv_data = <char*>b"door43fast"
+    key.mv_size = 10
+    if mdb_get(txn, meta, &key, &value) == 0 and value.mv_size == 4:
+        memcpy(&version, value.mv_data, 4)
+    return version & bit != 0
 
 
 cdef int mark_format(MDB_txn* txn, MDB_dbi meta, uint32_t bit) noexcept nogil:
@@ -117,12 +132,14 @@ cdef int commit_synced(MDB_env* env, MDB_txn* txn) noexcept nogil:
     return rc
 
 
-cdef int add_chunks(MDB_env* env, str path) except -1:
+cdef int add_tables(MDB_env* env, str path) except -1:
     cdef MDB_txn* txn = NULL
     cdef MDB_dbi made
     cdef int rc = mdb_txn_begin(env, NULL, 0, &txn)
     if rc == 0:
         rc = mdb_dbi_open(txn, b"chunks", MDB_CREATE, &made)
+        if rc == 0:
+            rc = mdb_dbi_open(txn, b"long", MDB_CREATE, &made)
         if rc == 0:
             rc = commit_synced(env, txn)
         else:
@@ -150,7 +167,7 @@ cdef int create_tables(MDB_env* env, str path, str keys) except -1:
             rc = mdb_stat(txn, main, &stat)
         if rc == 0 and stat.ms_entries:     # another process was faster
             return 0
-        for name in (b"data", b"expiry", b"tags", b"chunks", b"meta"):
+        for name in (b"data", b"expiry", b"tags", b"chunks", b"long", b"meta"):
             if rc == 0:
                 rc = mdb_dbi_open(txn, name, MDB_CREATE, &made)
         for name, content in ((b"door43fast", int(FORMAT).to_bytes(4, "little")),

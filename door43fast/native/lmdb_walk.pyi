@@ -1,0 +1,1 @@
+# A walk over records is used by native code alone.

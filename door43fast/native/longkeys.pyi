@@ -1,0 +1,1 @@
+# The table of long keys is used by native code alone.
