@@ -129,9 +129,7 @@ def extension(module, libraries):
     return Extension(
         f"door43fast.native.{module}",
         [f"cext/door43fast/native/{module}.pyx"],
-        include_dirs=["cext/include"],
-        extra_compile_args=compile_args,
-        extra_link_args=link_args,
+        include_dirs=["cext/include"], extra_compile_args=compile_args, extra_link_args=link_args,
     )
 
 

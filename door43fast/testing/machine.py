@@ -13,8 +13,10 @@ from door43fast.errors import BudgetError, ConflictError
 from door43fast.reference import MemoryStore
 from door43fast.testing.basis import manual_clock
 
-KEYS = ["a", "b", "ab", "a/1", "a/2", "a/\x00", "é", "\U0001f4d6", "a\x00b", "k" * 300, "b/1", "b/2"]
-PREFIXES = ["", "a", "a/", "b", "nothing", "é"]
+HEAD = "k" * 494    # keys of more than 511 bytes that begin alike lie together in a store over LMDB
+KEYS = ["a", "b", "ab", "a/1", "a/2", "a/\x00", "é", "\U0001f4d6", "a\x00b", "k" * 300, "b/1", "b/2", HEAD + "b",
+        HEAD + "a" * 18, HEAD + "b" * 18, HEAD + "é" * 700, "a/" + "1" * 600]
+PREFIXES = ["", "a", "a/", "b", "nothing", "é", "a/1", HEAD + "b"]
 VALUES = [None, 0, 1, -1, 7, True, 1.5, "", "text", b"", b"bytes", b"x" * 5000, [1, [2]], {"a": {"b": None}}]
 TAGS = ["x", "y"]
 

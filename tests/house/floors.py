@@ -21,7 +21,8 @@ FLOORS = {name: floor for floor, names in enumerate((
     " native.lmdb native.frame native.expiry native.environment native.directory native.audit native.status"
     " native.tables native.journal native.handle native.saver native.structure native.trust native.mapped"
     " native.keyindex native.compression native.descent native.upkeep native.undo native.budget native.bounding"
-    " native.chunks native.longkeys native.longrow native.replay simulation streams reference surface compute transactions aio memory lmdb",
+    " native.chunks native.longkeys native.longrow native.replay"
+    " simulation streams reference surface compute transactions aio memory lmdb",
     # 3: tiers
     "native.stack native.coherence native.below native.tiers layers",
     # 4: backends written in Python, configuration

@@ -21,7 +21,7 @@ def test_the_tables_and_the_plain_frame(make, judge):
     path = store.path
     store.close()
     held = tables(judge, path)
-    assert held["main"] == ["chunks", "data", "expiry", "meta", "tags"]
+    assert held["main"] == ["chunks", "data", "expiry", "long", "meta", "tags"]
     assert held["meta"][b"door43fast"] == (1).to_bytes(4, "little")
     assert held["meta"][b"keys"] == b"str"
     assert len(held["meta"][b"store"]) == 16

@@ -91,8 +91,8 @@ cdef object audit_longs(Handle home, MDB_txn* txn, bytes resume, uint64_t* count
             seen += 1
             count[0] += 1
             if long_row(home, &key, &value, &row):
-                errors.append(f"the record whose key begins with {(<char*>key.mv_data)[:min(key.mv_size, LONG_HEAD)]!r} "
-                              "is damaged")
+                head = (<char*>key.mv_data)[:min(key.mv_size, LONG_HEAD)]
+                errors.append(f"the record whose key begins with {head!r} is damaged")
             else:
                 _record(home, txn, row.name, row.frame, dictionaries, errors)
                 rc = record_get(home, txn, row.name, &found)

@@ -62,7 +62,7 @@ cdef int order_drop(MDB_txn* txn, MDB_dbi table, Slice key, uint64_t birth) noex
 # How many pages the tables take, with those of LMDB itself.
 cdef uint64_t pages_used(MDB_txn* txn, const MDB_dbi* tables, int count) noexcept nogil
 cdef uint64_t order_position(const char* row) noexcept nogil
-# The oldest rows, copied: up to ``most`` of them. ``keys`` has MAX_KEY bytes for each; long keys take memory of their own.
+# The oldest rows, copied: up to ``most`` of them. ``keys`` has MAX_KEY bytes for each; long ones have their own memory.
 cdef int order_oldest(MDB_txn* txn, MDB_dbi table, Candidate* rows, char* keys, Py_ssize_t most,
                       Py_ssize_t* count) noexcept nogil
 cdef void order_free(Candidate* rows, Py_ssize_t count) noexcept nogil

@@ -244,6 +244,7 @@ cdef class BatchEngine(ChangeEngine):
         if rc:
             n = 0
         for i in range(n):
+            key = batch.places[i].key
             if not erase:
                 if i + 2 * VALUES_AHEAD < n:
                     d43_prefetch(&batch.drafts[batch.places[i + 2 * VALUES_AHEAD].index])
@@ -253,14 +254,13 @@ cdef class BatchEngine(ChangeEngine):
                     d43_prefetch(draft.payload.data)
                     d43_prefetch(draft.payload.data + 64)
                     d43_prefetch(draft.payload.data + 128)
-                key = batch.places[i].key
                 if order == 0 and key.size <= MAX_KEY and _follows(last, name.mv_size, key):
                     order = MDB_APPEND          # and so are all short ones that follow
-                rc = self.put(txn, cursor, order if key.size <= MAX_KEY else 0, key,
-                              &batch.drafts[batch.places[i].index])
+                draft = &batch.drafts[batch.places[i].index]
+                rc = self.put(txn, cursor, order if key.size <= MAX_KEY else 0, key, draft)
             else:
                 alive[i] = 0
-                rc = self.find(txn, batch.places[i].key, &old, now)
+                rc = self.find(txn, key, &old, now)
                 if rc == MDB_NOTFOUND:
                     rc = 0
                     continue
@@ -271,8 +271,7 @@ cdef class BatchEngine(ChangeEngine):
                 if rc == 0:
                     alive[i] = old.state == FRESH
                     existed[0] += alive[i]
-                    rc = self.erase(txn, batch.places[i].key, &old,
-                                    CHANGED_DELETE if alive[i] else CHANGED_EXPIRE)
+                    rc = self.erase(txn, key, &old, CHANGED_DELETE if alive[i] else CHANGED_EXPIRE)
             if rc:
                 break
             touched += 1

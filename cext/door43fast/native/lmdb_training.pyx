@@ -12,9 +12,10 @@ from clib.zstd cimport *
 from door43fast.native.compression cimport MOST_DICTIONARIES, Rules, room_for, write_dictionary
 from door43fast.native.frame cimport Draft, UNKNOWN_DICTIONARY
 from door43fast.native.lmdb_ranges cimport Bounds
+from door43fast.native.longrow cimport LONGEST_KEY
 from door43fast.native.status cimport lmdb_raise
 
-from door43fast.errors import ConfigError
+from door43fast.errors import ConfigError, KeyTooLongError
 
 cdef extern from "d43_atomic.h" nogil:
     uint64_t d43_add(uint64_t*, uint64_t)
@@ -24,7 +25,6 @@ cdef enum:
     LARGEST_SIZE = 1 << 20
     PER_BYTE = 100              # bytes of samples for each byte of the dictionary: more made none better
     LONGEST_SAMPLE = 1 << 17
-    MOST_PREFIX = 511
     TRIED = 200                 # samples that the ratio is measured on
 
 
@@ -57,6 +57,8 @@ cdef class TrainingEngine(PackedEngine):
         ------
         ConfigError
             If the store was opened without ``compression="zstd"``, or ``size`` is out of range.
+        KeyTooLongError
+            If the prefix is longer than any key may be.
         ValueError
             If the samples are too few or too small to learn from.
         """
@@ -73,6 +75,9 @@ cdef class TrainingEngine(PackedEngine):
             raise ConfigError(f"size={size!r} is out of range; a dictionary has from {LEAST_SIZE:d} to "
                               f"{LARGEST_SIZE:d} bytes")
         bounds = self.bounds_of(prefix, None, None, False)
+        if bounds.low is not None and len(bounds.low) > LONGEST_KEY:
+            raise KeyTooLongError(f"the prefix {str(repr(prefix))[:60]}... is {len(bounds.low)} bytes long, and no key "
+                                  f"has more than {LONGEST_KEY:d}: give a shorter one")
         if samples is None:
             samples = (value for _, value in self.scan(prefix))
         taken = self._pick(samples, size * PER_BYTE)

@@ -5,8 +5,8 @@ from libc.string cimport memcmp, memcpy
 
 from clib.lmdb cimport *
 from door43fast.native.frame cimport FRAME_CORRUPT
-from door43fast.native.longrow cimport (LONG_NAME, LONG_PLACE, LONG_SIZE, LONG_TWINS, LONG_UNSEEN, TWINS_FULL, long_fits,
-                                        long_parts, long_place, long_read)
+from door43fast.native.longrow cimport (LONG_NAME, LONG_PLACE, LONG_SIZE, LONG_TWINS, LONG_UNSEEN, TWINS_FULL,
+                                        long_fits, long_parts, long_place, long_read)
 from door43fast.native.tables cimport HAS_LONG, format_has, mark_format
 
 

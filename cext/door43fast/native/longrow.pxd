@@ -1,7 +1,8 @@
 """A row of the table of records whose keys are longer than a key of LMDB may be. See docs/format.md.
 
-The row stands under the first 494 bytes of the key, the XXH3-128 of the whole key (16, canonical), and a number (1) that
-tells keys apart of which both are the same. Its value is the size of the key (4), the key, and the frame of the record.
+The row stands under the first 494 bytes of the key, the XXH3-128 of the whole key (16, canonical), and a number (1)
+that tells keys apart of which both are the same. Its value is the size of the key (4), the key, and the frame of the
+record.
 So rows are in the order of their keys up to the first 494 bytes, and in no order where these are the same.
 """
 

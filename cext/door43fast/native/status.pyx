@@ -44,9 +44,9 @@ cdef int lmdb_raise(int rc, str what, object subject) except -1:
     if rc == MDB_CORRUPTED or rc == MDB_PAGE_NOTFOUND or rc == MDB_BAD_TXN:
         raise CorruptError(f"{tried} failed: {mdb_strerror(rc).decode()}; run verify(), and restore a backup")
     if rc == TWINS_FULL:
-        raise KeyTooLongError(f"{tried[:200]} failed: {LONG_TWINS:d} other keys of more than {MAX_KEY:d} bytes have the "
-                              f"same first {LONG_HEAD:d} bytes and the same hash of 128 bits, which comes by intent "
-                              "only; shorten the key, or begin it otherwise")
+        raise KeyTooLongError(f"{tried[:200]} failed: {LONG_TWINS:d} other keys of more than {MAX_KEY:d} bytes have "
+                              f"the same first {LONG_HEAD:d} bytes and the same hash of 128 bits, which comes by "
+                              "intent only; shorten the key, or begin it otherwise")
     if rc == LONG_UNSEEN:
         raise FormatError(f"{tried[:200]} failed: keys of more than {MAX_KEY:d} bytes were written since the store was "
                           "opened with readonly=True, when it had no table for them; close it and open it again")
