@@ -20,7 +20,8 @@ class LmdbStore(StoreSurface, LmdbEngine):
     path : str or os.PathLike
         The directory; it is created unless ``create=False``.
     keys : {"str", "bytes", "int", "any"}
-        The type of the keys; fixed when the store is created.
+        The type of the keys; fixed when the store is created. A key has up to 65,535 bytes, and those of more than
+        511 cost more: see docs/long-keys.md.
     codec : str or Codec
         How values become bytes: ``"auto"``, ``"raw"``, ``"json"``, ``"msgpack"``, ``"numpy"``, ``"pickle"``.
     compression : {None, "zstd"}

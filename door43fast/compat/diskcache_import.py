@@ -22,7 +22,7 @@ from door43fast.lmdb import LmdbStore
 from door43fast.native.clock import ManualClock
 from door43fast.native.keys import KeyCodec
 
-MAX_KEY = 511           # bytes of a key in its encoding
+MAX_KEY = 65535         # bytes of a key in its encoding
 ROWS, BYTES = 1000, 16 << 20    # that are written in one transaction, at the most
 AGREE = 1e-5            # seconds between a time of expiry and what is read back: the precision of the sums
 

@@ -8,8 +8,9 @@ import pytest
 
 from door43fast.testing.basis import Basis, needs
 
+LONG = "a/" + "1" * 500     # what begins with it has more than 511 bytes
 KEYS = ["\x00", "A", "a", "a/", "a/1", "a/10", "a/2", "a/\x00", "a/\uffff", "a/\U0001f4d6", "a0", "b", "\x7f", "\x80",
-        "я", "\uffff", "\U0001f4d6", "\U0010ffff"]
+        "я", "\uffff", "\U0001f4d6", "\U0010ffff", LONG, LONG + "a" * 20, LONG + "b" * 20, LONG + "é" * 300, "b" * 900]
 
 
 @needs("writes", "ordered")
@@ -24,15 +25,16 @@ class OrderTests(Basis):
         assert sorted(KEYS) == sorted(KEYS, key=lambda key: key.encode())
         assert dict(ranged.scan()) == {key: f"v{key}" for key in KEYS}
 
-    @pytest.mark.parametrize("prefix", ["", "a", "a/", "a/1", "a/\uffff", "\U0010ffff", "nothing", "\x00", "a/\x00"])
+    @pytest.mark.parametrize("prefix", ["", "a", "a/", "a/1", "a/\uffff", "\U0010ffff", "nothing", "\x00", "a/\x00",
+                                        LONG, LONG + "b"])
     def test_prefix(self, ranged: Any, prefix: str) -> None:
         wanted = [key for key in sorted(KEYS) if key.startswith(prefix)]
         assert [key for key, _ in ranged.scan(prefix)] == wanted == list(ranged.keys(prefix))
         assert ranged.count(prefix) == len(wanted)
         assert [key for key, _ in ranged.scan(prefix, reverse=True)] == wanted[::-1]
 
-    @pytest.mark.parametrize("start", [None, "a/", "a/1", "a/11", "я", "\U0010ffff\x00"])
-    @pytest.mark.parametrize("stop", [None, "a/", "a/10", "b", "\x01"])
+    @pytest.mark.parametrize("start", [None, "a/", "a/1", "a/11", "я", "\U0010ffff\x00", LONG + "a" * 21])
+    @pytest.mark.parametrize("stop", [None, "a/", "a/10", "b", "\x01", LONG + "b" * 20])
     @pytest.mark.parametrize("prefix", ["", "a"])
     def test_start_and_stop(self, ranged: Any, prefix: str, start: str | None, stop: str | None) -> None:
         wanted = [key for key in sorted(KEYS) if key.startswith(prefix) and (start is None or key >= start)

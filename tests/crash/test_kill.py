@@ -51,8 +51,12 @@ def different(held, right):
 HASHES = """
 import json, lmdb, sys
 env = lmdb.open(sys.argv[1], readonly=True, max_dbs=16)
-with env.begin() as txn, txn.cursor(env.open_db(b"data", txn, create=False)) as cursor:
-    json.dump({key.decode(): int.from_bytes(value[:8], "little") for key, value in cursor}, sys.stdout)
+with env.begin() as txn:
+    records = list(txn.cursor(env.open_db(b"data", txn, create=False)))
+    for _, row in txn.cursor(env.open_db(b"long", txn, create=False)):
+        size = int.from_bytes(row[:4], "little")
+        records.append((row[4:4 + size], row[4 + size:]))
+json.dump({key.decode(): int.from_bytes(frame[:8], "little") for key, frame in records}, sys.stdout)
 """
 
 

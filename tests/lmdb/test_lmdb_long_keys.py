@@ -81,7 +81,7 @@ def test_random_steps_beside_a_dict(make, mode):
     assert store.stats()["entries"] == len(model) > store.stats()["long_keys"] > 0
 
 
-@pytest.mark.parametrize("count", [1023, 1024, 1025, 2048, 5000])
+@pytest.mark.parametrize("count", [3000, 16384, 16385, 32768, 40_000])
 def test_a_group_larger_than_what_is_sorted_at_once(make, count):
     store = make()
     names = group(count)
@@ -93,13 +93,13 @@ def test_a_group_larger_than_what_is_sorted_at_once(make, count):
     whole = sorted([*names, *beside])
     assert list(store) == whole
     assert [key for key, _ in store.scan(reverse=True)] == whole[::-1]
-    assert [key.decode() for keys, _ in store.scan_packed(chunk=400) for key in keys] == whole
+    assert [key.decode() for keys, _ in store.scan_packed(chunk=7000) for key in keys] == whole
     assert store.count() == len(whole) and store.count(names[0][:-3]) == 1000
-    for _ in range(5):
+    for limit in (None, 1, 1000, 20_000):
         start, stop = sorted(rng.sample(whole, 2))
         wanted = [key for key in whole if start <= key < stop]
-        assert [key for key, _ in store.scan(start=start, stop=stop)] == wanted
-        assert [key for key, _ in store.scan(start=start, stop=stop, reverse=True)] == wanted[::-1]
+        assert [key for key, _ in store.scan(start=start, stop=stop, limit=limit)] == wanted[:limit]
+        assert [key for key, _ in store.scan(start=start, stop=stop, reverse=True, limit=limit)] == wanted[::-1][:limit]
     with store.transaction() as t:
         assert [key for key, _ in t.scan()] == whole
         t[names[5]] = "changed"

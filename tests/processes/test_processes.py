@@ -18,11 +18,16 @@ WORKER = Path(__file__).with_name("worker.py")
 PROCESSES, WRITERS, SHARED, CALM = 8, 4, 64, 2000
 
 
+def shared(i):
+    """As the worker has it."""
+    return f"shared/{i}" if i % 2 else f"shared/{'long' * 150}/{i}"
+
+
 def run(folder, journal):
     """What each process saw; the store is compared with the writers' own counts."""
     with d43.open(folder, durability="none", journal=journal) as store:
         store.set_many({f"calm/{i}": f"calm/{i}" for i in range(CALM)})
-        store.set_many({f"shared/{i}": 0 for i in range(SHARED)})
+        store.set_many({shared(i): 0 for i in range(SHARED)})
     memory = shared_memory.SharedMemory(create=True, size=8 * SHARED)
     try:
         memory.buf[:8 * SHARED] = bytes(8 * SHARED)
@@ -44,7 +49,7 @@ def run(folder, journal):
         memory.close()
         memory.unlink()
     with d43.open(folder, durability="none", memory=0) as store:
-        held = [store[f"shared/{i}"] for i in range(SHARED)]
+        held = [store[shared(i)] for i in range(SHARED)]
         assert held == counts, "a write was lost"
         assert sum(held) == sum(one["writes"] for one in seen) > 0
         assert store.verify()["errors"] == []

@@ -3,7 +3,7 @@
 Arguments: directory, number of this process, how many of the processes write, seconds, and a name in
 ``multiprocessing.shared_memory`` with a cell of 8 bytes for each shared key.
 
-Key ``shared/i`` belongs to writer ``i % writers``, who sets it to one more each time. When ``set`` has returned, it
+The key ``shared(i)`` belongs to writer ``i % writers``, who sets it to one more each time. When ``set`` has returned, it
 puts the number into the key's cell. Whoever looks at the cell and then reads the key must not find less: that would be
 stale. Nobody writes the keys ``calm/i`` during the run.
 """
@@ -20,6 +20,13 @@ sys.path.insert(0, str(pathlib.Path(__file__).parents[2]))
 import door43fast as d43
 
 SHARED, CALM = 64, 2000
+
+
+
+def shared(i):
+    """Half of them long, and alike in what a row of a long key stands under."""
+    return f"shared/{i}" if i % 2 else f"shared/{'long' * 150}/{i}"
+
 
 path, number, writers, seconds, name = sys.argv[1], *map(int, sys.argv[2:4]), float(sys.argv[4]), sys.argv[5]
 memory = shared_memory.SharedMemory(name)
@@ -40,7 +47,7 @@ while time.monotonic() < end:
     for _ in range(20):
         i = rng.randrange(SHARED)
         least = cells[i]
-        value = store.get(f"shared/{i}") if rng.random() < 0.7 else store.get_many([f"shared/{i}", "calm/1"])[0]
+        value = store.get(shared(i)) if rng.random() < 0.7 else store.get_many([shared(i), "calm/1"])[0]
         seen["stale"] += value < least
         seen["backward"] += value < newest[i]
         newest[i] = max(newest[i], value)
@@ -53,17 +60,17 @@ while time.monotonic() < end:
         picked = rng.sample(own, 2)
         kind = rng.random()
         if kind < 0.4:
-            store.set(f"shared/{picked[0]}", cells[picked[0]] + 1)
+            store.set(shared(picked[0]), cells[picked[0]] + 1)
             picked = picked[:1]
         elif kind < 0.6:
-            store.incr(f"shared/{picked[0]}")
+            store.incr(shared(picked[0]))
             picked = picked[:1]
         elif kind < 0.8:
-            store.set_many({f"shared/{i}": cells[i] + 1 for i in picked})
+            store.set_many({shared(i): cells[i] + 1 for i in picked})
         else:
             with store.transaction() as t:
                 for i in picked:
-                    t[f"shared/{i}"] = cells[i] + 1
+                    t[shared(i)] = cells[i] + 1
         for i in picked:
             cells[i] += 1
         seen["writes"] += len(picked)

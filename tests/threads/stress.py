@@ -15,7 +15,7 @@ import time
 import door43fast as d43
 from door43fast import reference
 
-KEYS = [f"k{i}" for i in range(40)]
+KEYS = [f"k{i}" if i % 4 else "k" * 600 + str(i) for i in range(40)]
 THREADS = 8
 
 

@@ -13,6 +13,7 @@ from door43fast.native.lmdb_walk cimport Range
 cdef class Bounds:
     """A range, and what keeps its bytes alive."""
     cdef Range range
+    cdef Py_ssize_t most    # records that a stretch may take, -1 for any number
     cdef bytes low
     cdef bytes high
 

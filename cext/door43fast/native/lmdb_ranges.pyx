@@ -19,7 +19,7 @@ from door43fast.native.frame cimport CHUNKED, FRAME_CORRUPT, FRESH, Frame, HAS_D
 from door43fast.native.keys cimport KEYS_STR
 from door43fast.native.journal cimport CHANGED_CLEAR, NO_CHANGE, journal_note
 from door43fast.native.lmdb_records cimport TOKEN, frame_token
-from door43fast.native.lmdb_walk cimport Range, Walk, walk_begin, walk_end, walk_frame, walk_next, walk_raise, within
+from door43fast.native.lmdb_walk cimport Range, Walk, walk_begin, walk_end, walk_frame, walk_holds, walk_next, walk_raise, within
 from door43fast.native.longkeys cimport long_count
 from door43fast.native.longrow cimport LONGEST_KEY, MAX_KEY
 from door43fast.native.mapped cimport Stroll, stroll
@@ -33,6 +33,7 @@ cdef enum:
     SHORTEST = 64           # records of the first stretch; each is twice as long as the one before
     LONGEST = 1024
     HEAVIEST = 4 << 20      # bytes after which a stretch ends early
+    MOST_WEIGHT = 16 << 20  # and after which it does so in the midst of a group of long keys
 
 
 cdef class RangeEngine(BatchEngine):
@@ -52,11 +53,14 @@ cdef class RangeEngine(BatchEngine):
         b.range.low = slice_of(b.low)
         b.range.high = slice_of(b.high)
         b.range.reverse = reverse
+        b.most = -1
         return b
 
     cdef object stretch(self, Bounds bounds, bytes after, Py_ssize_t limit, bint values, list keys, list lifted,
                         list marks, list tokens, MDB_txn* txn):
-        """Append up to ``limit`` live records that follow ``after``; returns the key to go on after, None at the end.
+        """Append about ``limit`` live records that follow ``after``; returns the key to go on after, None at the end.
+
+        They are more where a group of long keys would have to be read again, but never more than ``bounds.most``.
 
         ``keys`` get str where the store's keys are str and no ``tokens`` are asked for, else the bytes of the keys.
 
@@ -100,7 +104,8 @@ cdef class RangeEngine(BatchEngine):
                 if values and frame.flags & CHUNKED and frame.state == FRESH:
                     weight += len(lifted[len(lifted) - 1])
                 seen += 1
-                if seen >= limit or weight > HEAVIEST:
+                if (seen >= limit or weight > HEAVIEST) and (seen == bounds.most or weight > MOST_WEIGHT or
+                                                             not walk_holds(&w)):
                     return PyBytes_FromStringAndSize(name.data, name.size)
                 rc = walk_next(&w, self.home)
             if rc and rc != MDB_NOTFOUND:
@@ -137,6 +142,7 @@ cdef class RangeEngine(BatchEngine):
         while limit:
             self.begin(False)
             keys, lifted, marks = [], [], []
+            bounds.most = limit
             after = self.stretch(bounds, after, size if limit < 0 else min(size, limit), values, keys, lifted, marks,
                                  None, NULL)
             if self.mode != KEYS_STR:

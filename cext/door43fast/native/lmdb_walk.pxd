@@ -83,6 +83,11 @@ cdef inline int walk_next(Walk* w, Handle home) noexcept nogil:
     return w.rc
 
 
+cdef inline bint walk_holds(const Walk* w) noexcept nogil:
+    """Whether rows behind this one are at hand, for which a walk that began anew would have to read a group again."""
+    return w.longs.at + 1 < w.longs.count
+
+
 cdef inline int walk_frame(const Walk* w, Handle home, Frame* frame) noexcept nogil:
     """What the frame of the present record says; no deadline and no tag is looked at."""
     if not home.holds(&w.frame):

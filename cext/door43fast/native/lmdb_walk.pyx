@@ -13,7 +13,7 @@ from door43fast.errors import CorruptError
 
 cdef enum:
     FEW = 8                 # rows that there is room for at first
-    MOST = 1024
+    MOST = 16384            # and at most, twice: 1 MiB
 
 
 cdef inline int _order(Slice a, Slice b) noexcept nogil:
