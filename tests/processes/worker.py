@@ -3,7 +3,7 @@
 Arguments: directory, number of this process, how many of the processes write, seconds, and a name in
 ``multiprocessing.shared_memory`` with a cell of 8 bytes for each shared key.
 
-The key ``shared(i)`` belongs to writer ``i % writers``, who sets it to one more each time. When ``set`` has returned, it
+``shared(i)`` belongs to writer ``i % writers``, who sets it to one more each time. When ``set`` has returned, it
 puts the number into the key's cell. Whoever looks at the cell and then reads the key must not find less: that would be
 stale. Nobody writes the keys ``calm/i`` during the run.
 """
@@ -20,7 +20,6 @@ sys.path.insert(0, str(pathlib.Path(__file__).parents[2]))
 import door43fast as d43
 
 SHARED, CALM = 64, 2000
-
 
 
 def shared(i):

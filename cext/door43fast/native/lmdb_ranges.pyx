@@ -19,7 +19,8 @@ from door43fast.native.frame cimport CHUNKED, FRAME_CORRUPT, FRESH, Frame, HAS_D
 from door43fast.native.keys cimport KEYS_STR
 from door43fast.native.journal cimport CHANGED_CLEAR, NO_CHANGE, journal_note
 from door43fast.native.lmdb_records cimport TOKEN, frame_token
-from door43fast.native.lmdb_walk cimport Range, Walk, walk_begin, walk_end, walk_frame, walk_holds, walk_next, walk_raise, within
+from door43fast.native.lmdb_walk cimport (Range, Walk, walk_begin, walk_end, walk_frame, walk_holds, walk_next,
+                                          walk_raise, within)
 from door43fast.native.longkeys cimport long_count
 from door43fast.native.longrow cimport LONGEST_KEY, MAX_KEY
 from door43fast.native.mapped cimport Stroll, stroll
