@@ -113,8 +113,9 @@ class Handler(BaseHTTPRequestHandler):
         """Promise all of it, and lose the connection after some."""
         self.home.log.append((self.command, self.path, self.headers, 200))
         self.send_response(200)
-        for name, text in {"Content-Length": str(len(value)), **self.versions(value)}.items():
-            self.send_header(name.replace("_", "-"), text)
+        for name, text in {"Content-Length": str(len(value)), **self.versions(value), **self.home.extra}.items():
+            if text is not None:
+                self.send_header(name.replace("_", "-"), text)
         self.end_headers()
         self.wfile.write(value[:after])
         self.wfile.flush()

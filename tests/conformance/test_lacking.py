@@ -135,7 +135,7 @@ def test_a_store_that_declares_less_than_it_can_fails(capability, tmp_path, monk
 
     kind = type("Hider", (StoreConformance,), {
         "capabilities": FULL._replace(**{capability: False}), "make_store": lambda self: Hiding(can=self.capabilities)})
-    with pytest.raises(BaseException, match="DID NOT RAISE"):
+    with pytest.raises(BaseException, match="DID NOT RAISE|division by zero"):
         case = kind()
         case.folder = tmp_path
         getattr(case, f"test_without_{capability}_it_refuses")(monkeypatch)

@@ -145,8 +145,10 @@ def test_waiting_is_the_servers_wish_within_a_bound(server):
             assert store["k"] == b"value"
     with opened(server, total_timeout=0.5) as store:
         server.plan["k"] = [lambda h: h.answer(503, Retry_After="1")]
+        asked = len(server.asked("k"))
         with pytest.raises(d43.BackendUnavailableError, match=r"total_timeout=0\.5"):
             store.get("k")
+        assert len(server.asked("k")) == asked + 1
 
 
 def test_the_waits_differ_and_double(server):

@@ -297,16 +297,10 @@ class Database:
             connection.close()
 
     def close(self) -> None:
-        """The log, where the app keeps one, is emptied into the file: so that one file can be shipped."""
+        """The log, where the app keeps one, is emptied into the file by SQLite itself if nobody else has it open."""
         with self._guard:
-            try:
-                if self._connection is not None and not self._options.readonly:
-                    with self._using() as connection:
-                        if connection.execute("PRAGMA journal_mode").fetchone()[0] == b"wal":
-                            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
-            finally:
-                self._closed = True
-                self._let_go()
+            self._closed = True
+            self._let_go()
 
 
 def _synced(path: str) -> None:
