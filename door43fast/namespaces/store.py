@@ -189,9 +189,8 @@ class Namespace(Keyed):
             transaction.__exit__(None, None, None)
         except ConflictError as error:
             raise Collision from error
-        except Error:       # a MemoryStore without room for all has written a part
-            if self.base.get(self._regions.book) != stood:
-                self.recount()
+        except Error:
+            writing.undo()
             raise
         self._follow(book)
         self._own += writing.written

@@ -52,6 +52,7 @@ class Writing:
         self.told: list[tuple[str, str]] = []           # keys that made room, and why
         self.changed = False        # something else than records
         self.written = 0            # 1 if it has written
+        self.before: list[tuple[Any, Any]] = []     # what is in each place that it writes, where that may be undone
         self._tags_gone = False
 
     def put(self, key: str, record: Record | None) -> None:
@@ -179,8 +180,20 @@ class Writing:
                 break
         return self._over(before)
 
+    def undo(self) -> None:
+        """Put back what was there: a ``MemoryStore`` that has no room for all has written a part of it."""
+        base = self.space.base
+        base.delete_many([at for at, old in self.before if old is MISSING])
+        for at, old in self.before:
+            if old is not MISSING:
+                base.set(at, old, pin=self.space._pinned)
+
     def _hand_on(self, grows: bool) -> None:
         place, transaction, pin = self.space._regions, self.transaction, self.space._pinned
+        if not self.space.base.capabilities.persistent:
+            touched = [place.book, *self.gone, *map(place.row, self.rows), *map(place.turn, self.seqs.values()),
+                       *map(place.tag, self.generations)]
+            self.before = list(zip(touched, self.space.base.get_many(touched, MISSING), strict=True))
         self.book.changes += 1
         self.written = 1
         if grows:

@@ -230,3 +230,21 @@ def test_nothing_of_it_is_evicted_underneath(tmp_path):
                 for i in range(300):
                     space[f"more{i}"] = b"x" * 9000
             books(space)
+
+
+@pytest.mark.parametrize("policy", ["none", "fifo"])
+def test_a_batch_without_room_underneath_is_written_whole_or_not(policy):
+    """A MemoryStore that has no room for all of a transaction has written a part, which is put back."""
+    base = d43.MemoryStore(max_entries=20)
+    space = d43.namespace(base, "n", policy=policy)
+    space.set_many({f"k{i}": i for i in range(6)})
+    space.set("t", 1, tags=("x",))
+    space.invalidate("x")
+    held, places = books(space), dict(base.items())
+    for write in (lambda: space.set_many({f"k{i}": -i for i in range(40)}),
+                  lambda: space.set_many({f"m{i}": i for i in range(30)})):
+        with pytest.raises(d43.BudgetError):
+            write()
+        assert books(space) == held and dict(base.items()) == places
+    space["k0"] = "again"
+    assert space["k0"] == "again" and space["k5"] == 5
