@@ -24,7 +24,8 @@ cdef extern from "d43_cold.h" nogil:
 cdef enum:
     FEW = 2                 # keys of a batch before the first look at the clock
     WATCHED = 64            # keys from which on a batch is watched
-    AHEAD = 16384           # keys whose pages are asked for together
+    AHEAD = 32768           # keys whose pages are asked for together
+    BEHIND = 512            # more than a disk has in hand at once
     APART = 3               # pages that are rather read along than make two requests
     SLOW = 20000            # ns, and so many more a key, in which no page was waited for
     SLOW_KEY = 2000
@@ -44,10 +45,24 @@ cdef int _by_page(const void* a, const void* b) noexcept nogil:
     return (x > y) - (x < y)
 
 
-cdef void _ask(const View* v, Track* tracks, Py_ssize_t n) noexcept nogil:
-    """Sort the tracks by their pages and ask for these."""
+cdef void _down(const View* v, Track* t) noexcept nogil:
+    """One level down the tree."""
+    cdef uint64_t next = 0
+    if t.step == DOWN:
+        t.step = descend(v, t.page, t.place.key, &next)
+        if t.step == DOWN:
+            t.page = next
+        elif t.step == HERE:
+            t.node = next
+
+
+cdef void _ask(const View* v, Track* tracks, Py_ssize_t n, bint down) noexcept nogil:
+    """Sort the tracks by their pages, ask for these, and if ``down`` go on to the next level.
+
+    What was asked for ``BEHIND`` tracks ago has come by now: to search it while the disk reads costs no time.
+    """
     cdef uint64_t start = 0, stop = 0, end = v.end >> v.shift
-    cdef Py_ssize_t i
+    cdef Py_ssize_t i, gone = 0
     qsort(tracks, n, sizeof(Track), &_by_page)
     for i in range(n):
         if tracks[i].pages == 0 or tracks[i].page >= end:
@@ -55,23 +70,16 @@ cdef void _ask(const View* v, Track* tracks, Py_ssize_t n) noexcept nogil:
         if tracks[i].page > stop + APART or stop == 0:
             if stop:
                 d43_cold_ask(v.base + (start << v.shift), (stop - start) << v.shift)
+            while down and gone + BEHIND < i:
+                _down(v, &tracks[gone])
+                gone += 1
             start = tracks[i].page
         stop = max(stop, min(tracks[i].page + tracks[i].pages, end))
     if stop:
         d43_cold_ask(v.base + (start << v.shift), (stop - start) << v.shift)
-
-
-cdef void _down(const View* v, Track* tracks, Py_ssize_t n) noexcept nogil:
-    """One level down the tree for all that are not there yet."""
-    cdef Py_ssize_t i
-    cdef uint64_t next = 0
-    for i in range(n):
-        if tracks[i].step == DOWN:
-            tracks[i].step = descend(v, tracks[i].page, tracks[i].place.key, &next)
-            if tracks[i].step == DOWN:
-                tracks[i].page = next
-            elif tracks[i].step == HERE:
-                tracks[i].node = next
+    while down and gone < n:
+        _down(v, &tracks[gone])
+        gone += 1
 
 
 cdef void _values(const View* v, Track* tracks, Py_ssize_t n) noexcept nogil:
@@ -116,12 +124,11 @@ cdef void _ask_ahead(Handle home, MDB_txn* txn, const Place* places, Py_ssize_t 
         tracks[i].step = HERE if tracks[i].node else (DOWN if depth else LOST)
         tracks[i].page = tracks[i].node >> v.shift if tracks[i].node else root
     for i in range(depth):
-        _ask(v, tracks, n)
-        _down(v, tracks, n)
+        _ask(v, tracks, n, True)
     if depth == 0:
-        _ask(v, tracks, n)
+        _ask(v, tracks, n, False)
     _values(v, tracks, n)
-    _ask(v, tracks, n)
+    _ask(v, tracks, n, False)
     free(tracks)
 
 
