@@ -14,6 +14,8 @@ _HOMES = {
     "AsyncRecords": "awaiting",
     "RecordStore": "records",
     "Record": "record",
+    "TAIL": "record",
+    "outline": "record",
     "pack": "record",
     "unpack": "record",
     "BackendOptions": "options",
@@ -25,7 +27,7 @@ if TYPE_CHECKING:
     from door43fast.plugins.awaiting import AsyncRecords
     from door43fast.plugins.backend import Backend
     from door43fast.plugins.options import BackendOptions
-    from door43fast.plugins.record import Record, pack, unpack
+    from door43fast.plugins.record import TAIL, Record, outline, pack, unpack
     from door43fast.plugins.records import RecordStore
     from door43fast.plugins.roster import Registry, registry
 

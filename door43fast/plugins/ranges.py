@@ -67,7 +67,7 @@ class Ranges(Section):
 
     def __iter__(self) -> Iterator[Any]:
         self._lacks("listing", "cannot list its keys")
-        return (key for key, _ in self._live_range("", None))
+        return self._live_keys("", None)
 
     def _live(self, record: Record | None) -> bool:
         return record is not None and not record.revoked and (
@@ -80,6 +80,10 @@ class Ranges(Section):
             self._open()
             if self._live(record):
                 yield key, record
+
+    def _live_keys(self, low: str, high: str | None) -> Iterator[str]:
+        """The keys of a range, in order where keys have one."""
+        return (key for key, _ in self._live_range(low, high))
 
     def scan(self, prefix: Any = "", *, start: Any = None, stop: Any = None, reverse: bool = False,
              limit: int | None = None) -> Iterator[tuple[Any, Any]]:
@@ -109,7 +113,7 @@ class Ranges(Section):
     def keys(self, prefix: Any = "") -> Iterator[Any]:
         """Yield the keys under ``prefix``, in order where keys have one."""
         self._lacks("listing", "cannot list its keys")
-        return (key for key, _ in self._live_range(*self._bounds(prefix)))
+        return self._live_keys(*self._bounds(prefix))
 
     def count(self, prefix: Any = "") -> int:
         """How many keys there are under ``prefix``."""

@@ -17,6 +17,7 @@ from door43fast.errors import CorruptError, FormatError
 
 HEAD = struct.Struct("<4sBBddQII")
 SUM = 8
+TAIL = HEAD.size + SUM
 MAGIC = b"D43R"
 FORMAT = 1
 
@@ -62,7 +63,7 @@ def unpack(data: bytes, where: str, key: str | None = None) -> tuple[str, Record
     FormatError
         If it is of a version that this one does not know.
     """
-    tail = len(data) - HEAD.size - SUM
+    tail = len(data) - TAIL
     if tail < 0 or data[tail:tail + 4] != MAGIC:
         raise CorruptError(f"{where} is no record of door43fast: it was damaged or is another program's; restore or "
                            "remove it")
@@ -78,6 +79,17 @@ def unpack(data: bytes, where: str, key: str | None = None) -> tuple[str, Record
         raise CorruptError(f"{where} holds the key {held!r} and not {key!r}: it was moved or copied; restore it")
     pairs = tuple((tag, generation) for tag, generation in json.loads(tags)) if tags else ()
     return held, Record(mark, payload, None if deadline < 0 else deadline, stale, pairs, number)
+
+
+def outline(tail: bytes) -> tuple[Record, bool] | None:
+    """What the last ``TAIL`` bytes of a frame say: a record without payload and tags, and whether it has tags.
+
+    None if they are not those of a frame of this format. The checksum, which is over all, is not looked at.
+    """
+    if len(tail) != TAIL or tail[:5] != MAGIC + bytes([FORMAT]):
+        return None
+    _, _, mark, deadline, stale, number, _, tagged = HEAD.unpack_from(tail)
+    return Record(mark, None, None if deadline < 0 else deadline, stale, (), number), tagged > 0
 
 
 def _sum(*parts: Any) -> bytes:

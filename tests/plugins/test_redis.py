@@ -184,6 +184,23 @@ def test_a_tag_that_the_server_forgot_revives_nothing(store, redis):
     assert store.get_many(["before", "after", "again"]) == [None, None, 3]
 
 
+def test_keys_are_listed_and_values_stay_where_they_are(store, redis):
+    def sent():
+        line = next(one for one in redis.ask("info", "stats").splitlines() if one.startswith("total_net_output_bytes:"))
+        return int(line.partition(":")[2])
+    store.set_many({f"k{i:02}": bytes(100_000) for i in range(20)})
+    store.set("tagged", 1, tags=("t",))
+    store.set("revoked", 1, tags=("u",))
+    store.invalidate("u")
+    store.get_or_compute("stale", lambda: 1, ttl=0.01, stale=50)
+    time.sleep(0.03)
+    before = sent()
+    assert list(store.keys("k")) == [f"k{i:02}" for i in range(20)] and store.count("k") == 20
+    assert list(store) == [*(f"k{i:02}" for i in range(20)), "tagged"] and store.count() == 21
+    assert sent() - before < 100_000
+    assert store.verify() == {"checked": 23, "errors": []}
+
+
 # -- batches -----------------------------------------------------------------------------------------------------
 
 

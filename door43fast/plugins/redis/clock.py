@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Callable
 from functools import partial
@@ -21,22 +20,16 @@ class ServerClock:
 
     def __init__(self, ask: Callable[[], Any]) -> None:
         self._ask = ask
-        self._asking = threading.Lock()
-        self._base = 0.0
-        self._asked = float("-inf")
+        self._known = (0.0, float("-inf"))      # server's time less ours, and when it was asked: one, for all threads
 
     @property
     def seconds(self) -> float:
+        base, asked = self._known
         now = passed()
-        if now - self._asked > AGAIN:
-            self._set()
-            now = passed()
-        return self._base + now
-
-    def _set(self) -> None:
-        before = passed()
-        seconds, microseconds = self._ask()
-        after = passed()
-        with self._asking:
-            self._base = int(seconds) + int(microseconds) / 1e6 - (before + after) / 2
-            self._asked = before
+        if now - asked > AGAIN:
+            seconds, microseconds = self._ask()
+            after = passed()
+            base = int(seconds) + int(microseconds) / 1e6 - (now + after) / 2
+            self._known = (base, now)
+            now = after
+        return base + now

@@ -90,7 +90,7 @@ class Link:
             try:
                 return exchange.run(calls)
             except LOST as error:
-                doubtful = writes and exchange.sent
+                doubtful = writes and exchange.sent and not isinstance(error, theirs.BusyLoadingError)
                 if doubtful or attempt == self.options.retries or isinstance(error, theirs.AuthenticationError):
                     raise translated(error, server, self.options, doubtful=doubtful) from error
                 pause(SOON * 2 ** min(attempt, 6) * (0.5 + random()))

@@ -14,8 +14,8 @@ from itertools import islice
 from typing import Any
 
 from door43fast.contracts import Seconds
-from door43fast.errors import UnsupportedError
-from door43fast.plugins import Backend, Record, pack, unpack
+from door43fast.errors import Error, UnsupportedError
+from door43fast.plugins import TAIL, Backend, Record, outline, pack, unpack
 from door43fast.plugins.redis import batches
 from door43fast.plugins.redis import names as naming
 from door43fast.plugins.redis import scripts
@@ -119,7 +119,8 @@ class RedisStore(Backend):
         for server in self._link.primaries():
             cursor: Any = b"0"
             while True:
-                cursor, page = self._link.ask(server, "SCAN", cursor, "MATCH", pattern, "COUNT", naming.PAGE)
+                cursor, page = self._link.ask(server, "SCAN", cursor, "MATCH", pattern, "COUNT", naming.PAGE,
+                                              "TYPE", "string")
                 for name in page:
                     if name not in seen:
                         seen.add(name)
@@ -136,6 +137,32 @@ class RedisStore(Backend):
             for key, record in zip(chunk, self._fetch(chunk), strict=True):
                 if record is not None:
                     yield key, record
+
+    def _live_keys(self, low: str, high: str | None) -> Iterator[str]:
+        """By the ends of the records, which say when they expire; the values stay on the server."""
+        keys = self._within(low, high) if self._link.clustered else iter(self._range(low, high))
+        while chunk := list(islice(keys, self.options.batch_keys)):
+            self._open()
+            tails = self._link.read([Call(name, ("GETRANGE", name, -TAIL, -1)) for name in map(self._name, chunk)])
+            outlines = [outline(tail) for tail in tails]
+            whole = [key for key, tail, one in zip(chunk, tails, outlines, strict=True)
+                     if tail and (one is None or one[1])]       # with tags, or damaged, which is told
+            found = dict(zip(whole, self._fetch(whole), strict=True)) if whole else {}
+            for key, one in zip(chunk, outlines, strict=True):
+                if self._live(found[key] if key in found else one and one[0]):
+                    yield key
+
+    def _sound(self) -> Iterator[str]:
+        keys = self._within("", None)
+        while chunk := list(islice(keys, self.options.batch_keys)):
+            for key, frame in zip(chunk, self.read([self.name_of(key) for key in chunk]), strict=True):
+                try:
+                    if frame is not None:
+                        self._decode(unpack(frame, self.where(key), key)[1])
+                except Error as error:
+                    yield str(error)
+                else:
+                    yield ""
 
     # -- writing ---------------------------------------------------------------------------------------------
 
