@@ -1,8 +1,11 @@
 """``store.aio`` over Redis waits on the event loop itself: no thread of ours, and no other task stands still."""
 
 import asyncio
+import contextvars
+import gc
 import threading
 import time
+import warnings
 
 import pytest
 
@@ -133,3 +136,34 @@ def test_memory_over_redis_works_in_threads(redis):
             assert await asyncio.gather(*[a.get("k") for _ in range(20)]) == [1] * 20
             await a.clear()
     run(main())
+
+
+def test_a_loop_that_ends_closes_its_connections(redis):
+    with d43.open(redis.url, namespace="aio") as store:
+        async def main():
+            await asyncio.gather(*[store.aio.get("k") for _ in range(5)])
+        with warnings.catch_warnings(record=True) as told:
+            warnings.simplefilter("always")
+            for _ in range(3):
+                run(main())
+            gc.collect()
+        assert [one for one in told if issubclass(one.category, ResourceWarning)] == []
+        assert store.get("k") is None
+
+
+def test_a_listener_finds_the_context_of_whoever_wrote(redis):
+    who = contextvars.ContextVar("who")
+    seen = []
+
+    async def write(a, name):
+        who.set(name)
+        await a.set("k", 1)
+
+    async def main():
+        async with d43.open(redis.url, namespace="aio").aio as a:
+            a._store.subscribe("*", lambda event: seen.append(who.get(None)))
+            await write(a, "first")
+            await write(a, "second")
+            await a.clear()
+    run(main())
+    assert seen[:2] == ["first", "second"]

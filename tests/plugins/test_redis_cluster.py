@@ -81,12 +81,15 @@ def test_slots_that_move_lose_nothing(redis_cluster, store):
     def work(me):
         with d43.open(redis_cluster.url, namespace="cluster", timeout=15) as own:
             count = 0
-            while not ended.is_set():
-                own.incr(KEYS[me])
-                count += 1
-                own[f"own/{me}"] = count
-                if own[f"own/{me}"] != count or own[KEYS[me]] != count or None in own.get_many(KEYS):
-                    wrong.append((me, count))
+            try:
+                while not ended.is_set():
+                    own.incr(KEYS[me])
+                    count += 1
+                    own[f"own/{me}"] = count
+                    if own[f"own/{me}"] != count or own[KEYS[me]] != count or None in own.get_many(KEYS):
+                        wrong.append((me, count))
+            except BaseException as error:
+                wrong.append(error)
     with d43.open(redis_cluster.url, namespace="cluster", timeout=15, memory="1MB") as tier:
         threads = [threading.Thread(target=work, args=(me,)) for me in range(3)]
         for thread in threads:
@@ -109,6 +112,24 @@ def test_slots_that_move_lose_nothing(redis_cluster, store):
         until(lambda: tier.get_many(KEYS) == tier.slow.get_many(KEYS))
         store[KEYS[0]] = "last"
         until(lambda: tier[KEYS[0]] == "last")
+
+
+def test_of_a_slot_on_its_way_what_has_gone_is_asked_for_at_its_new_place(redis_cluster, store):
+    (port, source), (other, target), _ = ids(redis_cluster).items()
+    at = {node.port: node for node in redis_cluster.nodes}
+    key = next(f"moving{i}" for i in range(1000) if redis_cluster.primary_of(f"cluster:moving{i}").port == port)
+    slot = at[port].ask("cluster", "keyslot", f"cluster:{key}")
+    at[other].ask("cluster", "setslot", slot, "importing", source)
+    at[port].ask("cluster", "setslot", slot, "migrating", target)
+    try:
+        store[key] = 1          # it is not there, so it is made where the slot goes
+        assert at[other].ask("cluster", "countkeysinslot", slot) == "1"
+        assert store[key] == 1 and store.incr(key) == 2 and store.get_many([key, "x"]) == [2, None]
+        assert store.delete(key) and key not in store
+    finally:
+        for node in (at[other], at[port]):
+            node.ask("cluster", "setslot", slot, "node", source)
+        redis_cluster.settle()
 
 
 class Load:
@@ -153,7 +174,7 @@ def fail_over(cluster, load):
     victim = cluster.primary_of("victim")
     began = time.monotonic()
     victim.kill()
-    until(lambda: cluster_ok(cluster, victim))
+    until(lambda: serves(cluster, "victim") not in (victim, None))
     took = time.monotonic() - began
     victim.start()
     before = len(load.said)
@@ -161,11 +182,12 @@ def fail_over(cluster, load):
     return round(took, 1)
 
 
-def cluster_ok(cluster, victim):
+def serves(cluster, key):
+    """The node that serves a key now; None in the moments without one."""
     try:
-        return cluster.primary_of("victim") is not victim
+        return cluster.primary_of(key)
     except d43.BackendUnavailableError:
-        return False
+        return None
 
 
 def test_with_replicas_waited_for_nothing_acknowledged_is_lost(fragile, capsys):
@@ -200,17 +222,10 @@ def test_what_is_acknowledged_without_waiting_can_be_lost(fragile):
                 primary.kill()
             finally:
                 replica.process.send_signal(signal.SIGCONT)
-            until(lambda primary=primary: fragile_ok(fragile, primary))
+            until(lambda primary=primary: serves(fragile, "frozen:victim") not in (primary, None))
             assert store["victim"] == "before"
             primary.start()
             fragile.settle()
-
-
-def fragile_ok(cluster, dead):
-    try:
-        return cluster.primary_of("frozen:victim") is not dead
-    except d43.BackendUnavailableError:
-        return False
 
 
 def replica_of(cluster, primary):
@@ -218,6 +233,27 @@ def replica_of(cluster, primary):
     own = next(words[0] for words in lines if "myself" in words[2])
     port = next(int(words[1].split("@")[0].split(":")[1]) for words in lines if words[3] == own)
     return next(node for node in cluster.nodes if node.port == port)
+
+
+def test_memory_over_a_cluster_listens_to_who_serves_now(fragile):
+    """A primary steps down and lives on: nobody else is told, and it is not the one that tells any more."""
+    with d43.open(fragile.url, namespace="tier", timeout=20, memory="1MB") as store, \
+            d43.open(fragile.url, namespace="tier", timeout=20) as other:
+        other["victim"] = 0
+        until(lambda: store["victim"] == 0 and store.stats()["layers"][0]["hits"] > 3)
+        before = fragile.primary_of("tier:victim")
+        replica = replica_of(fragile, before)
+        apart = next(f"k{i}" for i in range(99) if fragile.primary_of(f"tier:k{i}") not in (before, replica))
+        replica.ask("cluster", "failover")
+        until(lambda: serves(fragile, "tier:victim") is replica)
+        heard = store.slow._listener        # by its own questions: nobody asks for what has moved
+        until(lambda: store.get(apart) is None and {ear.port for ear in heard._ears} == set(ids(fragile)))
+        for value in range(1, 5):
+            other["victim"] = value
+            until(lambda value=value: store["victim"] == value)
+        hits = store.stats()["layers"][0]["hits"]
+        until(lambda: store["victim"] == 4 and store.stats()["layers"][0]["hits"] > hits + 3)
+        fragile.settle()
 
 
 def test_memory_over_a_cluster_follows_its_failover(fragile):

@@ -86,6 +86,7 @@ class Cluster(Link):
             primaries[server] = None
             slots[first:last + 1] = [server] * (last + 1 - first)
         with self._mapping:
+            self.version += primaries.keys() != set(self._primaries)
             self._slots, self._primaries = slots, list(primaries)
             self._epoch, self._stale = _epoch_of(info), False
 

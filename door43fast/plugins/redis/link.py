@@ -34,6 +34,7 @@ class Link:
     """One server. Every method may be called by any thread, and by code on any event loop."""
 
     clustered = False
+    version = 0         # another one when ``primaries`` are others
     question: tuple[str, ...] = ("PING",)       # a sign of life that tells also whether all is where it was
 
     def __init__(self, options: RedisOptions, place: Place) -> None:

@@ -64,9 +64,10 @@ class Listener:
         self._ears: dict[Server, Ear] = {}
         self._tiers: list[Any] = []         # weak references, the lowest tier first
         self._numbers = count(1)
-        self.news = 0                      # the epoch while all is well
+        self.news = 0                       # the epoch while all is well
         self._handed = 0                    # the last one handed out while it was not
-        self.until = NEVER                 # up to when all is well
+        self.until = NEVER                  # up to when all is well,
+        self.version = -1                   # while the servers are those of this version
         self._closed = False
         self.changes = 0                    # names heard of, for whoever asks how much there was
 
@@ -77,23 +78,25 @@ class Listener:
 
     def epoch(self) -> int:
         """What a tier asks before each read: the same number only while what it holds may be served."""
-        if passed() < self.until:
+        if self.hears:
             return self.news
         if not self._closed:
-            self._listen_to(self.link.primaries())
+            version = self.link.version     # before: if there is another by then, this is done once more
+            self._listen_to(self.link.primaries(), version)
         with self._lock:
-            if passed() < self.until:
+            if self.hears:
                 return self.news
             self._handed = next(self._numbers)
             return self._handed
 
     @property
     def hears(self) -> bool:
-        """Whether all is well now."""
-        return passed() < self.until
+        """Whether all is well now: every server that can change something is heard."""
+        return passed() < self.until and self.version == self.link.version
 
-    def _listen_to(self, servers: list[Server]) -> None:
+    def _listen_to(self, servers: list[Server], version: int) -> None:
         with self._lock:
+            self.version = version
             for server in [server for server in self._ears if server not in servers]:
                 self._ears.pop(server).stop()
             for server in servers:

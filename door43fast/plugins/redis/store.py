@@ -334,7 +334,8 @@ class RedisStore(Backend):
     def _epoch(self) -> int:
         """A number that is the same only while a tier above may serve what it holds; see ``listener.py``."""
         listener = self._listener
-        if passed() < listener.until:       # as in its epoch(), without a call more: this is asked at every hit
+        # As in its epoch(), without a call more: this is asked at every hit.
+        if passed() < listener.until and listener.version == self._link.version:
             return listener.news
         self._open()
         return listener.epoch()
