@@ -43,6 +43,10 @@ def test_urls_that_are_no_base():
             HttpStore(url=url)
     with pytest.raises(d43.ConfigError, match="token"):
         HttpStore(url="http://me:hush@host/", token="hush")
+    for token in ("hush\n", "hu sh", "hush\u00e9"):
+        with pytest.raises(d43.ConfigError, match="token=") as error:
+            HttpStore(url="http://host/", token=token)
+        assert "hush" not in str(error.value) and "hu sh" not in str(error.value)
     with pytest.raises(d43.ConfigError, match="tls_ca"):
         HttpStore(url="https://host/", tls_ca="/nowhere/ca.pem")
 

@@ -180,6 +180,10 @@ def test_redirects(server):
             with pytest.raises(d43.BackendUnavailableError) as error:
                 store.get("k")
             assert "hush" not in str(error.value) and "sends to" in str(error.value)
+        server.plan["k"] = [lambda h: h.answer(302, Location="http://example.org/k?X-Signature=hush&a=b")]
+        with pytest.raises(d43.BackendUnavailableError, match=r"example\.org/k\?\.\.\., which") as error:
+            store.get("k")
+        assert "hush" not in str(error.value)
     with opened(server, redirects="none") as store:
         server.plan["k"] = [lambda h: h.answer(302, Location="new")]
         with pytest.raises(d43.BackendUnavailableError, match="redirects='none'"):

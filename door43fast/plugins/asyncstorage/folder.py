@@ -35,6 +35,7 @@ except ImportError:     # Windows, where no app keeps this form: one process at 
     fcntl = None        # type: ignore[assignment]
 
 INLINE = 1024               # UTF-16 units that the manifest itself holds
+CHUNK = 256                 # entries that a scan reads at once
 BESIDE = ".d43-"            # how a file begins that is not in its place yet
 
 Text = str | None
@@ -185,14 +186,14 @@ class Folder:
         return self._order
 
     def rows(self, low: str, high: str | None, reverse: bool) -> Iterator[tuple[str, Text]]:
-        """Keys and texts in order."""
+        """Keys and texts in order, in chunks of one state each."""
         with self._guard:
             order = self._sorted()
             keys = order[bisect_left(order, low):len(order) if high is None else bisect_left(order, high)]
-        for key in reversed(keys) if reverse else keys:
-            text = self.fetch([key])[0]
-            if text is not MISSING:
-                yield key, text
+        keys = keys[::-1] if reverse else keys
+        for at in range(0, len(keys), CHUNK):
+            part = keys[at:at + CHUNK]
+            yield from ((key, text) for key, text in zip(part, self.fetch(part), strict=True) if text is not MISSING)
 
     def count(self) -> int:
         with self._guard:

@@ -22,7 +22,7 @@ import httpx
 
 from door43fast.errors import BackendUnavailableError, ClosedError, ConfigError, KeyTooLongError
 from door43fast.plugins.http.bodies import Body
-from door43fast.plugins.http.places import Place, led_to
+from door43fast.plugins.http.places import Place, led_to, shown
 
 LATER = (408, 425, 429, 500, 502, 503, 504)
 ELSEWHERE = (301, 302, 303, 307, 308)
@@ -135,8 +135,8 @@ class Exchange:
             if to is None:
                 return Answer(404, {}, None)
             target = to
-        raise BackendUnavailableError(f"{url} sends on more than {SENT_ON} times, the last time to {target}: name the "
-                                      "right place")
+        raise BackendUnavailableError(f"{url} sends on more than {SENT_ON} times, the last time to {shown(target)}: name "
+                                      "the right place")
 
     def _is_ours(self, url: str) -> bool:
         """If credentials may go there: the same host, not less secure."""
@@ -209,6 +209,9 @@ def _authorization(place: Place, options: Any) -> dict[str, str]:
     if options.token is not None:
         if place.user is not None:
             raise ConfigError("token= and a user in url= exclude one another: give one")
+        if not options.token.isascii() or not options.token.isprintable() or " " in options.token:
+            raise ConfigError("token= holds a space, a line break or another character that no header can: see that it "
+                              "was copied whole and alone")
         return {"authorization": f"Bearer {options.token}"}
     if place.user is None:
         return {}

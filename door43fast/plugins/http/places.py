@@ -80,5 +80,11 @@ def led_to(place: Place, rule: str, url: str, location: str) -> str | None:
     elif rule == "host" and parts.hostname != place.host:
         wrong = "which is another host: give it as url=, or redirects='any'"
     if wrong:
-        raise BackendUnavailableError(f"{url} sends to {redacted(target)}, {wrong}")
+        raise BackendUnavailableError(f"{url} sends to {shown(target)}, {wrong}")
     return target.partition("#")[0]
+
+
+def shown(url: str) -> str:
+    """A URL as it may stand in an error: without password, and without a query, which may be a signature."""
+    base, mark, _ = redacted(url).partition("?")
+    return f"{base}?..." if mark else base
