@@ -135,8 +135,8 @@ class Exchange:
             if to is None:
                 return Answer(404, {}, None)
             target = to
-        raise BackendUnavailableError(f"{url} sends on more than {SENT_ON} times, the last time to {shown(target)}: name "
-                                      "the right place")
+        raise BackendUnavailableError(f"{url} sends on more than {SENT_ON} times, the last time to {shown(target)}: "
+                                      "name the right place")
 
     def _is_ours(self, url: str) -> bool:
         """If credentials may go there: the same host, not less secure."""
