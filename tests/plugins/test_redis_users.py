@@ -1,7 +1,9 @@
 """The Redis backend: users and passwords in a URL, which are never shown, its options, TLS."""
 
 import pickle
+import re
 import subprocess
+from pathlib import Path
 
 import pytest
 
@@ -10,11 +12,15 @@ from door43fast.plugins.redis import RedisOptions, RedisStore
 from door43fast.testing.redis_servers import free_ports, redis_server
 
 
+PAGE = Path(__file__).parents[2] / "docs" / "backends.md"
+
+
 @pytest.fixture(scope="module")
 def guarded(tmp_path_factory):
-    """A server with a user that may touch one namespace."""
+    """A server with a user that may do what docs/backends.md says is needed, and nothing else."""
     folder = tmp_path_factory.mktemp("guarded")
-    acl = "user me on >hush~p@ss/word ~d43:* +@all -@dangerous +keys"
+    rights = re.search(r"ACL SETUSER books on >password (.*?)\n```", PAGE.read_text(), re.DOTALL).group(1)
+    acl = f"user me on >hush~p@ss/word {' '.join(rights.replace('~books:', '~d43:').split())}"
     with redis_server(folder, ["user default off", acl]) as server:
         yield server
 
@@ -27,7 +33,15 @@ def test_a_user_and_a_password_in_the_url(guarded):
         assert "hush" not in repr(store) + repr(store.options) and str(guarded.port) in repr(store)
         with pickle.loads(pickle.dumps(store)) as again:
             assert again["k"] == 2
+        store.set_many({f"k{i}": i for i in range(2000)})
+        store.set_many({"a": 1, "b": 2}, ttl=50)
+        with store.transaction() as t:
+            t["c"] = t.count("k")
+        assert store["c"] == 2001 and store.touch("c", 5) and store.delete_many(["a", "b", "x"]) == 2
+        store.invalidate("t")
+        assert store.verify()["errors"] == [] and store.expire() == 0
         store.clear()
+        assert len(store) == 0
     with d43.open(url, memory="1MB") as store:
         store["k"] = 1
         assert store["k"] == 1
@@ -50,6 +64,21 @@ def test_a_url_that_is_wrong_is_refused_without_its_password(url):
     with pytest.raises(d43.ConfigError) as error:
         d43.open(url)
     assert "hu" not in str(error.value).replace("***", "") and "sh@" not in str(error.value)
+
+
+def test_options_in_the_url(redis):
+    with d43.open(f"{redis.url}?namespace=in-url&timeout=2s&wait_timeout=500ms&batch_keys=10&staleness=3s&memory=1MB"
+                  ) as store:
+        options = store.slow.options
+        assert (options.namespace, options.timeout, options.batch_keys, options.staleness) == ("in-url", 2.0, 10, 3.0)
+        store["k"] = 1
+        with pickle.loads(pickle.dumps(store)) as again:
+            assert again["k"] == 1 and again.slow.options.namespace == "in-url"
+        store.clear()
+    with d43.open({"type": "redis", "url": redis.url, "namespace": "in-plan", "memory": "1MB"}) as store:
+        store["k"] = 1
+        assert store["k"] == 1 and "in-plan" in repr(store.slow.options)
+        store.clear()
 
 
 def test_options_that_are_wrong():
