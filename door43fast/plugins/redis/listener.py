@@ -69,7 +69,6 @@ class Listener:
         self.until = NEVER                  # up to when all is well,
         self.version = -1                   # while the servers are those of this version
         self._closed = False
-        self.changes = 0                    # names heard of, for whoever asks how much there was
 
     def tier(self, reference: Any) -> None:
         """A tier above, which takes ``_evicted(keys)``."""
@@ -132,7 +131,6 @@ class Listener:
 
     def heard(self, changed: list[bytes] | None) -> None:
         """These names have changed; None for all."""
-        self.changes += len(changed or ())
         tiers = [tier for tier in (reference() for reference in self._tiers) if tier is not None]
         keys = None if changed is None or not tiers else self.names.keys(changed)
         if keys is None:
