@@ -130,6 +130,7 @@ system:
 	command -v gcc >/dev/null || missing="$$missing gcc libc6-dev"; \
 	command -v pkg-config >/dev/null || missing="$$missing pkg-config"; \
 	case "$(MAKECMDGOALS)" in *test*|*nightly*|*asan*) command -v strace >/dev/null || missing="$$missing strace";; esac; \
+	case "$(MAKECMDGOALS)" in *test*|*nightly*) command -v openssl >/dev/null || missing="$$missing openssl";; esac; \
 	case "$(MAKECMDGOALS)" in *test*|*nightly*|*asan*|*bench*) \
 	    command -v redis-server >/dev/null || missing="$$missing redis-server";; esac; \
 	pkg-config --exists lmdb 2>/dev/null || missing="$$missing liblmdb-dev"; \

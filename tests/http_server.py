@@ -47,6 +47,7 @@ class Server:
 
 class Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True      # or each body would wait for an acknowledgement
     home: Server
 
     def log_message(self, *_):

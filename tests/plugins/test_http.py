@@ -214,6 +214,8 @@ def test_a_server_that_says_nothing(server):
             store.get("k")
         ended.set()
 
+        dripped = []
+
         def drip(handler):
             handler.send_response(200)
             handler.send_header("Content-Length", "1000")
@@ -221,11 +223,13 @@ def test_a_server_that_says_nothing(server):
             while True:
                 handler.wfile.write(b".")
                 handler.wfile.flush()
+                dripped.append(1)
                 time.sleep(0.02)
         server.plan["k"] = [drip]
         store.options.total_timeout = 0.3
         with pytest.raises(d43.BackendUnavailableError, match="total_timeout"):
             store.get("k")
+        assert 0 < len(dripped) < 900       # of the thousand that were promised
 
 
 # -- many at once, open and closed ---------------------------------------------------------------------------

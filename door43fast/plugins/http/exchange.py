@@ -29,7 +29,6 @@ ELSEWHERE = (301, 302, 303, 307, 308)
 MISSING = (404, 410)
 NO_HEAD = (405, 501)        # answers of a server that does not know HEAD
 SENT_ON = 5                 # redirects that one request follows
-PIECE = 1 << 16             # bytes that are read at once
 
 
 class Answer(NamedTuple):
@@ -170,7 +169,7 @@ class Exchange:
         return Answer(200, headers, self._taken(url, response, body, end))
 
     def _taken(self, url: str, response: httpx.Response, body: Body, end: float) -> bytes:
-        for data in response.iter_raw(PIECE):
+        for data in response.iter_raw():    # as it comes: gathered pieces would hide how slowly
             body.take(data)
             if time.monotonic() > end:
                 raise self._too_slow(url)
