@@ -22,6 +22,7 @@ EXTENSIONS = {
     "encoded": (),
     "weigh": (),
     "recording": (),
+    "meter": (),
     "table": (),
     "writes": (),
     "readers": (),
@@ -92,7 +93,7 @@ EXTENSIONS = {
 HOT = {"singles", "writes", "batches", "stack"}
 
 # Modules that are declared safe without a GIL. The others are not proven: CPython takes its GIL again to import them.
-FREE = {"clock", "core", "tags", "encoded", "weigh", "recording", "table", "writes", "readers", "singles",
+FREE = {"clock", "core", "tags", "encoded", "weigh", "recording", "meter", "table", "writes", "readers", "singles",
         "conditional", "ordered", "batches", "memory_transactions", "memory", "replay", "spans", "packed", "arrow"}
 
 SANITIZE = os.environ.get("DOOR43FAST_SANITIZE")  # for example "address,undefined"

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 from msgspec import Meta
 
-from door43fast.config import Options, Size, checked, fields, load
+from door43fast.config import Duration, Options, Size, checked, fields, load
 from door43fast.config.files import is_plan
 from door43fast.config.urls import Address, parse, scheme_of
 from door43fast.errors import ConfigError, did_you_mean
@@ -22,6 +22,8 @@ class TierOptions(Options, kw_only=True):
     memory: Annotated[Size | None, Meta(description="Bytes of the memory tier; 0 for none.")] = None
     policy: Annotated[Policy | None, Meta(description="What makes room in it; `s3fifo` by default.")] = None
     share: Annotated[bool, Meta(description="Hand out the same list, dict or array to every caller.")] = False
+    publish_metrics: Annotated[Duration | None, Meta(description="How often the metrics are written into the store's "
+                                                                 "directory, for `door43fast top`.")] = None
 
 
 def open(target: Any = None, **options: Any) -> Any:
@@ -47,6 +49,8 @@ def open(target: Any = None, **options: Any) -> Any:
         ``memory={"max_bytes": "20MB"}``. See docs/profiles.md.
     share : bool, optional
         Hand out the same list, dict or array to every caller instead of a fresh copy.
+    publish_metrics : float or str, optional
+        Write the metrics of this process into the directory so often (``"1s"``), for ``door43fast top`` in another.
     **options
         Those of the backend: of :class:`LmdbStore` for a directory, of :class:`MemoryStore` for memory alone. See
         docs/backends.md.
@@ -120,6 +124,18 @@ def _tier_of(name: str, options: dict[str, Any], where: str, *, by_default: bool
 
 
 def _tiered(name: str, options: dict[str, Any], tier: TierOptions, where: str, plan: Any) -> Any:
+    store = _stacked(name, options, tier, where, plan)
+    if tier.publish_metrics is not None:
+        from door43fast.metrics import publish
+        try:
+            publish(store, tier.publish_metrics)
+        except BaseException:
+            store.close()
+            raise
+    return store
+
+
+def _stacked(name: str, options: dict[str, Any], tier: TierOptions, where: str, plan: Any) -> Any:
     """A store, under a memory tier where one was asked for."""
     if not tier.memory:
         for option, set_ in (("share", tier.share), ("policy", tier.policy is not None)):
@@ -180,7 +196,7 @@ def _plan(name: str, options: dict[str, Any], tier: TierOptions) -> dict[str, An
     if "path" in options:
         options = {**options, "path": os.path.abspath(options["path"])}
     return {"strategy": "tier", "type": name, "options": options,
-            "memory": tier.memory, "policy": tier.policy, "share": tier.share}
+            "memory": tier.memory, "policy": tier.policy, "share": tier.share, "publish_metrics": tier.publish_metrics}
 
 
 def _from_plan(plan: dict[str, Any], path: str, folder: str) -> Any:
@@ -214,7 +230,8 @@ def _strategy(plan: dict[str, Any], path: str, folder: str) -> Any:
     if plan["strategy"] == "open":      # what open(path) pickles by
         return _embedded(plan["path"], plan["options"])
     if plan["strategy"] == "tier":      # what open(url, memory=) pickles by
-        tier = TierOptions(memory=plan["memory"], policy=plan["policy"], share=plan["share"])
+        tier = TierOptions(memory=plan["memory"], policy=plan["policy"], share=plan["share"],
+                           publish_metrics=plan["publish_metrics"])
         return _tiered(plan["type"], plan["options"], tier, path, plan)
     if plan["strategy"] != "cascade":
         raise ConfigError(f"{path}.strategy={plan['strategy']!r} is unknown: this version has 'cascade'")

@@ -157,6 +157,8 @@ def compute(store: Any, key: Any, fn: Callable[[], Any], ttl: Seconds | None, st
         if stale is not None:
             state, value = store._lookup(key)
             if state in (FRESH, STALE):
+                if state == STALE:
+                    store._served_stale()
                 return value
         with waiting(flight, _loop_of_this_thread()):
             flight.done.result()

@@ -52,7 +52,8 @@ class Event(NamedTuple):
 
     ``op`` is ``"set"``, ``"delete"`` or ``"clear"``; ``reason`` is ``"user"``, ``"expire"``, ``"evict"`` or
     ``"coherence"``. For ``clear``, ``key`` is the prefix that was cleared. ``time`` is Unix time in seconds.
-    ``value`` is None unless the subscription asked for values.
+    ``value`` is None unless the subscription asked for values. Who subscribed to a tag also gets ``"invalidate"``, with
+    the tag as ``key``; who reads from a queue that was full gets ``"lost"``, with how many as ``value``.
     """
 
     seq: int
@@ -154,7 +155,9 @@ class Store(Protocol):
     def get_or_compute(self, key: Any, fn: Callable[[], Any], *, ttl: Seconds | None = None,
                        stale: Seconds | None = None) -> Any: ...
     def memoize(self, *, ttl: Seconds | None = None) -> Callable[[Callable[..., Any]], Callable[..., Any]]: ...
-    def subscribe(self, pattern: str, callback: Callable[[Event], Any], *, values: bool = False) -> Any: ...
+    def subscribe(self, pattern: str | None = None, callback: Callable[[Event], Any] | None = None, *, key: Any = None,
+                  prefix: Any = None, tag: str | None = None, values: bool = False, queue: int | None = None,
+                  overflow: str = "drop") -> Any: ...
     def changes(self, since: int = 0) -> Iterator[Any]: ...
 
     def stats(self) -> dict[str, Any]: ...

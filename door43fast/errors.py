@@ -89,6 +89,10 @@ class PrunedError(Error):
         return type(self), (str(self), self.oldest)
 
 
+class LostEventsError(Error):
+    """A subscription's queue was full, and events were lost; read the store as it is, and subscribe anew."""
+
+
 class ConflictError(Error):
     """What a transaction had read was changed before it could commit; nothing was written, run it again."""
 

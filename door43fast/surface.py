@@ -10,6 +10,7 @@ from door43fast.errors import ClosedError, UnsupportedError
 
 if TYPE_CHECKING:
     from door43fast.aio import AsyncSurface
+    from door43fast.metrics import Metrics
     from door43fast.streams import ValueReader, ValueWriter
     from door43fast.transactions import Transaction
 
@@ -169,16 +170,41 @@ class StoreSurface:
         self._needs("transactions", "has no transactions")
         return Transaction(self)
 
-    def subscribe(self, pattern: str, callback: Callable[[Event], Any], *, values: bool = False) -> Any:
-        """Call ``callback(event)`` after each change of a key that the glob ``pattern`` matches as a whole.
+    def subscribe(self, pattern: str | None = None, callback: Callable[[Event], Any] | None = None, *, key: Any = None,
+                  prefix: Any = None, tag: str | None = None, values: bool = False, queue: int | None = None,
+                  overflow: str = "drop") -> Any:
+        """Be told after each change of certain keys; see docs/changes.md.
 
-        The result is a subscription with ``cancel()``, and a context manager. An event carries the value only
-        with ``values=True``.
+        Parameters
+        ----------
+        pattern : str
+            A glob that matches keys as a whole, such as ``"en_tn@84/*"``. Or one of ``key``, ``prefix`` and ``tag``
+            instead; ``tag`` is told of ``invalidate``.
+        callback : callable
+            ``callback(event)`` is called in order, by a thread that changes the store. Without it, give ``queue``.
+        values : bool
+            Have each event carry the value that was set.
+        queue : int
+            The events wait for you, up to so many, and the result is iterated.
+        overflow : {"drop", "block", "raise"}
+            What happens where the queue is full: the oldest goes, told by an event ``lost``; whoever brings one waits;
+            or the reader gets ``LostEventsError``.
+
+        Returns
+        -------
+        Subscription
+            With ``cancel()``; also a context manager.
         """
         self._needs("events", "tells of no events")
-        if not isinstance(pattern, str):
-            raise TypeError(f"a pattern is a str such as 'en_tn@84/*', not {type(pattern).__name__}")
-        return self._events.subscribe(pattern, callback, values=values)
+        from door43fast.events import stream_of, wanted
+        wants = {"key": key, "prefix": prefix, "tag": tag}
+        if callback is None and queue is not None:
+            return stream_of(self, pattern, wants, values, queue, overflow)
+        if queue is not None or overflow != "drop":
+            raise TypeError("queue= and overflow= are for subscriptions that are read: leave the callback out, and "
+                            "give queue=")
+        name, chosen = wanted(pattern, **wants)
+        return self._events.subscribe(name, callback, values=values, wants=chosen)
 
     def changes(self, since: int = 0) -> Iterator[Any]:
         """Yield the changes after number ``since``, the oldest first, as the journal keeps them.
@@ -209,6 +235,18 @@ class StoreSurface:
             raise UnsupportedError(f"{type(self).__name__} keeps no journal, so it cannot list the changes since "
                                    f"{since}: open a LmdbStore with journal=True, or use subscribe() for those to come")
         return self._changes(since)
+
+    # -- metrics ---------------------------------------------------------------------------------------------
+
+    def metrics(self) -> Metrics:
+        """What it did since it was opened, as a whole and by layer: counters, sizes, and latencies if measured."""
+        from door43fast.metrics.reading import read
+        return read(self)
+
+    def measure(self, every: int | None = 64) -> None:
+        """Measure how long one single call in ``every`` takes, and each batch; None to stop. See docs/metrics.md."""
+        from door43fast.metrics.measuring import measure
+        measure(self, every)
 
     def _needs(self, capability: str, lack: str) -> None:
         if self.closed:

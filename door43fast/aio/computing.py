@@ -46,6 +46,7 @@ class AsyncCompute(Caller):
                 forget(self._store, flight)
                 continue
             elif state == STALE and stale is not None:
+                self._store._served_stale()
                 return value
             late = flight.voided
             await self._join(flight)

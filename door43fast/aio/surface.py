@@ -6,13 +6,12 @@ of the event loop's executor, unless it has a client of its own for event loops:
 
 from __future__ import annotations
 
-import asyncio
-import inspect
 from collections.abc import AsyncIterator, Callable, Iterable
 from functools import partial
 from typing import Any
 
 from door43fast.aio.computing import AsyncCompute
+from door43fast.aio.events import AsyncSubscription
 from door43fast.aio.streams import AsyncStream
 from door43fast.aio.transaction import AsyncTransaction
 from door43fast.contracts import Capabilities, Event, Items, Progress, Seconds
@@ -142,18 +141,17 @@ class AsyncSurface(AsyncCompute):
     def transaction(self) -> AsyncTransaction:
         return AsyncTransaction(self._store)
 
-    async def subscribe(self, pattern: str, callback: Callable[[Event], Any], *, values: bool = False) -> Any:
-        """As the store's; ``callback`` runs in this event loop, as a task if it is a coroutine function."""
-        loop = asyncio.get_running_loop()
-        tasks: set[Any] = set()
+    def subscribe(self, pattern: str | None = None, callback: Callable[[Event], Any] | None = None, *, key: Any = None,
+                  prefix: Any = None, tag: str | None = None, values: bool = False, queue: int = 1024,
+                  overflow: str = "drop") -> AsyncSubscription:
+        """Events to be awaited: ``async for event in store.aio.subscribe(prefix="a/"):``.
 
-        def deliver(event: Event) -> None:
-            result = callback(event)
-            if inspect.isawaitable(result):
-                task = asyncio.ensure_future(result)
-                tasks.add(task)     # the loop itself holds tasks only weakly
-                task.add_done_callback(tasks.discard)
-        return self._store.subscribe(pattern, lambda event: loop.call_soon_threadsafe(deliver, event), values=values)
+        As the store's, with a queue in any case. With a ``callback`` it is to be awaited instead, as in
+        ``await store.aio.subscribe("*", callback)``: ``callback`` runs in this event loop, as a task if it is a
+        coroutine function. Where the store answers in the loop itself, ``overflow="block"`` cannot wait, and drops.
+        """
+        return AsyncSubscription(self._store, pattern, callback, values, queue, overflow,
+                                 {"key": key, "prefix": prefix, "tag": tag})
 
     # -- care ------------------------------------------------------------------------------------------------
 

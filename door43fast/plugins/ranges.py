@@ -152,7 +152,13 @@ class Ranges(Section):
         if not isinstance(tag, str):
             raise TypeError(f"a tag is a str, not {type(tag).__name__}")
         tag_names((tag,))
-        self._at_once(lambda: self._revoke(tag))
+
+        def work() -> None:
+            self._revoke(tag)
+            with self._lock:
+                self._queue.push("invalidate", tag, "user")
+        self._at_once(work)
+        self._queue.drain()
 
     # -- transactions ----------------------------------------------------------------------------------------
 

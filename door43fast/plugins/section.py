@@ -22,7 +22,7 @@ from door43fast.errors import ClosedError, ReadOnlyError, UnsupportedError
 from door43fast.plugins.record import Record
 from door43fast.reference.events import EventQueue
 
-COUNTS = ("hits", "misses", "sets", "deletes", "evictions", "expirations")
+COUNTS = ("hits", "misses", "sets", "deletes", "evictions", "expirations", "stale")
 SET, DELETE = "set", "delete"
 COUNTED = {(SET, "user"): "sets", (DELETE, "user"): "deletes", (DELETE, "expire"): "expirations"}
 
@@ -167,6 +167,10 @@ class Section:
         with self._counting:
             self._counts["hits"] += hits
             self._counts["misses"] += misses
+
+    def _served_stale(self) -> None:
+        with self._counting:
+            self._counts["stale"] += 1
 
     # -- what a backend brings -------------------------------------------------------------------------------
 

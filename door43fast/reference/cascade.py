@@ -156,6 +156,9 @@ class CascadeEngine:
 
     # -- care ------------------------------------------------------------------------------------------------
 
+    def _served_stale(self) -> None:
+        self.slow._served_stale()
+
     def stats(self) -> dict[str, Any]:
         fast, slow = self.fast.stats(), self.slow.stats()
         return {**slow, "hits": fast["hits"] + slow["hits"], "misses": slow["misses"], "layers": [fast, slow]}

@@ -245,6 +245,9 @@ class ReferenceEngine(Ranges):
 
     # -- care ------------------------------------------------------------------------------------------------
 
+    def _served_stale(self) -> None:
+        self._counts["stale"] += 1
+
     def stats(self) -> dict[str, Any]:
         """Counters since the store was opened, and what it holds now."""
         with self._section:

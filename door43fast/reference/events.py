@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import fnmatch
-import re
 import sys
 import threading
 import time
@@ -13,22 +11,22 @@ from collections.abc import Callable
 from typing import Any
 
 from door43fast.contracts import Event
+from door43fast.events import Wants
 
 
 class Subscription:
     """A listener of one store; :meth:`cancel` ends it. Also a context manager."""
 
-    def __init__(self, queue: EventQueue, pattern: str, callback: Callable[[Event], Any], values: bool) -> None:
+    def __init__(self, queue: EventQueue, pattern: str, callback: Callable[[Event], Any], values: bool,
+                 wants: Wants | None) -> None:
         self.queue = queue
         self.pattern = pattern
         self.values = values
         self.callback = callback
-        self.matches = None if pattern == "*" else re.compile(fnmatch.translate(pattern), re.DOTALL).match
+        self._wants = wants
 
     def wants(self, event: Event) -> bool:
-        if self.matches is None or event.op == "clear":
-            return True
-        return isinstance(event.key, str) and self.matches(event.key) is not None
+        return event.op != "invalidate" if self._wants is None else self._wants(event.op, event.key)
 
     def cancel(self) -> None:
         """Stop listening. An event that is being delivered at this moment may still arrive."""
@@ -57,11 +55,12 @@ class EventQueue:
         self._drainer = 0
         self._idle = threading.Condition()
 
-    def subscribe(self, pattern: str, callback: Callable[[Event], Any], *, values: bool = False) -> Subscription:
-        """Call ``callback(event)`` for each change of a key that the glob ``pattern`` matches as a whole."""
+    def subscribe(self, pattern: str, callback: Callable[[Event], Any] | None, *, values: bool = False,
+                  wants: Wants | None = None) -> Subscription:
+        """Call ``callback(event)`` for each change that ``wants(op, key)``; for each of a key if that is None."""
         if not callable(callback):
             raise TypeError(f"a listener must be callable, not {type(callback).__name__}")
-        subscription = Subscription(self, pattern, callback, values)
+        subscription = Subscription(self, pattern, callback, values, wants)
         self.subscriptions += (subscription,)
         return subscription
 

@@ -149,6 +149,8 @@ class Ranges(Table):
                 flight.voided = True
             if self._journal is not None:
                 self._journal.note("invalidate", tag)
+            self._queue.push("invalidate", tag, "user")
+        self._queue.drain()
 
     def _snapshot(self) -> Snapshot:
         self._open()

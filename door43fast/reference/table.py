@@ -63,7 +63,7 @@ class Table:
         self._due: list[tuple[float, int, Entry]] = []  # a heap of deadlines; those that were changed are stale
         self._serial = 0        # orders equal deadlines
         self._generations: dict[str, int] = {}
-        self._counts = dict.fromkeys(("hits", "misses", "sets", "deletes", "evictions", "expirations"), 0)
+        self._counts = dict.fromkeys(("hits", "misses", "sets", "deletes", "evictions", "expirations", "stale"), 0)
         self._section = Section()
         self._queue = EventQueue(f"{type(self).__name__}-{id(self):x}")
         self._journal: Journal | None = None

@@ -60,6 +60,9 @@ cdef class Below(Core):
     def _snapshot(self):
         return self.below()._snapshot()
 
+    def _served_stale(self):
+        self.below()._served_stale()
+
     def stats(self):
         """Counts since the store was opened; ``layers`` holds those of each tier, the fast one first.
 
@@ -68,7 +71,8 @@ cdef class Below(Core):
         """
         cdef dict slow = self.below().stats()
         cdef dict fast = self.fast.stats()
-        return {**slow, "hits": fast["hits"] + slow["hits"], "misses": fast["misses"] - slow["hits"],
+        slow["misses"] = max(slow["misses"] - self.asked_twice, 0)
+        return {**slow, "hits": fast["hits"] + slow["hits"],
                 "evictions": fast["evictions"], "bytes": fast["bytes"], "layers": [fast, slow],
                 "coherence": {"dropped": self.dropped, "emptied": self.emptied}}
 

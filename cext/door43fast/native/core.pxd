@@ -15,6 +15,7 @@ cdef enum Op:
     OP_SET
     OP_DELETE
     OP_CLEAR
+    OP_INVALIDATE       # told to those who subscribed to tags
 
 cdef enum Reason:
     BY_USER
@@ -72,6 +73,8 @@ cdef class Core:
     cdef dict flights
     cdef EventQueue events      # None until the first subscription
     cdef bint closed
+    cdef uint64_t stales        # values that were served past their time, in their stale window
+    cdef void* gauges           # owned; what is measured of this store (meter.pyx), NULL for nothing
 
     cdef int void_flight(self, object key) except -1
     cdef int void_flights(self) except -1

@@ -1,8 +1,6 @@
 """What every native store is: open or closed, with events to tell and computations under way."""
 
-import fnmatch
 import os
-import re
 import threading
 import weakref
 
@@ -24,7 +22,7 @@ cdef enum:
     FILLED = 1
     CANCELLED = 2
 
-cdef tuple OPS = ("set", "delete", "clear")
+cdef tuple OPS = ("set", "delete", "clear", "invalidate")
 cdef tuple REASONS = ("user", "expire", "evict", "coherence")
 
 
@@ -49,7 +47,7 @@ cdef class Subscription:
     cdef EventQueue queue
     cdef readonly str pattern
     cdef readonly bint values
-    cdef object matches
+    cdef object wants           # of op and key; None for every change of a key
     cdef object callback
 
     def cancel(self):
@@ -98,8 +96,8 @@ cdef class EventQueue:
         spin_unlock(&self.lock)
         return last
 
-    def subscribe(self, str pattern, callback, *, bint values=False):
-        """Call ``callback(event)`` for each change of a key that the glob ``pattern`` matches as a whole."""
+    def subscribe(self, str pattern, callback, *, bint values=False, wants=None):
+        """Call ``callback(event)`` for each change that ``wants(op, key)``; for each of a key if that is None."""
         cdef Subscription s = Subscription.__new__(Subscription)
         if not callable(callback):
             raise TypeError(f"a listener must be callable, not {type(callback).__name__}")
@@ -107,7 +105,7 @@ cdef class EventQueue:
         s.pattern = pattern
         s.values = values
         s.callback = callback
-        s.matches = None if pattern == "*" else re.compile(fnmatch.translate(pattern), re.DOTALL).match
+        s.wants = wants
         with cython.critical_section(self):
             self.subscriptions = self.subscriptions + (s,)
             flag_put(self.active, True)
@@ -217,7 +215,7 @@ cdef class EventQueue:
         cdef tuple hearers
         cdef bint mine
         spin_lock(&self.lock)
-        mine = self.drainer == 0
+        mine = self.drainer == 0 and self.held      # whoever fills a place drains after it
         if mine:
             self.drainer = PyThread_get_thread_ident()
         spin_unlock(&self.lock)
@@ -235,8 +233,7 @@ cdef class EventQueue:
                 with cython.critical_section(self):
                     hearers = self.subscriptions
                 for s in hearers:
-                    if s.matches is not None and r.op != OP_CLEAR and (
-                            not isinstance(key, str) or s.matches(key) is None):
+                    if r.op == OP_INVALIDATE if s.wants is None else not s.wants(OPS[r.op], key):
                         continue
                     try:
                         s.callback(event._replace(value=value) if s.values else event)
@@ -326,6 +323,13 @@ cdef class Core:
 
     def __cinit__(self, *_, **__):
         self.flights = {}
+
+    def __dealloc__(self):
+        free(self.gauges)
+
+    def _served_stale(self):
+        """A value past its time was served, while another computes anew."""
+        self.stales += 1
 
     @property
     def closed(self):

@@ -10,4 +10,4 @@ from door43fast.native.lmdb_records cimport Reaped
 
 cdef class CareEngine(RangeEngine):
     cdef int apply_reap(self, EventQueue queue, Reaped* reaped, uint64_t* seq, uint64_t* pruned) noexcept nogil
-    cdef int apply_invalidate(self, const char* tag, Slice name_of_tag) noexcept nogil
+    cdef int apply_invalidate(self, const char* tag, Slice name_of_tag, EventQueue queue, uint64_t* seq) noexcept nogil

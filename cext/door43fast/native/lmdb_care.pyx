@@ -9,7 +9,7 @@ from clib.lmdb cimport *
 from door43fast.native.audit cimport audit_data, audit_dictionaries, audit_expiry, audit_journal, audit_longs
 from door43fast.native.audit_chunks cimport audit_chunks, audit_heads
 from door43fast.native.audit_index cimport audit_index
-from door43fast.native.core cimport BY_EXPIRY, OP_DELETE
+from door43fast.native.core cimport BY_EXPIRY, BY_USER, EventQueue, OP_DELETE, OP_INVALIDATE
 from door43fast.native.directory cimport prepare, sync_directory
 from door43fast.native.status cimport lmdb_raise, told
 from door43fast.native.frame cimport FRAME_CORRUPT, Slice, TAG_HASH, generation_sum
@@ -113,12 +113,12 @@ cdef class CareEngine(RangeEngine):
             lmdb_raise(synced, "syncing", self.home.path)
         return total
 
-    cdef int apply_invalidate(self, const char* tag, Slice name_of_tag) noexcept nogil:
+    cdef int apply_invalidate(self, const char* tag, Slice name_of_tag, EventQueue queue, uint64_t* seq) noexcept nogil:
         """One generation more; only tags that were ever invalidated have a row."""
         cdef MDB_txn* txn = NULL
         cdef MDB_val name, value
         cdef uint64_t row[2]
-        cdef uint64_t generation = 0, seq = 0
+        cdef uint64_t generation = 0
         cdef int rc = self.open_write(&txn)
         if rc:
             return rc
@@ -138,13 +138,15 @@ cdef class CareEngine(RangeEngine):
         if rc:
             mdb_txn_abort(txn)
             return rc
-        return self.close_write(txn, None, 0, &seq)
+        return self.close_write(txn, queue, 1, seq)
 
     def invalidate(self, tag):
         """Make every record that carries ``tag`` missing. O(1): they are reaped when they are next overwritten."""
         cdef bytes hash, spelled
         cdef const char* name
         cdef Slice whole
+        cdef EventQueue queue
+        cdef uint64_t seq
         cdef int rc, synced = 0
         self.begin(True)
         if not isinstance(tag, str):
@@ -154,19 +156,27 @@ cdef class CareEngine(RangeEngine):
         spelled = tag.encode("utf-8", "surrogatepass")
         whole = slice_of(spelled)
         while True:
+            queue = self.events
+            seq = 0
             self.home.enter()
             try:
                 self.announce()
                 with nogil:
-                    rc = self.apply_invalidate(name, whole)
+                    rc = self.apply_invalidate(name, whole, queue, &seq)
                     if rc == 0:
                         synced = self.home.committed(False)
             finally:
                 self.home.leave()
             if rc == 0:
                 break
+            if seq:
+                queue.cancel(seq, 1)
+                queue.drain()
             self.remedy(rc, 0, "invalidating the tag", tag)
         d43_add(&self.unvoided, <uint64_t>-1)
+        if seq:
+            queue.fill(seq, OP_INVALIDATE, BY_USER, str.__str__(tag), None)
+            queue.drain()
         if synced:
             lmdb_raise(synced, "syncing", self.home.path)
 
@@ -199,7 +209,7 @@ cdef class CareEngine(RangeEngine):
             "entries": stat.ms_entries + longs, "long_keys": longs, "chunks": pieces.ms_entries,
             "hits": self.hits, "misses": self.misses,
             "sets": self.sets, "deletes": self.deletes, "evictions": self.evictions, "expirations": self.expirations,
-            "bytes": (info.me_last_pgno + 1) * self.home.page_size, "map_size": info.me_mapsize,
+            "stale": self.stales, "bytes": (info.me_last_pgno + 1) * self.home.page_size, "map_size": info.me_mapsize,
             "depth": stat.ms_depth, "leaf_pages": stat.ms_leaf_pages, "overflow_pages": stat.ms_overflow_pages,
             "readers": info.me_numreaders, "transactions": info.me_last_txnid,
             "unsynced": self.home.unsynced(), "index_bytes": index_bytes(&self.home.index),

@@ -9,7 +9,7 @@ from cpython.object cimport PyObject, PyTypeObject, inquiry, traverseproc, visit
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 
 from door43fast.native.clock cimport Clock, span_ns
-from door43fast.native.core cimport FREE, EventQueue
+from door43fast.native.core cimport BY_USER, FREE, OP_INVALIDATE, EventQueue
 from door43fast.native.index cimport index_bytes
 from door43fast.native.memory_transactions cimport MemoryTransactions
 from door43fast.native.slab cimport (
@@ -87,6 +87,7 @@ cdef class MemoryEngine(MemoryTransactions):
         """Make every entry that carries ``tag`` missing, at once."""
         with cython.critical_section(self):
             self.invalidate_in(tag)
+        self.settle()
 
     cdef int invalidate_in(self, object tag) except -1:
         self.need_open()
@@ -94,8 +95,11 @@ cdef class MemoryEngine(MemoryTransactions):
             raise TypeError(f"a tag is a str, not {type(tag).__name__}")
         self.void_begin()
         try:
-            if self.tags.invalidate(str.__str__(tag)):
+            tag = str.__str__(tag)
+            if self.tags.invalidate(tag):
                 self.version += 1
+            if self.events is not None and self.events.heard():
+                self.events.push(OP_INVALIDATE, BY_USER, <PyObject*>tag, NULL)
         finally:
             self.void_end()
         return 0
@@ -174,7 +178,7 @@ cdef class MemoryEngine(MemoryTransactions):
         return {
             "entries": self.count, "bytes": self.bytes if self.max_bytes else None,
             "pinned": self.pinned, "hits": self.hits, "misses": self.misses, "sets": self.sets,
-            "deletes": self.deletes, "evictions": self.evictions, "expirations": self.expirations,
+            "deletes": self.deletes, "evictions": self.evictions, "expirations": self.expirations, "stale": self.stales,
             "bookkeeping_bytes": index_bytes(&self.index) + slab_bytes(&self.slab) + policy_bytes(&self.policy),
             "max_entries": self.max_entries or None, "max_bytes": self.max_bytes or None,
         }

@@ -102,7 +102,7 @@ cdef class Singles(Readers):
     cdef int write(self, object key, object value, Write* w) except -1:
         """Carry out a prepared write, and settle."""
         self.write_in(key, value, w)
-        if self.doomed_count or self.events is not None:
+        if self.doomed_count or self.events is not None and self.events.heard():
             self.settle()
         return 0
 

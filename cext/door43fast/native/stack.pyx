@@ -18,6 +18,7 @@ from libc.string cimport memset
 from door43fast.native.clock cimport span_ns
 from door43fast.native.hashing cimport mix
 from door43fast.native.memory cimport MemoryEngine
+from door43fast.native.meter cimport fetch_begin, fetch_end
 from door43fast.native.methods cimport PyMethodDef, method_put
 from door43fast.native.singles cimport MISSING, get_arguments
 from door43fast.native.encoded cimport Encoded
@@ -90,7 +91,9 @@ cdef class CascadeEngine(Coherent):
     cdef object miss(self, object key, object local):
         cdef Fetched fetched
         cdef Ticket ticket = ticket_take(self.tickets, mix(PyObject_Hash(local)) % STRIPES)
+        cdef int64_t begun = fetch_begin(self.gauges)
         value = self.tier.fetch(key, &fetched)
+        fetch_end(self.gauges, begun)
         if value is not MISSING and fetched.keep:
             self.promote(local, value, &fetched, &ticket)
         return value
@@ -120,7 +123,10 @@ cdef class CascadeEngine(Coherent):
 
     def _lookup(self, key):
         value = self.read(key)
-        return self.below()._lookup(key) if value is MISSING else (1, value)
+        if value is not MISSING:
+            return 1, value
+        self.asked_twice += 1
+        return self.below()._lookup(key)
 
     def __getitem__(self, key):
         value = self.read(key)

@@ -20,7 +20,7 @@ cdef class Tier:
 
     # The key under which a faster tier keeps what is under ``key``; None if it must not keep it.
     cdef object canonical(self, object key)
-    # The value, MISSING if there is none. Counts as no hit.
+    # The value, MISSING if there is none. The store counts it.
     cdef object fetch(self, object key, Fetched* fetched)
     cdef list fetch_many(self, list keys, Fetched* fetched)
     # A number that changes when others have changed the store behind our back.

@@ -154,7 +154,9 @@ cdef class LmdbTier(Tier):
         cdef Found found
         value = self.engine.fetch(key, &found, False)
         if value is self.engine.absent:
+            self.engine.misses += 1
             return MISSING
+        self.engine.hits += 1
         self.tell(&found, fetched)
         return value
 
@@ -169,7 +171,10 @@ cdef class LmdbTier(Tier):
             values = self.engine.fetch_many(batch, MISSING, found)
             for i in range(len(values)):
                 if values[i] is not MISSING:
+                    self.engine.hits += 1
                     self.tell(&found[i], &fetched[i])
+                else:
+                    self.engine.misses += 1
         finally:
             free(found)
         return values

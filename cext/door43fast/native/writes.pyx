@@ -192,7 +192,7 @@ cdef class Writes(Table):
         cdef PyObject* old_value
         cdef Py_hash_t h
         if not PyUnicode_CheckExact(key) or self.ttl_ns >= 0 or self.wheel != NULL or self.special or (
-                self.max_bytes or self.closed or self.events is not None or self.flights
+                self.max_bytes or self.closed or self.events is not None and self.events.heard() or self.flights
                 or self.index.old.group != NULL):
             return False
         h = d43_str_hash(key)
