@@ -11,6 +11,7 @@ _HOMES = {
     "Registry": "roster",
     "registry": "roster",
     "Backend": "backend",
+    "AsyncBackend": "asynchronous",
     "AsyncRecords": "awaiting",
     "RecordStore": "records",
     "Record": "record",
@@ -24,6 +25,7 @@ _HOMES = {
 __all__ = sorted(_HOMES)
 
 if TYPE_CHECKING:
+    from door43fast.plugins.asynchronous import AsyncBackend
     from door43fast.plugins.awaiting import AsyncRecords
     from door43fast.plugins.backend import Backend
     from door43fast.plugins.options import BackendOptions

@@ -27,7 +27,7 @@ from door43fast.native.tickets cimport (
 from door43fast.native.tiers cimport LmdbTier, TellingTier, immutable, tier_over
 from door43fast.native.writes cimport Write
 
-from door43fast.errors import ClosedError, ConfigError
+from door43fast.errors import ClosedError, ConfigError, UnsupportedError
 
 
 cdef class CascadeEngine(Coherent):
@@ -38,6 +38,9 @@ cdef class CascadeEngine(Coherent):
             raise ConfigError(f"the fast layer of a cascade is a MemoryStore, not {type(fast).__name__}")
         if fast is slow:
             raise ConfigError("the two layers of a cascade must be two stores")
+        if getattr(slow, "asynchronous", False):
+            raise UnsupportedError(f"{type(slow).__name__} is only for event loops, and a memory tier calls the layer "
+                                   "below without awaiting it: use the store by itself, by store.aio")
         self.fast = fast
         self.slow = slow
         self.tier = tier_over(slow, share)

@@ -297,7 +297,7 @@ cdef class Table(Core):
         while self.doomed_count:
             self.doomed_count -= 1
             Py_DECREF(<object>self.doomed[self.doomed_count])
-        if self.events is not None:
+        if self.events is not None and self.events.held:
             self.events.drain()
         return 0
 
