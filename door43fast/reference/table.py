@@ -220,21 +220,19 @@ class Table:
             self._max_bytes is not None and weight > self._max_bytes)
 
     def _afford(self, probes: list[Probe], found: list[Entry | None], writes: Sequence[Write | None]) -> None:
-        """Raise BudgetError if these writes cannot all be made, each beside what is fixed then."""
+        """Raise BudgetError if these writes cannot all be made, in their order, each beside what is fixed then."""
         entries, weight = self._fixed
-        for entry in found:
+        for probe, entry, write in zip(probes, found, writes, strict=True):
             if entry is not None and (entry.pinned or not self._evicts):
                 entries -= 1
                 weight -= entry.weight
-        stored = [(probe.key, write) for probe, write in zip(probes, writes, strict=True) if write and write.ttl != 0]
-        for _, write in stored:
+            if write is None or write.ttl == 0:
+                continue
+            if self._over(entries + 1, weight + write.weight):
+                raise Refused(partial(self._no_room, probe.key, write.weight))
             if write.pin or not self._evicts:
                 entries += 1
                 weight += write.weight
-        for key, write in stored:
-            own = 0 if write.pin or not self._evicts else 1
-            if self._over(entries + own, weight + own * write.weight):
-                raise Refused(partial(self._no_room, key, write.weight))
 
     def _no_room(self, key: Any, weight: int) -> BudgetError:
         return BudgetError(f"no room for key {key!r} ({weight} bytes): the store holds at most "

@@ -29,7 +29,7 @@ from door43fast.native.ordered cimport Ordered
 from door43fast.native.singles cimport MISSING, own_hash
 from door43fast.native.slab cimport Entry, slab_entry
 from door43fast.native.table cimport PyUnicode_CheckExact, d43_str_equal, d43_str_equal_ascii, d43_str_fault
-from door43fast.native.writes cimport Write
+from door43fast.native.writes cimport Claim, Write
 
 from door43fast.errors import ClosedError
 
@@ -272,6 +272,10 @@ cdef class Batches(Ordered):
                 keys.append(key)
                 values.append(value)
         with cython.critical_section(self):
+            if self.crowding():
+                last = dict(zip(keys, values))      # of equal keys the last one is stored, and it alone must fit
+                if len(keys) == len(values):
+                    keys, values = list(last.keys()), list(last.values())
             self.check_all(keys, values, ttl)
             for i in range(len(keys)):
                 if i % BLOCK == 0:
@@ -287,6 +291,7 @@ cdef class Batches(Ordered):
     cdef int check_all(self, list keys, list values, object ttl) except -1:
         """Raise what writing these pairs would raise, before anything is written."""
         cdef Write w
+        cdef Claim c
         cdef uint32_t hash
         cdef Py_ssize_t i
         if len(keys) != len(values):
@@ -302,8 +307,14 @@ cdef class Batches(Ordered):
                 if self.max_bytes:
                     self.prepare(&w, key, values[i], ttl, (), False, None)
                     self.abandon(&w)
-                    self.afford(key, w.weight, 0, False, False)
+                    self.grant(key, w.weight, 0, False)
             self.refuse(key)
+        if self.crowding():
+            c = self.claims()
+            for i in range(len(keys)):
+                self.prepare(&w, keys[i], values[i], ttl, (), False, None)
+                self.abandon(&w)
+                self.claim(&c, keys[i], &w)
         return 0
 
     def get_packed(self, keys, *, out=None):

@@ -5,4 +5,5 @@ from door43fast.native.batches cimport Batches
 cdef class MemoryTransactions(Batches):
     cdef tuple past(self, object key)
     cdef int commit_in(self, dict reads, dict writes, object ranges) except -1
+    cdef int claim_all(self, dict writes) except -1
     cdef list pairs(self, object prefix, object start, object stop)

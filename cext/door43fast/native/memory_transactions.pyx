@@ -9,7 +9,7 @@ from door43fast.native.core cimport FREE, Flight, flag_now
 from door43fast.native.singles cimport MISSING
 from door43fast.native.slab cimport Extra, slab_entry, slab_extra, slab_flags
 from door43fast.native.table cimport STALE
-from door43fast.native.writes cimport Write
+from door43fast.native.writes cimport Claim, Write
 
 from door43fast.errors import ConflictError
 
@@ -78,14 +78,18 @@ cdef class MemoryTransactions(Batches):
         cdef uint64_t version
         cdef Write w
         cdef list keys = [key for key, write in writes.items() if write is not None]
+        cdef bint pins = False
         for key in keys:
             value, ttl, tags, pin = writes[key]
+            pins = pins or bool(pin)
             self.refuse(key)
             self.prepare(&w, key, value, ttl, tags, pin, None)
             self.abandon(&w)
-            self.afford(key, w.weight, 0, False, False)
+            self.grant(key, w.weight, 0, False)
         while True:
             version = self.version
+            if pins or self.crowding():
+                self.claim_all(writes)
             for key, token in reads.items():
                 if self.peek(key) is not token:
                     raise ConflictError(f"key {key!r} was changed since the transaction read it: run it again")
@@ -104,6 +108,21 @@ cdef class MemoryTransactions(Batches):
                 value, ttl, tags, pin = write
                 self.prepare(&w, key, value, ttl, tags, pin, None)
                 self.write_in(key, value, &w)
+        return 0
+
+    cdef int claim_all(self, dict writes) except -1:
+        """Raise if the budgets cannot hold all of the writes, one after another."""
+        cdef Claim c
+        cdef Write w
+        c = self.claims()
+        for key, write in writes.items():
+            if write is None:
+                self.claim(&c, key, NULL)
+            else:
+                value, ttl, tags, pin = write
+                self.prepare(&w, key, value, ttl, tags, pin, None)
+                self.abandon(&w)
+                self.claim(&c, key, &w)
         return 0
 
     cdef list pairs(self, object prefix, object start, object stop):

@@ -14,12 +14,20 @@ cdef struct Write:      # all that is known of a write before the table is touch
     uint8_t flags
     bint gone           # ttl=0: expired at once
 
+cdef struct Claim:      # what no eviction frees, in the course of several writes
+    uint64_t entries
+    uint64_t bytes
+
 cdef class Writes(Table):
     cdef void slide(self, Entry* e, uint32_t ref) noexcept
     cdef int prepare(self, Write* w, object key, object value, object ttl, object tags, bint pin,
                      object stale) except -1
     cdef uint64_t due(self, int64_t span) noexcept
     cdef int afford(self, object key, uint64_t weight, uint64_t old_weight, bint was_pinned, bint fresh) except -1
+    cdef int grant(self, object key, uint64_t weight, uint64_t fixed, bint full) except -1
+    cdef bint crowding(self) noexcept
+    cdef Claim claims(self) noexcept
+    cdef int claim(self, Claim* c, object key, Write* w) except -1
     cdef int prepare_until(self, Write* w, object key, object value, object tags, bint pin,
                            int64_t deadline_ns) except -1
     cdef void abandon(self, Write* w) noexcept

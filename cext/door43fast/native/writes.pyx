@@ -255,19 +255,56 @@ cdef class Writes(Table):
 
     cdef int afford(self, object key, uint64_t weight, uint64_t old_weight, bint was_pinned, bint fresh) except -1:
         """Raise if the budgets cannot hold the write, whatever is evicted for it."""
-        cdef uint64_t fixed
+        cdef uint64_t fixed = 0
         if self.max_bytes:
             fixed = self.pinned_bytes - (old_weight if was_pinned else 0) if self.ring else self.bytes - old_weight
+        return self.grant(key, weight, fixed, fresh and self.count >= self.max_entries and (
+            not self.ring or self.pinned == self.count))
+
+    cdef int grant(self, object key, uint64_t weight, uint64_t fixed, bint full) except -1:
+        """Raise if ``weight`` does not fit beside ``fixed`` bytes that stay, or ``full`` is said of the entries."""
+        if self.max_bytes:
             if weight > self.max_bytes:
                 raise BudgetError(f"the value under key {key!r} weighs {weight} bytes and max_bytes is "
                                   f"{self.max_bytes}: raise max_bytes, or do not cache it")
             if fixed + weight > self.max_bytes:
                 raise BudgetError(f"no room for {weight} bytes under key {key!r}: {fixed} of {self.max_bytes} bytes "
                                   "are held by entries that may not be evicted; unpin or delete some")
-        if self.max_entries and fresh and self.count >= self.max_entries and (
-                not self.ring or self.pinned == self.count):
-            raise BudgetError(f"no room for key {key!r}: all {self.count} entries are pinned or the policy is "
+        if self.max_entries and full:
+            raise BudgetError(f"no room for key {key!r}: all {self.max_entries} entries are pinned or the policy is "
                               "'none'; unpin or delete some, or raise max_entries")
+        return 0
+
+    cdef bint crowding(self) noexcept:
+        """Writes that are each affordable may not be together: something stays whatever is evicted."""
+        return (self.max_bytes or self.max_entries) and (not self.ring or self.pinned > 0)
+
+    cdef Claim claims(self) noexcept:
+        """What stays now, once what is due is gone; ``claim`` goes on from there. The caller settles."""
+        cdef Claim c
+        if self.wheel != NULL:
+            self.reap(0xFFFFFFFF)
+        c.entries = self.pinned if self.ring else self.count
+        c.bytes = self.pinned_bytes if self.ring else self.bytes
+        return c
+
+    cdef int claim(self, Claim* c, object key, Write* w) except -1:
+        """Raise if the budgets cannot hold the next of several writes after those before it; NULL for a delete.
+
+        Keys must differ. May run Python code.
+        """
+        cdef uint32_t hash
+        cdef uint32_t ref = self.find(key, &hash)
+        if ref and (not self.ring or (self.special and slab_flags(&self.slab, ref)[0] & PINNED)):
+            c.entries -= 1
+            if self.max_bytes:
+                c.bytes -= slab_weight(&self.slab, ref)[0]
+        if w == NULL or w.gone:
+            return 0
+        self.grant(key, w.weight, c.bytes, c.entries >= self.max_entries)
+        if not self.ring or w.flags & PINNED:
+            c.entries += 1
+            c.bytes += w.weight
         return 0
 
     cdef int expire_at(self, uint32_t ref, uint64_t deadline) except -1:
