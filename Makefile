@@ -4,7 +4,7 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
-EXTRAS := cli,door43,arrow,plot,redis,http
+EXTRAS := cli,door43,arrow,plot,redis,metrics,http
 NATIVE_SOURCES := $(shell find cext -name '*.pyx' -o -name '*.pxd' -o -name '*.h' 2>/dev/null)
 
 ASAN := build/asan
