@@ -30,6 +30,9 @@ NOTES = ("Reference\tID\tTags\tSupportReference\tQuote\tOccurrence\tNote\n"
 MANIFEST = ("dublin_core:\n  identifier: {0}\n  language:\n    identifier: en\n  subject: {1}\n  title: Selftest {0}\n"
             "  version: '1'\n  format: {2}\nprojects:\n- identifier: tit\n  path: ./{3}\n  title: Titus\n  sort: 57\n")
 
+PLACES = {"asyncstorage": "RKStorage"}     # what its file is to be called
+ALSO = {"asyncstorage": {"form": "android"}}    # what a backend must be told beside a path
+
 
 def check(holds: Any, what: str) -> None:
     if not holds:
@@ -159,7 +162,7 @@ def plugin(name: str) -> Callable[[Path], str]:
 
         options = fields(registry.get(name).Options)
         if "path" in options:
-            with registry.open(name, {"path": str(folder / "s")}) as store:
+            with registry.open(name, {"path": str(folder / PLACES.get(name, "s")), **ALSO.get(name, {})}) as store:
                 return exercise(store)
         if any(option.required for option in options.values()):
             raise BackendUnavailableError(f"it needs to be told where: run door43fast selftest --store {name}://...")
