@@ -19,7 +19,7 @@ ASAN_TESTS = $(filter-out tests/house/ tests/cli/ tests/resources/ tests/parsers
 # allocated at that instant without the GIL, as LMDB does, the child waits for ever in its first malloc.
 # The shims of the crash tests are loaded before all libraries, and so must the sanitizers be.
 ASAN_DESELECT := --ignore tests/memory/test_libcachesim.py \
-    --ignore tests/crash/test_images.py \
+    --ignore tests/crash/test_images.py --ignore tests/crash/test_faults.py \
     --deselect "tests/threads/test_threads.py::test_threads[lmdb-fork]" \
     --deselect "tests/threads/test_threads.py::test_threads[cascade-fork]" \
     --deselect "tests/schedules/test_schedules.py::test_fork_against_read[native]" \
@@ -57,7 +57,7 @@ nightly: $(VENV)/.built
 	DOOR43FAST_KILL_CYCLES=$${DOOR43FAST_KILL_CYCLES:-10000} DOOR43FAST_MACHINE_SCALE=$${DOOR43FAST_MACHINE_SCALE:-10} \
 	DOOR43FAST_SEEDS=$${DOOR43FAST_SEEDS:-10000} DOOR43FAST_IMAGES=$${DOOR43FAST_IMAGES:-2000} \
 	DOOR43FAST_STREAM_MIB=$${DOOR43FAST_STREAM_MIB:-1024} \
-	DOOR43FAST_FLIPS=$${DOOR43FAST_FLIPS:-10000} \
+	DOOR43FAST_FLIPS=$${DOOR43FAST_FLIPS:-10000} DOOR43FAST_FAULTS=$${DOOR43FAST_FAULTS:-1000} \
 	DOOR43FAST_THREAD_SECONDS=$${DOOR43FAST_THREAD_SECONDS:-60} \
 	$(BIN)/python -m pytest -m "nightly or not nightly" --timeout 14400 $(PYTEST_OPTIONS)
 

@@ -246,7 +246,7 @@ class ValueWriter(io.RawIOBase):
             lock, self._lock = self._lock, -1
             try:
                 os.unlink(self._keeper._lock_of(self._id))
-            except FileNotFoundError:       # the store was moved away or a sweep was faster
+            except OSError:     # the store was moved away, a sweep was faster, or the next one takes it
                 pass
             finally:
                 os.close(lock)

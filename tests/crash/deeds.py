@@ -13,8 +13,11 @@ import signal
 import sys
 import threading
 
+from door43fast.errors import Error
+
 LARGE = 1_200_000       # bytes; kept in chunks
 PARTS = 3
+FAILED = []
 SIZES = [3, 10, 10, 100, 100, 700, 3000, 9000]
 
 
@@ -86,7 +89,11 @@ def do(store, thread, what, change):
 def work(store, thread, note, taken):
     for number, (what, change) in taken:
         note(f"b {thread} {number}".encode())
-        do(store, thread, what, change)
+        try:
+            do(store, thread, what, change)
+        except Error as error:          # of a sync that failed: nothing more is tried
+            FAILED.append(error)
+            return
         note(f"{'d' if what in ('durable', 'flush') else 'a'} {thread} {number}".encode())
 
 
@@ -106,7 +113,7 @@ def main(path, durability, seed, threads, count, interval, *parts):
                 worker.start()
             for worker in workers:
                 worker.join()
-            if part == 0:
+            if part == 0 and not FAILED:
                 os.kill(os.getpid(), signal.SIGKILL)
             if part == 1:
                 note(b"backup")

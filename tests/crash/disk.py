@@ -189,6 +189,8 @@ class Disk:
             else:
                 node.settle(began)
             return node
+        elif kind == "F":
+            self.opened[number].since = []      # the system has forgotten them, and no later sync brings them back
         elif kind == "M":
             self.entry(data.decode(), Folder())
         elif kind == "U":

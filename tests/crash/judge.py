@@ -97,7 +97,7 @@ def look(path, durability, oracle, rng, without):
 def instants(rng, records):
     """Some of them: anywhere, while the store is created, and about the notes of closing, copying and compacting."""
     notes = [at for at, (kind, _, _, data) in enumerate(records) if kind == "N" and b" " not in data]
-    around = [at + rng.randrange(-40, 60) for at in notes]
+    around = [at + rng.randrange(-40, 60) for at in notes] or [rng.randrange(1, len(records))]
     return [rng.randrange(1, len(records)), rng.randrange(1, len(records)), rng.randrange(1, 60),
             min(max(rng.choice(around), 1), len(records) - 1)]
 

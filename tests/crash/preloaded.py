@@ -16,9 +16,9 @@ PATHS = [str(pathlib.Path(door43fast.__file__).parents[1]), str(HERE), os.enviro
 
 def compiled(name, folder):
     target = folder / f"{name}.so"
-    run = subprocess.run([*shlex.split(os.environ.get("CC", "gcc")), "-shared", "-fPIC", "-O1", "-Wall", "-Wextra",
-                          "-Werror", "-o", target, HERE / "shim" / f"{name}.c", "-ldl", "-lpthread"],
-                         capture_output=True, text=True)
+    run = subprocess.run([*shlex.split(os.environ.get("CC", "gcc")), "-shared", "-fPIC", "-O1", "-fno-builtin",
+                          "-Wall", "-Wextra", "-Werror", "-o", target, HERE / "shim" / f"{name}.c", "-ldl",
+                          "-lpthread"], capture_output=True, text=True)
     assert run.returncode == 0, run.stderr
     return target
 

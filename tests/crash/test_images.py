@@ -105,6 +105,23 @@ def test_without_a_sync_the_promise_is_broken(recorder, tmp_path, level, guard):
     assert broken, counts(images)
 
 
+@pytest.mark.parametrize(("file", "number"), [("data.mdb", 5), ("data.mdb", 7), ("unsynced-", 4), ("unsynced-", 6)])
+def test_a_sync_that_fails_is_believed_for_ever(recorder, tmp_path, file, number):
+    """The system forgets the pages that it could not write, and its next sync succeeds. What is on the disk is the
+    state before, whole; and no process takes what is left in memory for synced.
+    """
+    (tmp_path / "d").mkdir()
+    run = under(recorder, "deeds.py", tmp_path / "d", "batch", 6, 1, 700, INTERVAL, 0, root=tmp_path / "d",
+                log=tmp_path / "log", sync_us=200, fail=f"{file}:{number}")
+    assert "F" in [kind for kind, *_ in disk.records(tmp_path / "log")]
+    images = answers(lambda first: under(recorder, "judge.py", tmp_path / "log", "batch", 6, 1, 700, 40,
+                                         tmp_path / "image", first, ""), 40)
+    assert [one for one in images if one["found"] in FORBIDDEN["batch"]] == []
+    if file == "data.mdb":
+        assert "whatever later ones say" in run.stderr
+        assert {path.read_bytes()[:36] for path in (tmp_path / "d" / "s").glob("unsynced-*")} == {bytes(36)}
+
+
 @pytest.mark.parametrize("guard", ["way", "kept"])
 def test_without_the_way_back_the_promise_is_broken(recorder, tmp_path, guard):
     """What the marker file holds: the head page that was saved, and the pages that were kept for it."""

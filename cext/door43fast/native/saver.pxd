@@ -14,6 +14,7 @@ cdef enum:
     PRESSED = 256           # commits after a save before a writer syncs itself
     MARKER_HEAD = 512       # bytes of a marker file before its two places
     TXN_ID_AT = 144         # of the transaction id in a head page of LMDB 0.9 on 64-bit systems
+    SYNC_FAILED = -24       # status: a sync of data.mdb has failed, now or before
 
 
 cdef struct Saver:
@@ -33,6 +34,7 @@ cdef struct Saver:
     uint64_t at             # the snapshot of ``pinned``, 0 for none
     bint stuck              # it stays where it is until the next state is saved
     uint64_t asked          # the mover is asked to move it
+    int failed              # a sync of data.mdb has; atomic
     void* mover             # the worker that keeps pages; its job is saver_move
     Undo undo
 

@@ -18,6 +18,10 @@ reader moves on, every few commits. LMDB's list of free pages tells which pages 
 those of T are first kept in the marker file (undo.pyx), by a thread that does nothing else, and are put back with the
 head page. Soon after a sync most pages of T that are written to have died, and moving on takes no I/O.
 
+A system that fails to write pages may forget them all the same, and tell of it once. So after a sync of data.mdb that
+failed none is tried any more: the marker is made one of another boot, and whoever opens the store next goes back to
+what was saved before, as after a power loss.
+
 Where more is rewritten in an interval than can be kept, the file still grows. So a writer that finds it far larger than
 what lives in it syncs by itself, whereupon all that has died comes back.
 """
@@ -65,6 +69,7 @@ cdef enum:
     ATTEMPTS = 100          # to read the head page of a state before two more commits overwrite it
     BUSY = 256              # commits between two saves from which pages are kept ahead
     FAR = 1024              # commits that a writer follows at once; more are left to the mover
+    BOOT = 36               # bytes of the boot id in a marker
     SLACK = 16 << 20        # bytes that the file may grow by beside half of what lives in it
 
 
@@ -73,6 +78,7 @@ cdef void saver_start(Saver* s) noexcept nogil:
     s.pinned = s.spare = NULL
     s.at = s.saved = s.asked = s.ceiling = 0
     s.stuck = False
+    s.failed = 0
     memset(&s.undo, 0, sizeof(Undo))
     pthread_mutex_init(&s.moving, NULL)
 
@@ -84,8 +90,8 @@ cdef int saver_job(void* saver, int inside) noexcept nogil:
     cdef char* place
     cdef uint64_t state = 0, last = 0
     cdef int rc
-    if not s.keeps or s.marker < 0:
-        return d43_sync_file(s.fd)
+    if not s.keeps or s.marker < 0 or s.failed:
+        return _sync(s)
     if not inside and not d43_gate_try(<d43_gate*>s.gate):
         return D43_LATER
     place = <char*>malloc(PLACE_HEAD + s.page_size)
@@ -108,7 +114,7 @@ cdef int saver_job(void* saver, int inside) noexcept nogil:
     if not inside:
         d43_gate_leave(<d43_gate*>s.gate)
     if rc == 0:
-        rc = d43_sync_file(s.fd)
+        rc = _sync(s)
     if rc == 0:
         rc = _save(s, place)
     pthread_mutex_lock(&s.moving)
@@ -128,6 +134,19 @@ cdef int saver_job(void* saver, int inside) noexcept nogil:
     if rc == 0 and not inside:
         saver_move(s, False)        # the reader of a process that writes nothing keeps no page from those that do
     return rc
+
+
+cdef int _sync(Saver* s) noexcept nogil:
+    """Sync data.mdb, if that has never failed. Status."""
+    cdef char nothing[BOOT]
+    if not s.failed:
+        if d43_sync_file(s.fd) == 0:
+            return 0
+        s.failed = 1
+        memset(nothing, 0, BOOT)
+        if s.marker >= 0 and pwrite(s.marker, nothing, BOOT, 0) == BOOT:
+            d43_sync_file(s.marker)
+    return SYNC_FAILED
 
 
 cdef inline size_t _log_start(size_t page_size) noexcept nogil:

@@ -5,6 +5,7 @@ import contextlib
 from libc.errno cimport EACCES, EAGAIN, EDQUOT, EFBIG, EIO, ENOMEM, ENOSPC, EROFS
 
 from clib.lmdb cimport *
+from door43fast.native.saver cimport SYNC_FAILED
 
 from door43fast.native.longrow cimport LONG_HEAD, LONG_TWINS, LONG_UNSEEN, MAX_KEY, TWINS_FULL
 
@@ -15,6 +16,10 @@ from door43fast.errors import (BackendUnavailableError, CorruptError, Error, For
 cdef int lmdb_raise(int rc, str what, object subject) except -1:
     """The one door from a status to an exception: ``what`` was tried, with ``subject`` (a path or a key)."""
     cdef str tried = f"{what} {subject!r}" if subject is not None else what
+    if rc == SYNC_FAILED:
+        raise CorruptError(f"{tried} failed: a sync of the file has failed, and what was written since the one before "
+                           "may not be on the disk, whatever later ones say. See to the disk, close the store and "
+                           "open it again: it goes back to what was synced, or is checked where there is no way back")
     if rc == MDB_MAP_FULL:
         raise MapFullError(f"{tried} failed: the map is full and cannot grow within the address space that this "
                            "process may use (ulimit -v); raise that limit, or open with a smaller map_size=")

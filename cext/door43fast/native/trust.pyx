@@ -135,7 +135,8 @@ cdef object _look(int fd, list heads, str path, bint lost):
         raise CorruptError(f"{path}/data.mdb is damaged: its head pages tell of pages of another size each; restore a "
                            "backup")
     older, newer = sorted(map(_txn, heads))
-    if not lost and (heads[0][8:] != heads[1][8:] if older == newer else
+    # Of two of transaction 0 the first counts: nothing was ever committed, if the other one was tried.
+    if not lost and newer and (heads[0][8:] != heads[1][8:] if older == newer else
                      newer - older != 1 or newer & 1 != _newest(heads)):
         raise CorruptError(f"{path}/data.mdb is damaged: its two head pages do not follow each other; restore a backup")
     extent = TREES if lost else ROOTS

@@ -164,7 +164,7 @@ cdef int undo_follow(Undo* u, MDB_txn* txn, uint64_t since, uint64_t id, bint ke
 
 cdef int _keep(Undo* u, uint64_t state, const uint64_t* lost, size_t count) noexcept nogil:
     """Write pages to the log, and sync it. They are as they were in the states, since a reader still holds them."""
-    cdef size_t done = 0, n, size, i
+    cdef size_t done = 0, used = u.used, n, size, i
     cdef uint64_t head[4]
     cdef char* record = <char*>malloc(HEAD + CHUNK * (8 + u.page_size))
     cdef char* at
@@ -172,7 +172,7 @@ cdef int _keep(Undo* u, uint64_t state, const uint64_t* lost, size_t count) noex
     while rc == 0 and done < count:
         n = min(count - done, <size_t>CHUNK)
         size = HEAD + n * (8 + u.page_size)
-        if u.used + size > HALF:
+        if used + size > HALF:
             rc = UNDO_FULL
             break
         head[1] = state
@@ -189,13 +189,14 @@ cdef int _keep(Undo* u, uint64_t state, const uint64_t* lost, size_t count) noex
         if rc == 0:
             head[0] = XXH3_64bits(record + 8, size - 8)
             memcpy(record, head, 8)
-            rc = _whole(pwrite(u.marker, record, size, <long>(u.start + u.half * HALF + u.used)), size)
-        u.used += size
+            rc = _whole(pwrite(u.marker, record, size, <long>(u.start + u.half * HALF + used)), size)
+        used += size
         done += n
     free(record)
     if rc == 0:
         rc = d43_sync_file(u.marker)
     if rc == 0:
+        u.used = used       # not before: what follows a record that is not on the disk would not be found
         for i in range(count):
             _kept(&u.held, lost[i])
             _kept(&u.next, lost[i])

@@ -6,6 +6,7 @@
  * No sync reaches the kernel (the records say what would be on the disk), but it takes D43_SYNC_US microseconds.
  * D43_IGNORE names guards that are taken out, with commas: ``data.mdb``, ``unsynced-`` (syncs of files whose name
  * begins so), ``dsync`` (descriptors that sync each write), ``/`` (syncs of directories). Such a sync is not recorded.
+ * D43_FAIL is such a name, a colon and a number: that sync of such files fails, once, and is recorded as ``F``.
  * What the model of the disk does not know is recorded as ``Z``, whereupon the test fails.
  */
 #define _GNU_SOURCE
@@ -32,7 +33,8 @@ typedef struct { uint32_t kind, id; int64_t at; uint64_t size; } head;
 
 static pthread_mutex_t order = PTHREAD_MUTEX_INITIALIZER;
 static int sink = -1;
-static const char *root, *ignored = "";
+static const char *root, *ignored = "", *failing;
+static long failing_number, failing_seen;
 static long sync_us;
 static uint32_t number;             /* of the last open */
 static int64_t syncs;               /* begun; the number of one stands in both of its records */
@@ -43,6 +45,8 @@ __attribute__((constructor)) static void start(void) {
     sync_us = us ? atol(us) : 0;
     root = getenv("D43_ROOT");
     if (getenv("D43_IGNORE")) ignored = getenv("D43_IGNORE");
+    failing = getenv("D43_FAIL");
+    if (failing && strchr(failing, ':')) failing_number = atol(strchr(failing, ':') + 1);
     number = (uint32_t)getpid() << 12;
     if (!root || !log) { root = NULL; return; }
     int fd = open(log, O_WRONLY | O_APPEND | O_CREAT, 0644);
@@ -188,6 +192,13 @@ static int taken_out(int fd, int directory) {
     return 0;
 }
 
+/* Whether this sync is the one that fails. REQUIRES: the lock is held. */
+static int sync_fails(int fd) {
+    const char *last = strrchr(files[fd].name, '/');
+    last = last ? last + 1 : files[fd].name;
+    return failing_number && !strncmp(last, failing, strcspn(failing, ":")) && ++failing_seen == failing_number;
+}
+
 #define SYNC(function) \
     int function(int fd) { \
         NEXT(function); \
@@ -200,6 +211,12 @@ static int taken_out(int fd, int directory) {
         if (taken_out(fd, S_ISDIR(st.st_mode))) return 0; \
         pthread_mutex_lock(&order); \
         int64_t which = ++syncs; \
+        if (sync_fails(fd)) { \
+            record('F', id, which, NULL, 0); \
+            pthread_mutex_unlock(&order); \
+            errno = EIO; \
+            return -1; \
+        } \
         record('B', id, which, NULL, 0); \
         pthread_mutex_unlock(&order); \
         nanosleep(&rest, NULL); \
