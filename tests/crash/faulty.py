@@ -79,6 +79,10 @@ def after(state, change):
     return {key: value for key, value in state.items() if value is not None}
 
 
+def distinct(states):
+    return [state for n, state in enumerate(states) if state not in states[:n]]
+
+
 def held(store):
     return dict(store.scan())
 
@@ -89,17 +93,19 @@ def work(path, level, armed):
 
     A step that raised has not been acknowledged; whoever goes on sees in the store which of the two it is.
     """
-    stores, errors, may, past = [], [], [{}], []
+    stores, errors, may, past = [], [], [{}], [{}]
     shim.d43_arm(*armed)
     for number, (what, change) in enumerate(steps()):
+        if unsynced(errors) and (not stores or what == "reopen"):
+            may = distinct([*past, *may])       # it is opened afresh, and goes back
         try:
             do(stores, path, level, what, change)
             may = [after(state, change) for state in may]
-            past = [*([] if what in ("flush", "durable", "reopen") else past), *may]
+            past = distinct([*([] if what in ("flush", "durable", "reopen") else past), *may])
         except (Error, MemoryError) as error:
             errors.append([number, what, type(error).__name__, str(error)])
-            may += [after(state, change) for state in may]
-            past += may
+            may = distinct([*may, *(after(state, change) for state in may)])
+            past = distinct([*past, *may])
         if stores:
             try:
                 now = held(stores[0])
