@@ -125,8 +125,12 @@ def test_a_sync_that_fails_is_believed_for_ever(recorder, tmp_path, file, number
 @pytest.mark.parametrize("guard", ["way", "kept"])
 def test_without_the_way_back_the_promise_is_broken(recorder, tmp_path, guard):
     """What the marker file holds: the head page that was saved, and the pages that were kept for it."""
-    images = judged(recorder, tmp_path, "batch", 1, 4, 100, without=guard, count=900)
-    assert [one for one in images if one["found"] in FORBIDDEN["batch"]], counts(images)
+    images = []
+    for seed in range(5):       # how many pages of a saved state are used again depends on the machine's pace
+        images += judged(recorder, tmp_path / str(seed), "batch", 1, seed, 100, without=guard, count=900)
+        if any(one["found"] in FORBIDDEN["batch"] for one in images):
+            return
+    pytest.fail(str(counts(images)))
 
 
 def test_the_model_of_the_disk_follows_the_files(recorder, tmp_path):

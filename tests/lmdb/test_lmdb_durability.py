@@ -1,8 +1,10 @@
 """The promises of each level, as far as one machine that stays up can show them: syncs, markers, verification."""
 
+import fcntl
 import gc
 import os
 import pathlib
+import signal
 import subprocess
 import sys
 import time
@@ -116,6 +118,34 @@ def test_the_marker_of_a_store_that_was_dropped_does_not_outlive_the_next_one(tm
         assert store["a"] == b"1" and markers(tmp_path) == []
         store["b"] = b"2"
     assert markers(tmp_path) == []
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="strace, which kills at a call, is of Linux")
+@pytest.mark.parametrize("call", ["flock:signal=KILL:when=2", "fsync:signal=KILL:when=1"])
+def test_who_is_killed_while_it_begins_a_marker_has_written_nothing(make, call):
+    """That is no restart of the system: both head pages stay as they are, and what was begun is swept away."""
+    store = make(durability="none")
+    store.set_many({"k": b"v", "other": b"w"})
+    path = store.path
+    store.close()
+    before = (pathlib.Path(path) / "data.mdb").read_bytes()
+    code = "import sys; from door43fast.lmdb import LmdbStore; LmdbStore(sys.argv[1], durability='none').set('k', b'x')"
+    run = subprocess.run(["strace", "-f", "-o", "/dev/null", "-e", f"inject={call}", sys.executable, "-c", code, path])
+    assert run.returncode == -signal.SIGKILL
+    assert [name for name in os.listdir(path) if name.startswith("begun-")] and markers(path) == []
+    with LmdbStore(path, durability="none") as store:
+        assert store["k"] == b"v" and not [name for name in os.listdir(path) if name.startswith("begun-")]
+    assert (pathlib.Path(path) / "data.mdb").read_bytes() == before
+
+
+def test_a_marker_that_is_being_begun_is_left_alone(make):
+    store = make(durability="none")
+    begun = pathlib.Path(store.path) / "begun-unsynced-1-00000000"
+    with open(begun, "w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        subprocess.run([sys.executable, "-c", "import sys; from door43fast.lmdb import LmdbStore; "
+                        "LmdbStore(sys.argv[1], durability='none').close()", store.path], check=True)
+        assert begun.exists()
 
 
 def test_a_marker_of_another_boot_means_a_complete_look(make):

@@ -7,6 +7,7 @@ cdef int prepare(str path) except -1
 cdef int sync_directory(str path) except -1
 cdef list stale_markers(str path)
 cdef object place_marker(str path)
+cdef int sweep(str path) except -1
 cdef int remove_marker(object marker, str path) except -1
 cdef object alone(str path)
 # Whether the store in ``path``, which this process has open with the options ``mine``, may be opened with others.

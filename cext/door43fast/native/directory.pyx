@@ -4,6 +4,7 @@ All of it happens at open and close, before LMDB is given the files: a file that
 """
 
 import contextlib
+import errno
 import fcntl
 import mmap
 import os
@@ -18,6 +19,7 @@ from door43fast.native.saver cimport MARKER_HEAD, TXN_ID_AT
 cdef bytes MAGIC = 0xBEEFC0DE.to_bytes(4, "little")
 cdef unsigned int DATA_VERSION = 1      # of LMDB 0.9; 1.0 writes another
 cdef str MARKER = "unsynced-"
+cdef str BEGUN = "begun-unsynced-"     # before it is whole
 
 
 cdef object inspect(str path):
@@ -67,7 +69,7 @@ cdef bint _void(str path, bytes head, size_t size):
     cdef list sound = [_is_meta(head, at) and not any(head[at + TXN_ID_AT:at + TXN_ID_AT + 8]) for at in (0, page)]
     return size <= 2 * page and not all(sound) and all(
         whole or not any(content) for whole, content in zip(sound, pages)) and not any(
-        name == "closed" or name.startswith(MARKER) for name in os.listdir(path))
+        name == "closed" or name.startswith((MARKER, BEGUN)) for name in os.listdir(path))
 
 
 cdef int clear(str path) except -1:
@@ -136,18 +138,43 @@ cdef list stale_markers(str path):
 
 
 cdef object place_marker(str path):
-    """A marker of this process, locked and synced: says that the store may hold what is not on disk yet."""
-    file = os.path.join(path, f"{MARKER}{os.getpid()}-{os.urandom(4).hex()}")
-    fd = os.open(file, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
-    try:
-        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        os.write(fd, _sealed(_boot()).ljust(MARKER_HEAD, b"\0"))
-        os.fsync(fd)
-        sync_directory(path)
-    except BaseException:
-        os.close(fd)
-        raise
-    return fd, file
+    """A marker of this process, locked and synced: says that the store may hold what is not on disk yet.
+
+    It gets its name when it is whole and locked: one that is begun only would say to others that the system went down.
+    """
+    while True:
+        name = f"{os.getpid()}-{os.urandom(4).hex()}"
+        begun, file = os.path.join(path, BEGUN + name), os.path.join(path, MARKER + name)
+        fd = os.open(begun, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if os.write(fd, _sealed(_boot()).ljust(MARKER_HEAD, b"\0")) < MARKER_HEAD:
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), begun)
+            os.fsync(fd)
+            os.rename(begun, file)
+            sync_directory(path)
+            return fd, file
+        except BaseException as error:
+            os.close(fd)
+            swept = isinstance(error, BlockingIOError) or not os.path.exists(begun) and not os.path.exists(file)
+            with contextlib.suppress(OSError):
+                os.unlink(begun)
+            if not swept:       # by a process that opened the store before it was locked
+                raise
+
+
+cdef int sweep(str path) except -1:
+    """Take away what processes that are gone had begun as markers."""
+    for name in os.listdir(path):
+        if name.startswith(BEGUN):
+            with contextlib.suppress(FileNotFoundError, BlockingIOError):      # it has its name now, or its process lives
+                fd = os.open(os.path.join(path, name), os.O_RDONLY)
+                try:
+                    fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    os.unlink(os.path.join(path, name))
+                finally:
+                    os.close(fd)
+    return 0
 
 
 cdef int remove_marker(object marker, str path) except -1:
@@ -197,6 +224,7 @@ cdef object claim(str path, str durability):
     with ``commit`` along. So these two keep each other out: the one locks data.mdb, the other a file of its own.
     """
     cdef dict files = {"commit": "data.mdb", "batch": "batch.lock"}
+    sweep(path)
     cdef str other = {"commit": "batch", "batch": "commit"}.get(durability)
     if other is None:
         return None
