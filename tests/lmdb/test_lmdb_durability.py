@@ -129,7 +129,8 @@ def test_who_is_killed_while_it_begins_a_marker_has_written_nothing(make, call):
     path = store.path
     store.close()
     before = (pathlib.Path(path) / "data.mdb").read_bytes()
-    code = "import sys; from door43fast.lmdb import LmdbStore; LmdbStore(sys.argv[1], durability='none').set('k', b'x')"
+    code = "import sys; from door43fast.lmdb import LmdbStore; " \
+           "LmdbStore(sys.argv[1], durability='none').set('k', b'x')"
     run = subprocess.run(["strace", "-f", "-o", "/dev/null", "-e", f"inject={call}", sys.executable, "-c", code, path])
     assert run.returncode == -signal.SIGKILL
     assert [name for name in os.listdir(path) if name.startswith("begun-")] and markers(path) == []

@@ -167,7 +167,7 @@ cdef int sweep(str path) except -1:
     """Take away what processes that are gone had begun as markers."""
     for name in os.listdir(path):
         if name.startswith(BEGUN):
-            with contextlib.suppress(FileNotFoundError, BlockingIOError):      # it has its name now, or its process lives
+            with contextlib.suppress(FileNotFoundError, BlockingIOError):      # it has its name now, or its owner lives
                 fd = os.open(os.path.join(path, name), os.O_RDONLY)
                 try:
                     fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
