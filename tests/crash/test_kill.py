@@ -20,7 +20,7 @@ from workload import steps
 import door43fast
 from door43fast.lmdb import LmdbStore
 
-CYCLES = int(os.environ.get("DOOR43FAST_KILL_CYCLES", "500"))
+CYCLES = int(os.environ.get("DOOR43FAST_KILL_CYCLES", "150"))
 HERE = pathlib.Path(__file__).parent
 
 

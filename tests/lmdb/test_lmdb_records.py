@@ -175,6 +175,15 @@ def test_backup_is_whole_compact_and_new(make, tmp_path):
     assert sorted(p.name for p in tmp_path.iterdir()) == ["copy", "store"]
 
 
+def test_a_backup_that_was_broken_off_or_is_being_written_is_left_alone(make, tmp_path):
+    store = make()
+    (tmp_path / "copy.partial").mkdir()
+    (tmp_path / "copy.partial" / "data.mdb").write_bytes(b"of another process")
+    with pytest.raises(errors.ConfigError, match="being written"):
+        store.backup(tmp_path / "copy")
+    assert (tmp_path / "copy.partial" / "data.mdb").read_bytes() == b"of another process"
+
+
 def test_readonly_refuses_every_write(make):
     store = make()
     store["k"] = b"v"

@@ -31,6 +31,7 @@ assert [key for key, value in store.scan("a", stop="c")] == ["a"] and store.coun
 assert store.memoize()(lambda x: x)(2) == 2
 with tempfile.TemporaryDirectory() as folder, store.record_trace(folder + "/trace"):
     store.get("a")
+store.measure(every=1), store.get("a"), store.metrics()
 store.invalidate("t"), store.expire(), store.delete("b"), store.delete_many(["c"]), store.pop("d")
 threads = [threading.Thread(target=lambda: [store.get("f") for _ in range(100)]) for _ in range(2)]
 [thread.start() for thread in threads], [thread.join() for thread in threads]

@@ -364,9 +364,10 @@ cdef class CareEngine(RangeEngine):
 
     def _back_up(self, str full, str partial, progress):
         prepare(partial)
+        if os.listdir(partial):         # by whom is not known, so it is left alone
+            raise ConfigError(f"{partial} is left from a backup that was broken off, or is being written; remove it if "
+                              "it is not, and repeat")
         try:
-            if os.listdir(partial):
-                raise ConfigError(f"{partial} is left from a backup that was broken off; remove it and repeat")
             file = os.path.join(partial, "data.mdb")
             watched(lambda: self._copy(partial), file, self.stats()["bytes"], progress)
             fd = os.open(file, os.O_RDONLY)
