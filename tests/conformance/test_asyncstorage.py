@@ -1,6 +1,7 @@
 """The files of React Native's AsyncStorage conform, in each form that can be made, and one under a memory tier."""
 
 import door43fast as d43
+from asyncstorage_files import NEXT
 from door43fast.contracts import Capabilities
 from door43fast.plugins.asyncstorage import AsyncStorageStore
 from door43fast.testing.conformance import StoreConformance
@@ -22,6 +23,15 @@ class TestAndroid(StoreConformance):
 
 class TestShared(TestAndroid):
     form = "shared"
+
+
+class TestNext(TestAndroid):
+    """Of Room: the app makes it, and it is filled here."""
+
+    def make_store(self, **options):
+        path = self.folder / self.fresh_name()
+        NEXT.write(path, {}).close()
+        return AsyncStorageStore(path=path, **ANY_SIZE, **options)
 
 
 class TestWindows(TestAndroid):
