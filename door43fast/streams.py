@@ -13,6 +13,7 @@ from typing import Any
 
 from door43fast.contracts import MISSING, RAW, Seconds
 from door43fast.errors import ClosedError, ConflictError, ReadOnlyError
+from door43fast.pieces import PieceReader
 
 CHUNK = 262144 - 32     # bytes of a value in each chunk but the last; see docs/format.md
 _AT_SIZE, _AT_CHUNK = slice(16, 24), slice(24, 28)       # in the head of a value in chunks
@@ -36,7 +37,7 @@ def _bytes_of(value: Any, key: Any) -> bytes:
     return bytes(value)
 
 
-class ValueReader(io.RawIOBase):
+class ValueReader(PieceReader):
     """A value as a binary file to read: what ``store.reader(key)`` gives.
 
     It is of one version of the value. Where that is replaced or deleted meanwhile, what is read next from the store
@@ -44,13 +45,9 @@ class ValueReader(io.RawIOBase):
     """
 
     def __init__(self, store: Any, key: Any) -> None:
-        super().__init__()
-        self._key = key
+        super().__init__(key)
         self._keeper = _keeper(store)
-        self._at = 0
-        self._number = -1           # of the chunk in ``_part``
         self._head: bytes | None = None
-        self._part = b""
         if self._keeper is None:
             value = store.get(key, MISSING)
             if value is MISSING:
@@ -64,65 +61,18 @@ class ValueReader(io.RawIOBase):
             if mark != RAW:         # what comes out of it may be like bytes all the same
                 whole, self._head = _bytes_of(store[key], key), None
             self._part = whole or b""
-        self.size = len(self._part)         # bytes of the whole value
-        self._chunk = max(self.size, 1)
+        self.size = len(self._part)
         if self._head is not None:
             self.size = int.from_bytes(self._head[_AT_SIZE], "little")
             self._chunk = int.from_bytes(self._head[_AT_CHUNK], "little")
 
-    def readable(self) -> bool:
-        return True
-
-    def seekable(self) -> bool:
-        return True
-
-    def tell(self) -> int:
-        self._open()
-        return self._at
-
-    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        self._open()
-        if whence not in (io.SEEK_SET, io.SEEK_CUR, io.SEEK_END):
-            raise ValueError(f"whence={whence!r} is none of 0, 1 and 2")
-        at = offset + (0, self._at, self.size)[whence]
-        if at < 0:
-            raise ValueError(f"a place of {at} lies before the beginning")
-        self._at = at
-        return at
-
-    def readinto(self, buffer: Any) -> int:
-        """Fill ``buffer`` as far as the value reaches; returns how many bytes there were."""
-        self._open()
-        view = memoryview(buffer).cast("B")
-        done = 0
-        while done < len(view) and self._at < self.size:
-            number, skip = divmod(self._at, self._chunk)
-            self._load(number)
-            piece = memoryview(self._part)[skip:skip + len(view) - done]
-            view[done:done + len(piece)] = piece
-            done += len(piece)
-            self._at += len(piece)
-        return done
-
-    def readall(self) -> bytes:
-        return self.read(max(self.size - self._at, 0)) or b""
-
-    def close(self) -> None:
-        self._part = b""
-        super().close()
-
-    def _open(self) -> None:
-        if self.closed:
-            raise ValueError(f"the reader of {self._key!r} is closed")
-
-    def _load(self, number: int) -> None:
-        if self._head is None or number == self._number:
-            return
+    def piece(self, at: int) -> tuple[int, bytes]:
+        number = at // self._chunk
         part = self._keeper._stream_piece(self._key, self._head, number)
         if part is None:
             raise ConflictError(f"the value of {self._key!r} was replaced or deleted while it was read; open a reader "
                                 "anew")
-        self._part, self._number = part, number
+        return number * self._chunk, part
 
 
 class ValueWriter(io.RawIOBase):

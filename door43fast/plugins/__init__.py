@@ -14,6 +14,7 @@ _HOMES = {
     "AsyncBackend": "asynchronous",
     "AsyncRecords": "awaiting",
     "RecordStore": "records",
+    "PieceReader": "pieces",
     "Record": "record",
     "TAIL": "record",
     "outline": "record",
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from door43fast.plugins.awaiting import AsyncRecords
     from door43fast.plugins.backend import Backend
     from door43fast.plugins.options import BackendOptions
+    from door43fast.plugins.pieces import PieceReader
     from door43fast.plugins.record import TAIL, Record, outline, pack, unpack
     from door43fast.plugins.records import RecordStore
     from door43fast.plugins.roster import Registry, registry
