@@ -5,7 +5,9 @@ The names below are handed out on first use, so that importing the package costs
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from door43fast.deferred import handing_on
 
 __version__ = "0.1.0"
 
@@ -65,16 +67,7 @@ if TYPE_CHECKING:
     from door43fast.namespaces import Namespace, namespace
     from door43fast.native.packed import Packed
 
-
-def __getattr__(name: str) -> Any:
-    home = _HOMES.get(name)
-    if home is None:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from importlib import import_module
-
-    value = getattr(import_module(f"{__name__}.{home}"), name)
-    globals()[name] = value
-    return value
+__getattr__ = handing_on(__name__, _HOMES)
 
 
 def __dir__() -> list[str]:

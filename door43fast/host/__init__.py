@@ -5,7 +5,9 @@ Nothing of it is loaded before it is asked for: opening a store needs ``memory_g
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from door43fast.deferred import handing_on
 
 _HOMES = {
     "Choice": "advice",
@@ -24,13 +26,4 @@ if TYPE_CHECKING:
     from door43fast.host.probing import Probe, probe
     from door43fast.host.survey import Host, detect, memory_granted
 
-
-def __getattr__(name: str) -> Any:
-    home = _HOMES.get(name)
-    if home is None:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from importlib import import_module
-
-    value = getattr(import_module(f"{__name__}.{home}"), name)
-    globals()[name] = value
-    return value
+__getattr__ = handing_on(__name__, _HOMES)

@@ -5,7 +5,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from door43fast.deferred import handing_on
 
 _HOMES = {
     "Metrics": "reading",
@@ -28,13 +30,4 @@ if TYPE_CHECKING:
     from door43fast.metrics.publishing import publish, published
     from door43fast.metrics.reading import LayerMetrics, Metrics, read
 
-
-def __getattr__(name: str) -> Any:
-    home = _HOMES.get(name)
-    if home is None:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from importlib import import_module
-
-    value = getattr(import_module(f"{__name__}.{home}"), name)
-    globals()[name] = value
-    return value
+__getattr__ = handing_on(__name__, _HOMES)

@@ -5,7 +5,9 @@ This is the whole public contract of a plugin, and our own use nothing else: see
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from door43fast.deferred import handing_on
 
 _HOMES = {
     "Registry": "roster",
@@ -35,13 +37,4 @@ if TYPE_CHECKING:
     from door43fast.plugins.records import RecordStore
     from door43fast.plugins.roster import Registry, registry
 
-
-def __getattr__(name: str) -> Any:
-    home = _HOMES.get(name)
-    if home is None:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from importlib import import_module
-
-    value = getattr(import_module(f"{__name__}.{home}"), name)
-    globals()[name] = value
-    return value
+__getattr__ = handing_on(__name__, _HOMES)

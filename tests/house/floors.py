@@ -8,7 +8,7 @@ from sources import ROOT, files
 # A module stands on the floor of the longest name here that it begins with, and imports its own or lower floors.
 FLOORS = {name: floor for floor, names in enumerate((
     # 0: what every floor may rely on
-    "errors contracts events clib",
+    "errors contracts events deferred clib",
     # 1: data structures: no I/O
     "native.clock native.core native.hashing native.index native.recency native.queues native.ghost"
     " native.sketch native.shadow native.policy native.wheel native.slab native.encoded"
