@@ -12,7 +12,7 @@ import os
 import random
 import threading
 import weakref
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from itertools import count
 from typing import Any, NamedTuple
@@ -242,25 +242,45 @@ class Section:
 _paused: list[Section] = []     # between the two ends of a fork
 
 
-def _before() -> None:
-    for store in sorted(_open_stores, key=lambda store: (-store._depth, id(store))):
-        store._lock.acquire()
-        _paused.append(store)
-        if not store._is_closed:
-            store._forking()
+def _each(stores: Iterable[Section], call: Callable[[Section], None]) -> None:
+    """One that fails must not leave the others unprepared, or locked; what it raised is told in the end."""
+    failed: BaseException | None = None
+    for store in stores:
+        try:
+            call(store)
+        except BaseException as error:
+            failed = error
+    if failed is not None:
+        raise failed
 
 
-def _in_parent() -> None:
-    while _paused:
-        store = _paused.pop()
+def _pause(store: Section) -> None:
+    store._lock.acquire()
+    _paused.append(store)
+    if not store._is_closed:
+        store._forking()
+
+
+def _go_on(store: Section) -> None:
+    try:
         if not store._is_closed:
             store._forked_here()
+    finally:
         store._lock.release()
 
 
+def _before() -> None:
+    _each(sorted(_open_stores, key=lambda store: (-store._depth, id(store))), _pause)
+
+
+def _in_parent() -> None:
+    paused, _paused[:] = _paused[::-1], []
+    _each(paused, _go_on)
+
+
 def _in_child() -> None:
-    while _paused:
-        _paused.pop()._after_fork()
+    paused, _paused[:] = _paused[::-1], []
+    _each(paused, Section._after_fork)
 
 
 if hasattr(os, "register_at_fork"):
