@@ -173,11 +173,11 @@ class Folder:
         if fcntl is None or self._depth:
             yield
             return
-        fcntl.flock(self._descriptor, fcntl.LOCK_SH)
+        fcntl.flock(self._held(), fcntl.LOCK_SH)
         try:
             yield
         finally:
-            fcntl.flock(self._descriptor, fcntl.LOCK_UN)
+            fcntl.flock(self._held(), fcntl.LOCK_UN)
 
     def _sorted(self) -> list[str]:
         entries = self._load()
@@ -225,7 +225,15 @@ class Folder:
             finally:
                 self._depth -= 1
                 if not self._depth and fcntl is not None:
-                    fcntl.flock(self._descriptor, fcntl.LOCK_UN)
+                    fcntl.flock(self._held(), fcntl.LOCK_UN)
+
+    def _held(self) -> int:
+        """The descriptor that is locked; another in the child of a fork."""
+        if self._closed:
+            raise ClosedError(f"the store at {self.path!r} is closed: open it again before use")
+        if self._descriptor < 0:
+            self._descriptor = os.open(self.path, os.O_RDONLY)
+        return self._descriptor
 
     def _lock(self) -> None:
         if fcntl is None:
@@ -233,7 +241,7 @@ class Folder:
         end, pause = time.monotonic() + self._options.busy_timeout, 0.0005
         while True:
             try:
-                fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                fcntl.flock(self._held(), fcntl.LOCK_EX | fcntl.LOCK_NB)
                 return
             except BlockingIOError:
                 if time.monotonic() >= end:
@@ -325,7 +333,7 @@ class Folder:
         self._guard = threading.RLock()
         if self._descriptor >= 0:       # a lock of the parent's descriptor would be the child's too
             os.close(self._descriptor)
-            self._descriptor = os.open(self.path, os.O_RDONLY)
+            self._descriptor = -1       # the next use opens another
 
     def close(self) -> None:
         with self._guard:

@@ -49,8 +49,9 @@ class Folder:
         self._own = os.path.join(self.path, OWN)
         self._holder = 0            # the thread that holds the lock
         self._unsynced: set[str] = set()
+        self._closed = False
         self._found()
-        self._lock: Handle | None = self._handle()
+        self._lock: Handle | None = self._handle()      # None in the child of a fork, until it is used there
         if os.path.exists(os.path.join(self._own, "commit")):
             with self.locked():         # and so ended what was begun
                 pass
@@ -85,9 +86,11 @@ class Folder:
         return int.from_bytes(os.pread(lock.number, 8, 0), "little")
 
     def _held(self) -> Handle:
+        if self._closed:
+            raise ClosedError(f"the store at {self.path!r} is closed: open it again before use")
         lock = self._lock
         if lock is None:
-            raise ClosedError(f"the store at {self.path!r} is closed: open it again before use")
+            lock = self._lock = self._handle()
         return lock
 
     def _counted(self, number: int) -> None:
@@ -257,11 +260,12 @@ class Folder:
             yield from (inner + name for name in names if name.endswith(ENDING))
 
     def reopen(self) -> None:
-        """In the child of a fork: the lock of a descriptor is that of the parent too."""
-        self._lock = self._handle()
+        """In the child of a fork: the lock of a descriptor is that of the parent too, so the next use opens another."""
+        self._lock = None
         self._holder = 0
 
     def close(self) -> None:
+        self._closed = True
         self._lock = None
 
 
