@@ -23,6 +23,8 @@ _HOMES = {
     "pack": "record",
     "unpack": "record",
     "BackendOptions": "options",
+    "lock_alone": "disk",
+    "sync_path": "disk",
 }
 
 __all__ = sorted(_HOMES)
@@ -31,6 +33,7 @@ if TYPE_CHECKING:
     from door43fast.plugins.asynchronous import AsyncBackend
     from door43fast.plugins.awaiting import AsyncRecords
     from door43fast.plugins.backend import Backend
+    from door43fast.plugins.disk import lock_alone, sync_path
     from door43fast.plugins.options import BackendOptions
     from door43fast.plugins.pieces import PieceReader
     from door43fast.plugins.record import TAIL, Record, outline, pack, unpack

@@ -19,6 +19,7 @@ from typing import Any
 from door43fast.contracts import MISSING
 from door43fast.errors import (
     BackendUnavailableError, BudgetError, ClosedError, ConfigError, CorruptError, FormatError, ReadOnlyError)
+from door43fast.plugins import sync_path
 from door43fast.plugins.asyncstorage import forms
 
 LOT = 500           # keys that one query asks for
@@ -71,13 +72,13 @@ class Database:
             connection.execute(f"PRAGMA user_version={form.version}")
             connection.execute("COMMIT")
             connection.close()
-            _synced(beside)
+            sync_path(beside)
             if os.path.exists(self.path):       # empty: nobody has a byte in it
                 os.replace(beside, self.path)
             else:
                 with contextlib.suppress(FileExistsError):      # of another process that makes it now
                     os.link(beside, self.path)
-            _synced(os.path.dirname(self.path))
+            sync_path(os.path.dirname(self.path))
         finally:
             connection.close()
             for left in (beside, f"{beside}-journal"):
@@ -246,7 +247,7 @@ class Database:
     def sync(self) -> None:
         for name in (self.path, f"{self.path}-wal"):
             if os.path.exists(name):
-                _synced(name)
+                sync_path(name)
 
     def wrong(self) -> Iterator[str]:
         """What SQLite's own check finds."""
@@ -269,9 +270,9 @@ class Database:
                 other.execute("PRAGMA journal_mode=DELETE").fetchall()
             finally:
                 other.close()
-            _synced(beside)
+            sync_path(beside)
             os.rename(beside, target)
-            _synced(os.path.dirname(target))
+            sync_path(os.path.dirname(target))
         except BaseException:
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(beside)
@@ -301,12 +302,3 @@ class Database:
         with self._guard:
             self._closed = True
             self._let_go()
-
-
-def _synced(path: str) -> None:
-    """Have a file's contents, or a folder's names, survive a power loss."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -20,13 +20,13 @@ import json
 import os
 import shutil
 import threading
-import time
 from bisect import bisect_left
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from door43fast.contracts import MISSING
-from door43fast.errors import BackendUnavailableError, ClosedError, CorruptError, FormatError
+from door43fast.errors import ClosedError, CorruptError, FormatError
+from door43fast.plugins import lock_alone, sync_path
 from door43fast.plugins.asyncstorage.forms import MANIFEST
 
 try:
@@ -141,7 +141,7 @@ class Folder:
 
     def _sync_names(self) -> None:
         if self._options.durability == "commit":
-            _synced(self.path)
+            sync_path(self.path)
 
     # -- reading ---------------------------------------------------------------------------------------------
 
@@ -238,19 +238,7 @@ class Folder:
     def _lock(self) -> None:
         if fcntl is None:
             return
-        end, pause = time.monotonic() + self._options.busy_timeout, 0.0005
-        while True:
-            try:
-                fcntl.flock(self._held(), fcntl.LOCK_EX | fcntl.LOCK_NB)
-                return
-            except BlockingIOError:
-                if time.monotonic() >= end:
-                    raise BackendUnavailableError(
-                        f"{self.path!r} has been locked by another process for longer than busy_timeout="
-                        f"{self._options.busy_timeout:g} seconds, and nothing was written: end it, or wait longer"
-                    ) from None
-            time.sleep(pause)
-            pause = min(pause * 2, 0.02)
+        lock_alone(self._held(), self.path, self._options.busy_timeout)
 
     def put(self, changes: Sequence[tuple[str, Any]]) -> None:
         """Keep texts, or take out what is MISSING. REQUIRES: within :meth:`writing`."""
@@ -305,9 +293,9 @@ class Folder:
             for key, text in self._load().items():
                 path = os.path.join(self.path, file_of(key))
                 if text is None and os.path.exists(path):
-                    _synced(path)
-            _synced(self._manifest_path)
-            _synced(self.path)
+                    sync_path(path)
+            sync_path(self._manifest_path)
+            sync_path(self.path)
 
     def wrong(self) -> Iterator[str]:
         """Nothing beyond what reading finds."""
@@ -341,12 +329,3 @@ class Folder:
             if self._descriptor >= 0:
                 os.close(self._descriptor)
                 self._descriptor = -1
-
-
-def _synced(path: str) -> None:
-    """Have a file's contents, or a folder's names, survive a power loss."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -12,11 +12,11 @@ import contextlib
 import json
 import os
 import threading
-import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
 from door43fast.errors import BackendUnavailableError, ClosedError, ConfigError, FormatError
+from door43fast.plugins import lock_alone, sync_path
 from door43fast.plugins.filesystem.places import ENDING
 
 try:
@@ -103,19 +103,7 @@ class Folder:
             yield
             return
         lock = self._held()
-        end, pause = time.monotonic() + self._options.busy_timeout, 0.0005
-        while True:
-            try:
-                fcntl.flock(lock.number, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except BlockingIOError:
-                if time.monotonic() >= end:
-                    raise BackendUnavailableError(
-                        f"{self.path!r} has been locked by another process for longer than busy_timeout="
-                        f"{self._options.busy_timeout:g} seconds, and nothing was written: end it, or wait longer"
-                    ) from None
-            time.sleep(pause)
-            pause = min(pause * 2, 0.02)
+        lock_alone(lock.number, self.path, self._options.busy_timeout)
         self._holder = threading.get_ident()
         try:
             self._recover()
@@ -195,7 +183,7 @@ class Folder:
 
     def _sync_names(self, folder: str) -> None:
         if self._options.durability == "commit":
-            sync(folder)
+            sync_path(folder)
 
     def _carry_out(self, staged: Any = None) -> None:
         """Move what was staged to its places; again, where that was broken off."""
@@ -243,12 +231,12 @@ class Folder:
         else:
             for path in self._unsynced:
                 with contextlib.suppress(FileNotFoundError):
-                    sync(path)
+                    sync_path(path)
             for folder in {folder for path in self._unsynced for folder in self._up(os.path.dirname(path))}:
                 if os.path.isdir(folder):
-                    sync(folder)
-            sync(self.path)
-        sync(self._own)
+                    sync_path(folder)
+            sync_path(self.path)
+        sync_path(self._own)
         self._unsynced.clear()
 
     def files(self) -> Iterator[str]:
@@ -267,12 +255,3 @@ class Folder:
     def close(self) -> None:
         self._closed = True
         self._lock = None
-
-
-def sync(path: str) -> None:
-    """Have a file's contents, or a folder's names, survive a power loss."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from door43fast.errors import BackendUnavailableError, ClosedError, ConfigError, FormatError
+from door43fast.plugins import sync_path
 from door43fast.plugins.sqlite.failures import translated
-from door43fast.plugins.sqlite.syncing import sync_file, sync_folder
 
 APPLICATION = 0x44343346    # "D43F": says in the file's head whose it is
 FORMAT = 1
@@ -87,10 +87,10 @@ class Connections:
             connection.execute("PRAGMA synchronous=OFF")
             self._ours(connection)
             connection.close()
-            sync_file(beside)
+            sync_path(beside)
             with contextlib.suppress(FileExistsError):
                 os.link(beside, self.path)
-            sync_folder(folder)
+            sync_path(folder)
         except sqlite3.Error as error:
             raise translated(error, self.path, self._options.busy_timeout) from error
         finally:

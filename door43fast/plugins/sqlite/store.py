@@ -17,11 +17,11 @@ from msgspec import Meta
 from door43fast.config import Duration, Location, Size
 from door43fast.contracts import JSON, MSGPACK, STR
 from door43fast.errors import ConfigError, CorruptError, Error
-from door43fast.plugins import BackendOptions, Record, RecordStore
+from door43fast.plugins import BackendOptions, Record, RecordStore, sync_path
 from door43fast.plugins.sqlite import queries
 from door43fast.plugins.sqlite.connections import Connections
 from door43fast.plugins.sqlite.failures import translated
-from door43fast.plugins.sqlite.syncing import Syncer, sync, sync_file, sync_folder
+from door43fast.plugins.sqlite.syncing import Syncer, sync
 
 CHUNK = 512                         # records that a scan reads with one query
 CHECKS = 16                         # commits between two looks at the size of the log
@@ -289,9 +289,9 @@ class SqliteStore(RecordStore):
                 self._run(work)
             finally:
                 target.close()
-            sync_file(beside)
+            sync_path(beside)
             os.rename(beside, path)
-            sync_folder(os.path.dirname(path))
+            sync_path(os.path.dirname(path))
         except BaseException:
             if os.path.exists(beside):
                 os.unlink(beside)

@@ -10,29 +10,13 @@ import os
 import threading
 import weakref
 
+from door43fast.plugins import sync_path
+
 
 def sync(path: str) -> None:
     """Sync the log of the database at ``path``; where there is none, all is in the database and synced."""
     if os.path.exists(f"{path}-wal"):
-        sync_file(f"{path}-wal")
-
-
-def sync_file(path: str) -> None:
-    """Have the contents of a file survive a power loss."""
-    descriptor = os.open(path, os.O_RDWR)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def sync_folder(path: str) -> None:
-    """Have the names of new files in a folder survive a power loss."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+        sync_path(f"{path}-wal")
 
 
 class Syncer:
