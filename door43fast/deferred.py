@@ -16,14 +16,14 @@ def handing_on(package: str, homes: Mapping[str, str]) -> Callable[[str], Any]:
     package : str
         Its ``__name__``.
     homes : dict of str to str
-        For each name the module below the package that it is in.
+        For each name the module below the package that it is in; with a dot before it, one beside the package.
     """
 
     def __getattr__(name: str) -> Any:
         home = homes.get(name)
         if home is None:
             raise AttributeError(f"module {package!r} has no attribute {name!r}")
-        value = getattr(import_module(f"{package}.{home}"), name)
+        value = getattr(import_module(f".{home}", package), name)
         setattr(sys.modules[package], name, value)
         return value
 

@@ -16,7 +16,7 @@ _HOMES = {
     "AsyncBackend": "asynchronous",
     "AsyncRecords": "awaiting",
     "RecordStore": "records",
-    "PieceReader": "pieces",
+    "PieceReader": ".pieces",
     "Record": "record",
     "TAIL": "record",
     "outline": "record",
@@ -30,12 +30,12 @@ _HOMES = {
 __all__ = sorted(_HOMES)
 
 if TYPE_CHECKING:
+    from door43fast.pieces import PieceReader
     from door43fast.plugins.asynchronous import AsyncBackend
     from door43fast.plugins.awaiting import AsyncRecords
     from door43fast.plugins.backend import Backend
     from door43fast.plugins.disk import lock_alone, sync_path
     from door43fast.plugins.options import BackendOptions
-    from door43fast.plugins.pieces import PieceReader
     from door43fast.plugins.record import TAIL, Record, outline, pack, unpack
     from door43fast.plugins.records import RecordStore
     from door43fast.plugins.roster import Registry, registry
