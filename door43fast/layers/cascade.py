@@ -1,4 +1,4 @@
-"""Stores made of layers: the cascade, a memory store over a slower one."""
+"""The cascade: a memory store over a slower one, as one store."""
 
 from __future__ import annotations
 
