@@ -10,5 +10,10 @@
         def make_store(self, **options):
             return MyStore(self.folder / self.fresh_name(), **options)
 
-Needs pytest; :mod:`door43fast.testing.machine` needs hypothesis too.
+Needs pytest; :mod:`door43fast.testing.machine` needs hypothesis too. :class:`Faulty`, a store that fails as it is told,
+needs neither.
 """
+
+from door43fast.testing.faults import Fault, Faulty
+
+__all__ = ["Fault", "Faulty"]
