@@ -12,6 +12,7 @@ from door43fast.config import Duration, Options, Size, checked, fields, load
 from door43fast.config.files import is_plan
 from door43fast.config.urls import Address, parse, scheme_of
 from door43fast.errors import ConfigError, did_you_mean
+from door43fast.plans import opened
 from door43fast.plugins.memory import Policy
 from door43fast.plugins.roster import registry
 
@@ -225,52 +226,10 @@ def _from_plan(plan: dict[str, Any], path: str, folder: str) -> Any:
 
 
 def _strategy(plan: dict[str, Any], path: str, folder: str) -> Any:
-    from door43fast.layers import Cascade
-
     if plan["strategy"] == "open":      # what open(path) pickles by
         return _embedded(plan["path"], plan["options"])
     if plan["strategy"] == "tier":      # what open(url, memory=) pickles by
         tier = TierOptions(memory=plan["memory"], policy=plan["policy"], share=plan["share"],
                            publish_metrics=plan["publish_metrics"])
         return _tiered(plan["type"], plan["options"], tier, path, plan)
-    if plan["strategy"] != "cascade":
-        raise ConfigError(f"{path}.strategy={plan['strategy']!r} is unknown: this version has 'cascade'")
-    for option in plan:
-        if option not in ("strategy", "layers", "share"):
-            raise ConfigError(f"{path} has no option {option!r}: "
-                              f"{did_you_mean(option, ['strategy', 'layers', 'share'])}")
-    layers = plan.get("layers")
-    if not isinstance(layers, (list, tuple)) or len(layers) < 2:
-        raise ConfigError(f"{path}.layers must be a list of two layers or more, the fastest first")
-    for i, layer in enumerate(layers):
-        if not isinstance(layer, Mapping):
-            raise ConfigError(f"{path}.layers[{i}]={layer!r} must be a plan: a table with 'type' or 'strategy'")
-    if not isinstance(plan.get("share", False), bool):
-        raise ConfigError(f"{path}.share={plan['share']!r} is not allowed; it may be true or false")
-    store: Any = None
-    try:
-        for i in reversed(range(len(layers))):
-            layer = _from_plan(dict(layers[i]), f"{path}.layers[{i}]", folder)
-            try:
-                store = layer if store is None else Cascade(layer, store, share=plan.get("share", False))
-            except ConfigError as error:
-                layer.close()
-                raise ConfigError(f"{path}.layers[{i}]: {error}") from error
-            except BaseException:
-                layer.close()
-                raise
-    except BaseException:
-        if store is not None:
-            store.close()
-        raise
-    store.plan = _lasting(plan, folder)
-    return store
-
-
-def _lasting(plan: dict[str, Any], folder: str) -> dict[str, Any]:
-    """A plan whose paths hold wherever it is opened again."""
-    if "layers" in plan:
-        return {**plan, "layers": [_lasting(dict(layer), folder) for layer in plan["layers"]]}
-    if isinstance(plan.get("path"), (str, os.PathLike)):
-        return {**plan, "path": os.path.abspath(os.path.join(folder, plan["path"]))}
-    return plan
+    return opened(plan, path, folder, _from_plan)

@@ -1,5 +1,9 @@
 """Every exception of door43fast: each message says what happened, to which key or path, and what to do."""
 
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
 
 class Error(Exception):
     """The root of all errors of door43fast."""
@@ -76,6 +80,24 @@ class FormatError(Error):
 
 class BackendUnavailableError(Error):
     """A backend cannot be used here; the message says what to install or start."""
+
+
+class PartialWriteError(Error):
+    """Some layers have taken a write and others have not; it may still take effect, and those that have it keep it.
+
+    ``done`` are the names of the layers that have it, ``failed`` the others by name, with the error of each. Reads
+    pass a layer over for the keys that it lacks, and it is brought up to date when it is back.
+    """
+
+    def __init__(self, what: str, done: Sequence[str], failed: Mapping[str, BaseException]) -> None:
+        errors = "; ".join(f"{name}: {error}" for name, error in failed.items())
+        super().__init__(f"{what} was taken by {', '.join(done) or 'no layer for certain'} and not by "
+                         f"{', '.join(failed)} ({errors}): it may still take effect; layers that have it keep it, the "
+                         "others are brought up to date when they are back; write it again, or read what holds now")
+        self.what, self.done, self.failed = what, tuple(done), dict(failed)
+
+    def __reduce__(self):
+        return type(self), (self.what, self.done, self.failed)
 
 
 class PrunedError(Error):

@@ -7,11 +7,12 @@ import weakref
 from typing import Any
 
 from door43fast.errors import ConfigError, did_you_mean
+from door43fast.layers.planned import ByPlan
 from door43fast.native.stack import CascadeEngine
 from door43fast.surface import StoreSurface
 
 
-class Cascade(StoreSurface, CascadeEngine):
+class Cascade(ByPlan, StoreSurface, CascadeEngine):
     """A memory store over a slower store, as one store.
 
     Reads ask the memory first and promote what they find below. Writes and deletes go to the slow layer first, and
@@ -34,7 +35,6 @@ class Cascade(StoreSurface, CascadeEngine):
     """
 
     __slots__ = ("plan",)
-    plan: dict[str, Any] | None     # what it was opened from; unset where it was made of two open stores
 
     def __init__(self, fast: Any, slow: Any, *, share: bool = False) -> None:
         super().__init__(fast, slow, share=share)
@@ -42,15 +42,6 @@ class Cascade(StoreSurface, CascadeEngine):
             slow = slow.slow
         if hasattr(slow, "_tells"):     # a backend that tells which keys others have changed
             slow._tells(weakref.ref(self))
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        plan = getattr(self, "plan", None)
-        if plan is None:
-            raise TypeError("this cascade was made of two open stores and cannot be pickled: "
-                            "open it from a plan, with door43fast.open(...), or pickle its slow layer")
-        from door43fast.assembly import open as reopen
-
-        return reopen, (plan,)
 
 
 def cascade(fast: Any, slow: Any, **options: Any) -> Cascade:

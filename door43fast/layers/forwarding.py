@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 from door43fast.arguments import pairs
 from door43fast.contracts import Items, Progress, Seconds
 from door43fast.errors import ClosedError
+from door43fast.layers.planned import ByPlan
 from door43fast.surface import StoreSurface
 
 
@@ -28,7 +29,7 @@ class Call(NamedTuple):
         return getattr(store, self.name)(*self.args, **self.options)
 
 
-class Forwarding(StoreSurface):
+class Forwarding(ByPlan, StoreSurface):
     """A store that keeps nothing itself. A subclass defines ``capabilities``, ``closed``, ``_events``, ``_flights`` and
 
     - ``_ask_key(call)``: a read of one key,

@@ -26,7 +26,7 @@ FLOORS = {name: floor for floor, names in enumerate((
     # 3: tiers
     "native.stack native.coherence native.below native.tiers layers",
     # 4: backends written in Python, configuration
-    "plugins config host namespaces profiles",
+    "plugins config plans host namespaces profiles",
     # 5: bytes to tokens and back
     "parsers",
     # 6: the Door43 resource cache
@@ -40,7 +40,7 @@ FLOORS = {name: floor for floor, names in enumerate((
 DOORS = {"door43fast", "door43fast.assembly"}
 TOP = 8
 # A store made from a plan pickles by it, and opening a plan is what assembly does.
-BY_PLAN = {("door43fast.layers.cascade", "door43fast.assembly"), ("door43fast.lmdb", "door43fast.assembly"),
+BY_PLAN = {("door43fast.layers.planned", "door43fast.assembly"), ("door43fast.lmdb", "door43fast.assembly"),
            ("door43fast.profiles.files", "door43fast.assembly")}
 
 CIMPORT = re.compile(r"^\s*(?:from\s+([\w.]+)\s+)?c?import\s+(\([^)]*\)|[\w., *]+)", re.MULTILINE)

@@ -79,7 +79,10 @@ def test_a_memory_tier_over_a_url_pickles_by_its_plan(tmp_path, monkeypatch):
     ({"strategy": "cascade", "layers": [{"type": "memory"}, 7]}, r"plan\.layers\[1\]=7"),
     ({"strategy": "cascade", "layers": [{"type": "memory"}]}, r"plan\.layers must be"),
     ({"strategy": "cascade", "layers": [{"type": "memory"}] * 2, "shared": 1}, "did you mean 'share'"),
-    ({"strategy": "parallel"}, r"plan\.strategy='parallel'"), ({"type": 3}, r"plan\.type=3"),
+    ({"strategy": "casade"}, r"plan\.strategy='casade' is unknown: did you mean 'cascade'"),
+    ({"strategy": "cascade", "layers": [{"type": "memory"}, {"strategy": ["cascade"]}]},
+     r"plan\.layers\[1\]\.strategy"),
+    ({"type": 3}, r"plan\.type=3"),
     ({"type": "lmdb", "path": "x", "policy": "lru"}, "policy"),
 ])
 def test_errors_say_where_in_the_plan(plan, words, tmp_path, monkeypatch):

@@ -1,0 +1,25 @@
+"""How the open layers of a plan become one store: a function for each strategy.
+
+A maker gets the layers in the order of the plan, the checked options, and the place in the plan for errors. If it
+raises, whoever called it closes the layers; what else it had made, it closes itself.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from door43fast.errors import ConfigError
+from door43fast.plans.schemas import CascadeOptions
+
+
+def cascade(layers: list[Any], options: CascadeOptions, where: str) -> Any:
+    """Each layer over the next."""
+    from door43fast.layers import Cascade
+
+    store = layers[-1]
+    for i in reversed(range(len(layers) - 1)):
+        try:
+            store = Cascade(layers[i], store, share=options.share)
+        except ConfigError as error:
+            raise ConfigError(f"{where}.layers[{i}]: {error}") from error
+    return store
