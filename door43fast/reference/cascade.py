@@ -143,12 +143,20 @@ class CascadeEngine:
         self._through(keys, "set_packed", keys, data, offsets)
 
     def invalidate(self, tag: str) -> None:
-        self.slow.invalidate(tag)
-        self.fast.clear()   # what was promoted carries no tags
+        try:
+            self.slow.invalidate(tag)
+        finally:    # what was promoted carries no tags
+            self._forget("")
 
     def clear(self, prefix: Any = "") -> None:
-        self.slow.clear(prefix)
-        self.fast.clear(prefix)
+        try:
+            self.slow.clear(prefix)
+        finally:    # one that failed may have taken out a part
+            self._forget(prefix)
+
+    def _forget(self, prefix: Any) -> None:
+        if not self.fast.closed:
+            self.fast.clear(prefix)
 
     def expire(self) -> int:
         self.fast.expire()

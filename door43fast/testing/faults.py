@@ -10,7 +10,7 @@ import errno
 import random
 import threading
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, NamedTuple
 
 from door43fast.errors import BackendUnavailableError, ClosedError, ConfigError, did_you_mean
@@ -51,6 +51,14 @@ class Script:
         if self.times is not None:
             self.times -= 1
         return True
+
+
+class Meeting(NamedTuple):
+    """A function that is called in the middle of a call."""
+
+    script: Script
+    fn: Callable[[], Any]
+    after: bool
 
 
 class Faulty(Wrapper):
@@ -120,6 +128,7 @@ class Faulty(Wrapper):
         self.hanging = 0
         self.log: list[Fault] = []
         self._scripts: list[Script] = []
+        self._meetings: list[Meeting] = []
         self._outage: str | None = None
         self._state = threading.Condition()
         self._releases = 0
@@ -147,6 +156,22 @@ class Faulty(Wrapper):
         with self._state:
             self._scripts.append(Script(_known(kind), name, key, nth - 1, times))
 
+    def meanwhile(self, fn: Callable[[], Any], name: str | None = None, *, key: Any = None, nth: int = 1,
+                  after: bool = True) -> None:
+        """Have ``fn()`` called in the middle of the ``nth`` call that fits: a race, in the order that a test wants.
+
+        It runs in the thread of the call: before the call is carried out or, with ``after``, when that has been done
+        and before the answer goes up.
+        """
+        with self._state:
+            self._meetings.append(Meeting(Script("meet", name, key, nth - 1, 1), fn, after))
+
+    def forget(self) -> None:
+        """Take back all orders of :meth:`fail` and :meth:`meanwhile`. An outage goes on."""
+        with self._state:
+            self._scripts.clear()
+            self._meetings.clear()
+
     def down(self, kind: str = "error") -> None:
         """An outage: every call meets this fault from now on, and none is spared: it raises where ``kind`` has no
         meaning for it."""
@@ -157,7 +182,7 @@ class Faulty(Wrapper):
         """The end of the outage, and of every order of :meth:`fail`. What hangs goes on hanging."""
         with self._state:
             self._outage = None
-            self._scripts.clear()
+        self.forget()
 
     def calm(self) -> None:
         """No faults from now on: shares are 0, the outage ends, and what hangs goes on."""
@@ -187,6 +212,19 @@ class Faulty(Wrapper):
         store = self._below()
         if spared:
             return call.on(store)
+        with self._state:
+            met = [meeting for meeting in self._meetings if meeting.script.strikes(call)]
+        for meeting in met:
+            if not meeting.after:
+                meeting.fn()
+        try:
+            return self._befallen(store, call, writes)
+        finally:
+            for meeting in met:
+                if meeting.after:
+                    meeting.fn()
+
+    def _befallen(self, store: Any, call: Call, writes: bool) -> Any:
         kind, number, luck = self._fate(call, writes)
         if kind is None:
             return call.on(store)

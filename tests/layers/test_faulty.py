@@ -246,3 +246,26 @@ def test_below_a_memory_tier():
             store.get("a")
         store.slow.up()
         assert store["a"] == 1
+
+
+def test_a_race_in_the_order_that_is_wanted():
+    with d43.cascade(d43.MemoryStore(), Faulty(d43.MemoryStore())) as store:
+        for after, read in ((True, 1), (False, None)):
+            store["a"] = 1
+            store.slow.meanwhile(lambda: store.delete("a"), "_lookup", after=after)
+            store.slow.meanwhile(lambda: store.delete("a"), "_read", after=after)
+            store.slow.meanwhile(lambda: store.delete("a"), "get", after=after)
+            assert store.get("a") == read and store.slow.calls
+            store.slow.forget()
+            assert store.get("a") is None, "what was deleted was not promoted"
+    with Faulty(d43.MemoryStore()) as store:
+        called = []
+        store.meanwhile(lambda: called.append(store.slow.get("a")), "set", nth=2)
+        store.meanwhile(lambda: called.append(store.slow.get("a")), "set", nth=2, after=False)
+        for value in range(4):
+            store["a"] = value
+        assert called == [0, 1]
+        store.meanwhile(called.clear)
+        store.forget()
+        store.get("a")
+        assert called == [0, 1]

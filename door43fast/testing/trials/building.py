@@ -1,0 +1,148 @@
+"""A plan as an open store over leaves that stay, so that it can be closed and made anew over what they hold."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from door43fast import config
+from door43fast.layers import Wrapper
+from door43fast.plans import strategy
+from door43fast.testing.basis import manual_clock
+from door43fast.testing.faults import Faulty
+
+Maker = Callable[[list[Any]], Any]      # of a store of its layers
+
+
+class Kept(Wrapper):
+    """A store that outlives what stands above: its close leaves the one underneath open."""
+
+    def close(self) -> None:
+        self._shut = True
+
+
+class Leaf:
+    """A store at the bottom of a plan: ``real``, and ``faulty`` around it, None where it meets no faults."""
+
+    def __init__(self, kind: str, real: Any, reopen: Callable[[], Any] | None) -> None:
+        self.kind, self.real, self.reopen = kind, real, reopen
+        self.faulty: Any = None
+        self.down: str | None = None
+
+    def open(self) -> Any:
+        """The layer for a plan."""
+        if self.reopen is not None:
+            return self.reopen()
+        log = [] if self.faulty is None else self.faulty.log
+        self.faulty = Faulty(Kept(self.real))
+        self.faulty.log = log
+        if self.down is not None:
+            self.faulty.down(self.down)
+        return self.faulty
+
+    def holds(self) -> dict[Any, Any]:
+        return dict(self.real.scan())
+
+
+class Pool:
+    """Stores for the leaves of trials, used again when they have been cleared: opening one costs more than a trial.
+
+    Parameters
+    ----------
+    makers : mapping, optional
+        For the name of a strategy what makes a store of its layers instead: another implementation, or a broken one.
+    """
+
+    def __init__(self, makers: Mapping[str, Maker] | None = None) -> None:
+        self.clock = manual_clock()
+        self.makers = dict(makers or {})
+        self.folder = tempfile.TemporaryDirectory(prefix="door43fast-trials")
+        self._made = 0
+        self._free: dict[str, list[Any]] = {}
+
+    def take(self, kind: str) -> Leaf:
+        """A leaf of a kind: memory, lmdb or sqlite; a plain one is a native store itself."""
+        base = kind.removeprefix("plain-")
+        free = self._free.setdefault(base, [])
+        path, real = free.pop() if free else self._make(base)
+        leaf = Leaf(base, real, None if base == kind else lambda: self._open(base, path))
+        leaf.path = path    # type: ignore[attr-defined]
+        return leaf
+
+    def give_back(self, leaf: Leaf) -> None:
+        """A leaf that is no longer used; a memory store costs nothing to make anew."""
+        if leaf.kind != "memory":
+            leaf.real.clear()
+            self._free[leaf.kind].append((leaf.path, leaf.real))    # type: ignore[attr-defined]
+
+    def _make(self, kind: str) -> tuple[str, Any]:
+        self._made += 1
+        path = f"{self.folder.name}/{kind}{self._made}"
+        return path, self._open(kind, path)
+
+    def _open(self, kind: str, path: str) -> Any:
+        import door43fast as d43
+        if kind == "lmdb":
+            return d43.LmdbStore(path, durability="none", clock=self.clock)
+        if kind == "sqlite":
+            from door43fast.plugins.sqlite import SqliteStore
+            return SqliteStore(path=path, durability="none", clock=self.clock)
+        return d43.MemoryStore(clock=self.clock)
+
+    def close(self) -> None:
+        for free in self._free.values():
+            for _, real in free:
+                real.close()
+        self.folder.cleanup()
+
+
+class Building:
+    """The leaves of a plan, and the store that stands on them now."""
+
+    def __init__(self, plan: dict[str, Any], pool: Pool) -> None:
+        self.plan, self.pool = plan, pool
+        self.leaves: list[Leaf] = []
+        self._counted = 0
+        self.caches: list[Any] = []
+        self.store = self.make()
+
+    @property
+    def clock(self) -> Any:
+        return self.pool.clock
+
+    def make(self) -> Any:
+        """A store over the leaves; the first time, these are taken from the pool."""
+        self._counted, self.caches = 0, []
+        return self._made(self.plan)
+
+    def _made(self, plan: dict[str, Any]) -> Any:
+        if "strategy" in plan:
+            layers = [self._made(layer) for layer in plan["layers"]]
+            if plan["strategy"] in self.pool.makers:
+                return self.pool.makers[plan["strategy"]](layers)
+            chosen = strategy(plan["strategy"])
+            options = {name: value for name, value in plan.items() if name not in ("strategy", "layers")}
+            return chosen.make(layers, config.checked(chosen.Options, options, "plan"), "plan")
+        if plan.get("tier"):
+            import door43fast as d43
+            options = {name: value for name, value in plan.items() if name not in ("type", "tier")}
+            self.caches.append(d43.MemoryStore(clock=self.clock, **options))
+            return self.caches[-1]
+        if self._counted == len(self.leaves):
+            self.leaves.append(self.pool.take(plan["type"]))
+        self._counted += 1
+        return self.leaves[self._counted - 1].open()
+
+    def leave(self) -> None:
+        """Close what stands, and give the leaves back."""
+        self.store.close()
+        for leaf in self.leaves:
+            self.pool.give_back(leaf)
+
+
+def leaves_of(plan: dict[str, Any]) -> list[str]:
+    """The kinds of the leaves, in the order of their numbers."""
+    if "strategy" in plan:
+        return [kind for layer in plan["layers"] for kind in leaves_of(layer)]
+    return [] if plan.get("tier") else [plan["type"]]

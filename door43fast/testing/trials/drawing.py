@@ -1,0 +1,142 @@
+"""Random plans, and random steps over them: all that a trial does is drawn before it begins, and can be printed."""
+
+from __future__ import annotations
+
+import random
+from typing import Any, NamedTuple
+
+from door43fast.testing.portions import DIVISIBLE
+from door43fast.testing.trials.operations import KEYS, PREFIXES, TAGS
+
+SPANS = [None, None, None, 0.025, 0.125, 1.025, 60.025]     # they end between the steps of the clock
+TIMES = [0.05, 0.1, 1.0, 30.0]
+
+
+class Fault(NamedTuple):
+    """The ``nth`` call of the leaf in this step meets a fault of this kind."""
+
+    leaf: int
+    kind: str
+    nth: int
+
+
+class Meanwhile(NamedTuple):
+    """While the leaf has its ``nth`` call of this step, before or after it carries that out, another call is made."""
+
+    leaf: int
+    nth: int
+    after: bool
+    step: Any
+
+
+class Step(NamedTuple):
+    """One call, and what befalls it."""
+
+    name: str
+    args: tuple[Any, ...] = ()
+    faults: tuple[Fault, ...] = ()
+    meanwhile: Meanwhile | None = None
+
+
+class Drawing:
+    """Draws from a seed. ``kinds`` of leaves are names; those that begin with "plain" meet no faults."""
+
+    def __init__(self, seed: Any, kinds: tuple[str, ...], strategies: tuple[str, ...]) -> None:
+        self.luck = random.Random(f"trial {seed}")
+        self.kinds = kinds
+        self.strategies = strategies
+        self.counted = 0
+
+    # -- plans -----------------------------------------------------------------------------------------------
+
+    def plan(self, depth: int = 3) -> dict[str, Any]:
+        """A plan of at most ``depth`` strategies one in another."""
+        strategy = self.luck.choice(self.strategies)
+        return getattr(self, f"_{strategy}")(depth - 1)
+
+    def _layer(self, depth: int) -> dict[str, Any]:
+        if depth > 0 and self.luck.random() < 0.35:
+            return self.plan(depth)
+        # Memory is quick, and its faults are those of all.
+        return {"type": "memory" if self.luck.random() < 0.7 else self.luck.choice(self.kinds)}
+
+    def _cascade(self, depth: int) -> dict[str, Any]:
+        fast = {"type": "memory", "tier": True}
+        if self.luck.random() < 0.3:
+            fast["max_entries"] = self.luck.choice([1, 2])
+        return {"strategy": "cascade", "layers": [fast, self._layer(depth)]}
+
+    # -- steps -----------------------------------------------------------------------------------------------
+
+    def steps(self, leaves: list[int], count: int, tags: bool = True) -> list[Step]:
+        """So many steps. ``leaves`` are the numbers of those that meet faults."""
+        return [self._step(leaves) for _ in range(count)]
+
+    def _step(self, leaves: list[int]) -> Step:
+        luck, drawn = self.luck, self.luck.random()
+        if drawn < 0.08:
+            return Step("advance", (luck.choice(TIMES),))
+        if drawn < 0.10:
+            return Step("reopen")
+        if drawn < 0.13 and leaves:
+            return Step("down", (luck.choice(leaves), luck.choice(["error", "error", "lost"])))
+        if drawn < 0.21 and leaves:
+            return Step("up", (luck.choice(leaves),))
+        name, args = self.call()
+        faults, meanwhile = [], None
+        if leaves and luck.random() < 0.2:
+            for _ in range(luck.choice([1, 1, 2])):
+                kind = luck.choice(["error", "lost", "partial" if name in DIVISIBLE else "lost"])
+                faults.append(Fault(luck.choice(leaves), kind, luck.choice([1, 1, 1, 2])))
+        elif leaves and luck.random() < 0.15:
+            meanwhile = Meanwhile(luck.choice(leaves), luck.choice([1, 1, 2]), luck.random() < 0.6,
+                                  Step(*self.call()))
+        return Step(name, args, tuple(faults), meanwhile)
+
+    def call(self) -> tuple[str, tuple[Any, ...]]:
+        """A call of a store."""
+        luck = self.luck
+        name = luck.choice(["get"] * 6 + ["set"] * 5 + ["delete"] * 3 + ["set_many"] * 3 + ["get_many"] * 3 + [
+            "[]", "in", "ttl", "contains_many", "get_packed", "scan", "keys", "iter", "add", "replace", "incr", "incr",
+            "touch", "pop", "compute", "set_packed", "delete_many", "delete_many", "clear", "invalidate", "transaction",
+            "transaction", "expire", "flush"])
+        key = luck.choice(KEYS)
+        span = luck.choice(SPANS)
+        some = [luck.choice(KEYS) for _ in range(luck.randrange(1, 5))]
+        match name:
+            case "set":
+                tags = (luck.choice(TAGS),) if luck.random() < 0.3 else ()
+                return name, (key, self.value(), span, tags)
+            case "add" | "compute":
+                return name, (key, self.value(), span)
+            case "replace":
+                return name, (key, self.counted * 100, self.value())
+            case "incr":
+                return name, (key, luck.choice([1, 2, -1]))
+            case "touch":
+                return name, (key, luck.choice([*SPANS, 0]))
+            case "get_many" | "contains_many" | "get_packed" | "delete_many":
+                return name, (some,)
+            case "set_many":
+                return name, ([(one, self.value()) for one in some], span)
+            case "set_packed":
+                return name, ([(one, b"%d" % self.value()) for one in some],)
+            case "scan" | "keys" | "clear":
+                return name, (luck.choice(PREFIXES),)
+            case "invalidate":
+                return name, (luck.choice(TAGS),)
+            case "transaction":
+                return name, ([self._part(luck.choice(KEYS)) for _ in range(luck.randrange(1, 4))],)
+            case "iter" | "expire" | "flush":
+                return name, ()
+        return name, (key,)
+
+    def _part(self, key: str) -> tuple[Any, ...]:
+        """A call within a transaction."""
+        kind = self.luck.choice(["get", "set", "delete", "incr", "pop"])
+        return {"set": (kind, key, self.value(), None, ()), "incr": (kind, key, 1)}.get(kind, (kind, key))
+
+    def value(self) -> int:
+        """One that was never given before, with room for steps of one after it."""
+        self.counted += 1
+        return self.counted * 100
