@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from door43fast.errors import (
-    BudgetError, ClosedError, ConflictError, DeadlockError, LostEventsError, PrunedError, RateError, UnsupportedError)
+    BackendUnavailableError, BudgetError, ClosedError, ConflictError, DeadlockError, LostEventsError, PrunedError,
+    RateError, UnsupportedError)
 
 # ValueError is also ConfigError and KeyTooLongError, UnsupportedError also ReadOnlyError, BudgetError also QuotaError,
 # KeyError what a missing key is. ClosedError is the end of the whole, which a layer is not to blame for.
@@ -18,3 +19,16 @@ def blames_layer(error: BaseException) -> bool:
     interruption (KeyboardInterrupt, SystemExit) says nothing of the layer.
     """
     return isinstance(error, Exception) and not isinstance(error, OF_THE_CALLER)
+
+
+class Spared(BackendUnavailableError):
+    """A layer was not asked, since it has failed before: what was to be done there was not done."""
+
+
+class Late(BackendUnavailableError):
+    """A layer has not answered within its deadline: it is not known what it did, and it may do it yet."""
+
+
+def reached(error: BaseException) -> bool:
+    """Whether a write that ended so may have taken effect."""
+    return not isinstance(error, Spared)

@@ -268,6 +268,12 @@ class Wrapper(Forwarding):
 
     _ask_key = _ask_keys = _ask_all = _change = _care = _pass
 
+    def __getattr__(self, name: str) -> Any:
+        # A memory tier above asks these of a store that has them: whether others have written, and what is left.
+        if name in ("_epoch", "_with_deadlines") and "slow" in self.__dict__:
+            return getattr(self.slow, name)
+        raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+
     def close(self) -> None:
         """Close it and the store underneath. A second close does nothing."""
         if not self._shut:
