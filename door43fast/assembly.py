@@ -12,7 +12,7 @@ from door43fast.config import Duration, Options, Size, checked, fields, load
 from door43fast.config.files import is_plan
 from door43fast.config.urls import Address, parse, scheme_of
 from door43fast.errors import ConfigError, did_you_mean
-from door43fast.plans import opened
+from door43fast.plans import guarded, opened
 from door43fast.plugins.memory import Policy
 from door43fast.plugins.roster import registry
 
@@ -201,6 +201,8 @@ def _plan(name: str, options: dict[str, Any], tier: TierOptions) -> dict[str, An
 
 
 def _from_plan(plan: dict[str, Any], path: str, folder: str) -> Any:
+    if "guard" in plan:
+        return guarded(plan, path, folder, _from_plan)
     if "profile" in plan:
         from door43fast.profiles import planned
 

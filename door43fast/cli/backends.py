@@ -30,6 +30,11 @@ def command(name: str | None, schema: bool, as_json: bool) -> None:
     if schema:
         output.emit(config.json_schema(chosen))
         return
+    show(name, chosen, as_json)
+
+
+def show(name: str, chosen: type[config.Options], as_json: bool) -> None:
+    """The options of a schema, as a table or as JSON."""
     fields = config.fields(chosen).values()
     if as_json:
         output.emit([{"name": field.name, "allowed": field.allowed, "required": field.required,

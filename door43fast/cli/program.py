@@ -30,6 +30,7 @@ COMMANDS = {
     "readers": ("readers", "Who has a store open to read."),
     "top": ("top", "Watch a store that other processes have open."),
     "backends": ("backends", "What a store can be opened with, and the options of each."),
+    "strategies": ("strategies", "How several stores become one, and the options of each way."),
     "profiles": ("profiles", "Whole plans for kinds of applications, and where each setting comes from."),
     "host": ("host", "What this process may use of the machine."),
     "recommend": ("recommend", "Plans for a store that suit this machine, with reasons."),

@@ -93,8 +93,8 @@ class Guard(Wrapper):
             raise ClosedError(f"the guard of {self.name} is closed: open it again before use")
         if self._crew.late >= self.max_late:
             self.breaker.rejected += 1
-            raise Spared(f"{self.name} was not asked: {self._crew.late} calls are late and still go on, and max_late is "
-                         f"{self.max_late}; find out what holds it up")
+            raise Spared(f"{self.name} was not asked: {self._crew.late} calls are late and still go on, and max_late "
+                         f"is {self.max_late}; find out what holds it up")
         return self.breaker.admit()
 
     def _run(self, what: str, fn: Callable[[], Any], let_go: Callable[[Any], Any] | None = None) -> Any:
@@ -106,8 +106,8 @@ class Guard(Wrapper):
             else:
                 result = self._crew.call(fn, self.deadline, let_go)
         except Overdue:
-            error = Late(f"{self.name} has not answered {what} within {self.deadline:g} seconds: what it does with it is "
-                         "not known; its answer will be dropped")
+            error = Late(f"{self.name} has not answered {what} within {self.deadline:g} seconds: what it does with it "
+                         "is not known; its answer will be dropped")
             self.breaker.failed(turn, error)
             raise error from None
         except BaseException as error:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from door43fast.plans.schemas import CascadeOptions
-from door43fast.plans.strategies import STRATEGIES, Strategy, lasting, opened, strategy
+from door43fast.plans.schemas import CascadeOptions, GuardOptions
+from door43fast.plans.strategies import STRATEGIES, Strategy, guarded, lasting, opened, strategy
 
-__all__ = ["STRATEGIES", "CascadeOptions", "Strategy", "lasting", "opened", "strategy"]
+__all__ = ["STRATEGIES", "CascadeOptions", "GuardOptions", "Strategy", "guarded", "lasting", "opened", "strategy"]

@@ -1,4 +1,4 @@
-"""The options of each strategy, beside its layers."""
+"""The options of each strategy, beside its layers, and of the guard that any layer may have."""
 
 from __future__ import annotations
 
@@ -6,7 +6,20 @@ from typing import Annotated
 
 from msgspec import Meta
 
-from door43fast.config import Options
+from door43fast.config import Duration, Options
+
+
+Count = Annotated[int, Meta(ge=1)]
+
+
+class GuardOptions(Options, kw_only=True):
+    """Of any plan: what is done where the store does not answer."""
+
+    deadline: Annotated[Duration | None, Meta(description="The most that a call may take.")] = None
+    failures: Annotated[Count, Meta(description="Failures in a row after which it is not asked for a while.")] = 5
+    reset: Annotated[Duration, Meta(description="How long it is not asked then.")] = 10.0
+    probes: Annotated[Count, Meta(description="Calls at a time that try it then; as many successes end it.")] = 1
+    max_late: Annotated[Count, Meta(description="Late calls that may go on at a time; beyond, it is not asked.")] = 8
 
 
 class CascadeOptions(Options, kw_only=True):

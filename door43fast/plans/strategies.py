@@ -81,6 +81,26 @@ def opened(plan: Mapping[str, Any], where: str, folder: str, open_plan: OpenPlan
     return store
 
 
+def guarded(plan: Mapping[str, Any], where: str, folder: str, open_plan: OpenPlan) -> Any:
+    """The store of a plan with a guard, behind it."""
+    table = plan["guard"]
+    if not isinstance(table, Mapping):
+        raise ConfigError(f"{where}.guard={table!r} must be a table, such as {{'deadline': '200ms'}}; an empty one for "
+                          "what is done by default")
+    options = config.checked(schemas.GuardOptions, table, f"{where}.guard")
+    from door43fast.layers import Guard
+
+    store = open_plan({name: value for name, value in plan.items() if name != "guard"}, where, folder)
+    try:
+        guard = Guard(store, name=str(plan.get("type") or plan.get("strategy")),
+                      **{name: getattr(options, name) for name in config.fields(schemas.GuardOptions)})
+    except BaseException:
+        store.close()
+        raise
+    guard.plan = lasting(plan, folder)
+    return guard
+
+
 def lasting(plan: Mapping[str, Any], folder: str) -> dict[str, Any]:
     """A plan whose paths hold wherever it is opened again; those in a file are relative to its folder."""
     name = plan.get("strategy")

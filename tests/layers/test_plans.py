@@ -1,0 +1,56 @@
+"""Plans with layers and guards: options, errors, files, pickles, and what stays open when one fails."""
+
+import json
+import pickle
+
+import pytest
+
+import door43fast as d43
+from door43fast.layers import Guard
+
+
+@pytest.mark.parametrize(("guard", "words"), [
+    (7, r"plan\.layers\[1\]\.guard=7 must be a table"),
+    ({"dedline": 1}, r"plan\.layers\[1\]\.guard has no option 'dedline': did you mean 'deadline'"),
+    ({"deadline": "soon"}, r"plan\.layers\[1\]\.guard\.deadline='soon'"),
+    ({"failures": 0}, r"plan\.layers\[1\]\.guard\.failures=0"), ({"deadline": 0}, "deadline=0"),
+], ids=repr)
+def test_a_guard_that_is_wrong_says_where(guard, words, tmp_path):
+    place = {"type": "lmdb", "path": str(tmp_path / "s"), "guard": guard}
+    with pytest.raises(d43.ConfigError, match=words):
+        d43.open({"strategy": "cascade", "layers": [{"type": "memory"}, place]})
+    with d43.LmdbStore(tmp_path / "s", durability="none") as store:     # refused if it were still open as "commit"
+        store["k"] = 1
+
+
+def test_a_guard_in_a_plan_in_a_file(tmp_path):
+    (tmp_path / "plan.json").write_text(json.dumps({"strategy": "cascade", "layers": [
+        {"type": "memory"},
+        {"type": "sqlite", "path": "s.db", "guard": {"deadline": "2s", "failures": 3, "probes": 2}}]}))
+    with d43.open(tmp_path / "plan.json") as store:
+        guard = store.slow
+        assert isinstance(guard, Guard) and guard.deadline == 2.0 and guard.name == "sqlite"
+        assert (guard.breaker.limit, guard.breaker.reset, guard.breaker.probes, guard.max_late) == (3, 10.0, 2, 8)
+        store["k"] = 1
+        assert store.stats()["layers"][1]["state"] == "closed"
+        again = pickle.dumps(store)
+    assert (tmp_path / "s.db").exists()
+    with pickle.loads(again) as store:
+        assert store["k"] == 1 and store.slow.deadline == 2.0
+
+
+def test_a_guarded_store_alone_pickles_by_its_plan(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with d43.open({"type": "lmdb", "path": "s", "guard": {}}) as store:
+        store["k"] = 1
+        again = pickle.dumps(store)
+    monkeypatch.chdir("/")
+    with pickle.loads(again) as store:
+        assert isinstance(store, Guard) and store["k"] == 1
+    with d43.open({"type": "memory", "guard": {}}) as store, pytest.raises(TypeError, match="pickled"):
+        pickle.dumps(store)
+
+
+def test_a_store_made_of_open_ones_cannot_be_pickled(tmp_path):
+    with Guard(d43.LmdbStore(tmp_path / "s")) as store, pytest.raises(TypeError, match="made of open stores"):
+        pickle.dumps(store)
