@@ -5,6 +5,9 @@ for whom is a graph over flights: from a flight to those that its code computes 
 runs is kept in a context variable, so the graph holds for threads and for the tasks of an event loop alike, and
 over several stores. A new edge is drawn before the graph is searched for a cycle, so of two that close one
 together, at least one sees it.
+
+Where other processes may have the store too, the flight that leads in this one makes a claim (claims.py) before it
+computes. Whether it gets it or not, it then reads the key, and so has what another has stored meanwhile.
 """
 
 from __future__ import annotations
@@ -15,12 +18,14 @@ import hashlib
 import inspect
 import os
 import threading
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager
 from typing import Any
 
 from door43fast.arguments import span
+from door43fast.claims import Patience, claim_on
 from door43fast.contracts import MISSING, Seconds
 from door43fast.errors import DeadlockError, UnsupportedError
 
@@ -59,10 +64,10 @@ class Computation(Flight):  # type: ignore[misc,valid-type]
         self.done = Future()
         self.done.set_running_or_notify_cancel()    # from here on nobody who waits can cancel it for the others
 
-    def land(self, store: Any, result: Any = None, error: BaseException | None = None) -> None:
-        """Leave the table and wake those who wait."""
+    def land(self, store: Any, result: Any = None, error: BaseException | None = None, share: bool = True) -> None:
+        """Leave the table and wake those who wait; they look anew if it is nothing to ``share``."""
         self.result, self.error = result, error
-        self.abandoned = error is not None and not isinstance(error, Exception)
+        self.abandoned = not share or error is not None and not isinstance(error, Exception)
         try:
             forget(store, self)
         finally:
@@ -89,10 +94,11 @@ def flight_name(store: Any, key: Any) -> Any:
     return store._flight_name(key)
 
 
-def check_spans(store: Any, fn: Any, ttl: Seconds | None, stale: Seconds | None) -> None:
+def check_spans(store: Any, fn: Any, ttl: Seconds | None, stale: Seconds | None, deadline: Seconds) -> None:
     """Refuse what could not be stored before anything is computed."""
     if not callable(fn):
         raise TypeError(f"get_or_compute needs a function to call, not {type(fn).__name__}")
+    span(deadline, "deadline")
     if ttl is not None:
         span(ttl, "ttl")
     if stale is not None:
@@ -142,14 +148,15 @@ def _path(flight: Computation, inner: Computation | None, running_loop: Any) -> 
     return None
 
 
-def compute(store: Any, key: Any, fn: Callable[[], Any], ttl: Seconds | None, stale: Seconds | None) -> Any:
+def compute(store: Any, key: Any, fn: Callable[[], Any], ttl: Seconds | None, stale: Seconds | None,
+            deadline: Seconds) -> Any:
     """What ``get_or_compute`` does when the value was not there."""
-    check_spans(store, fn, ttl, stale)
+    check_spans(store, fn, ttl, stale, deadline)
     while True:
         mine = Computation(store, key)
         flight = store._flights.setdefault(mine.name, mine)
         if flight is mine:
-            return _lead(store, mine, fn, ttl, stale)
+            return _lead(store, mine, fn, ttl, stale, deadline)
         if flight.pid != mine.pid:  # it was under way when this process was forked off: nobody will end it here
             forget(store, flight)
             continue
@@ -166,26 +173,55 @@ def compute(store: Any, key: Any, fn: Callable[[], Any], ttl: Seconds | None, st
             return flight.outcome()
 
 
-def _lead(store: Any, flight: Computation, fn: Callable[[], Any], ttl: Seconds | None, stale: Seconds | None) -> Any:
+def _lead(store: Any, flight: Computation, fn: Callable[[], Any], ttl: Seconds | None, stale: Seconds | None,
+          deadline: Seconds) -> Any:
     outer = _inside.get()
     inside = _inside.set(flight)
+    fresh = True
     try:
         if outer is not None:
             outer.waiting_for[flight] = flight
-        flight.token, value = store._read(flight.key)
-        if value is MISSING:
-            value = fn()
-            store._publish(flight, flight.key, value, ttl, stale)
+        claim = claim_on(store, flight, deadline)
+        try:
+            value, fresh = _claimed(store, flight, claim, stale)
+            if value is MISSING:
+                value = fn()
+                store._publish(flight, flight.key, value, ttl, stale)
+        finally:
+            if claim is not None:
+                claim.release()
     except BaseException as error:
         flight.land(store, error=error)
         raise
     else:
-        flight.land(store, value)
+        flight.land(store, value, share=fresh)
         return value
     finally:
         _inside.reset(inside)
         if outer is not None:
             outer.waiting_for.pop(flight, None)
+
+
+def _claimed(store: Any, flight: Computation, claim: Any, stale: Seconds | None) -> tuple[Any, bool]:
+    """The value that another has stored, and whether it is fresh; MISSING where this flight is to compute it."""
+    patience = Patience()
+    while True:
+        mine = claim is None or claim.take()
+        flight.token, value = store._read(flight.key)
+        if mine or value is not MISSING:
+            return value, True
+        if stale is not None:
+            state, value = store._lookup(flight.key)
+            if state == STALE:
+                store._served_stale()
+            if state in (FRESH, STALE):
+                return value, state == FRESH
+        rival = claim.rival()
+        if rival is None:
+            time.sleep(patience.pause())
+        else:
+            with waiting(rival, _loop_of_this_thread()):
+                rival.done.result()
 
 
 def _loop_of_this_thread() -> Any:

@@ -22,6 +22,7 @@ class Missing:
 MISSING = Missing()  # there is one, compared by identity, so that a stored None is told from a miss
 
 Seconds = float | int | timedelta
+DEADLINE = 30.0     # seconds that a process waits for another that computes, if not told
 Progress = Callable[[int, int, str], Any]   # of what is done, of what is to be done, and a name for it
 Items = Mapping[Any, Any] | Iterable[tuple[Any, Any]]
 
@@ -153,7 +154,7 @@ class Store(Protocol):
                durable: bool = False) -> Any: ...
     def transaction(self) -> AbstractContextManager[Any]: ...
     def get_or_compute(self, key: Any, fn: Callable[[], Any], *, ttl: Seconds | None = None,
-                       stale: Seconds | None = None) -> Any: ...
+                       stale: Seconds | None = None, deadline: Seconds = DEADLINE) -> Any: ...
     def memoize(self, *, ttl: Seconds | None = None) -> Callable[[Callable[..., Any]], Callable[..., Any]]: ...
     def subscribe(self, pattern: str | None = None, callback: Callable[[Event], Any] | None = None, *, key: Any = None,
                   prefix: Any = None, tag: str | None = None, values: bool = False, queue: int | None = None,

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
+from door43fast.claims import Claim, claim_in_file
 from door43fast.native.lmdb import LmdbEngine
 from door43fast.native.upkeep import compact
 from door43fast.surface import StoreSurface
@@ -79,6 +81,11 @@ class LmdbStore(StoreSurface, LmdbEngine):
     """
 
     __slots__ = ()
+
+    def _claim(self, flight: Any, deadline: float) -> Claim | None:
+        """What keeps other processes from computing the same key."""
+        return claim_in_file(None if self._plan.get("readonly") else os.path.join(self.path, "flights"), flight,
+                             deadline)
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _reopen, (type(self), self.path, self._plan)

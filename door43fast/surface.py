@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, MutableMapping
 from typing import TYPE_CHECKING, Any
 
-from door43fast.contracts import MISSING, Event, Items, Seconds
+from door43fast.contracts import DEADLINE, MISSING, Event, Items, Seconds
 from door43fast.errors import ClosedError, UnsupportedError
 
 if TYPE_CHECKING:
@@ -70,11 +70,12 @@ class StoreSurface:
     # -- compute ---------------------------------------------------------------------------------------------
 
     def get_or_compute(self, key: Any, fn: Callable[[], Any], *, ttl: Seconds | None = None,
-                       stale: Seconds | None = None) -> Any:
+                       stale: Seconds | None = None, deadline: Seconds = DEADLINE) -> Any:
         """The value under ``key``; where it is missing, ``fn()`` gives it and it is stored.
 
         One call of ``fn`` runs at a time per key; whoever else asks for the key waits for it and shares the
         result, or the exception. A set or delete of the key while ``fn`` runs keeps the result from being stored.
+        Where other processes have the store too, one of all of them computes; see docs/compute.md.
 
         Parameters
         ----------
@@ -86,6 +87,8 @@ class StoreSurface:
             Time to live of what is stored; the store's own where it is None.
         stale : seconds, optional
             For so long after its expiry the old value is given to others while the first caller computes anew.
+        deadline : seconds
+            How long to wait for another process that computes the key before this one does so too.
 
         Returns
         -------
@@ -101,7 +104,7 @@ class StoreSurface:
         if state == FRESH:
             return value
         from door43fast.compute import compute
-        return compute(self, key, fn, ttl, stale)
+        return compute(self, key, fn, ttl, stale, deadline)
 
     def memoize(self, *, ttl: Seconds | None = None) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
         """A decorator that keeps what a function, or a coroutine function, returns for its arguments.

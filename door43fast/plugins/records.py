@@ -8,6 +8,7 @@ from typing import Any
 
 from door43fast import codecs
 from door43fast.arguments import pairs, span
+from door43fast.claims import claim_in_file
 from door43fast.config import Options, checked, given
 from door43fast.contracts import MISSING, Items, Progress, Seconds
 from door43fast.errors import ConfigError, UnsupportedError
@@ -24,6 +25,7 @@ class RecordEngine(Singles):
     """The methods for keys and batches. A backend brings what :class:`Section` asks of it."""
 
     Options: type[Options] = BackendOptions
+    _flights_file: str | None = None    # the path of a file of ours that all processes share which have the store open
 
     def __init__(self, options: Options | None = None, /, **wanted: Any) -> None:
         super().__init__()
@@ -119,6 +121,10 @@ class RecordEngine(Singles):
         self.set_many(unpack(keys, data, offsets))
 
     # -- computations ----------------------------------------------------------------------------------------
+
+    def _claim(self, flight: Any, deadline: float) -> Any:
+        """What keeps other processes from computing the same key; None where there are none."""
+        return claim_in_file(self._flights_file if self.capabilities.writes else None, flight, deadline)
 
     def _lookup(self, key: Any) -> tuple[int, Any]:
         self._lacks("compute", "stores nothing that is computed")

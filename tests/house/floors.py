@@ -22,7 +22,7 @@ FLOORS = {name: floor for floor, names in enumerate((
     " native.tables native.journal native.handle native.saver native.structure native.trust native.mapped"
     " native.keyindex native.compression native.descent native.upkeep native.undo native.budget native.bounding"
     " native.chunks native.longkeys native.longrow native.replay"
-    " simulation streams reference surface metrics compute transactions aio memory lmdb",
+    " simulation streams reference surface metrics claims compute transactions aio memory lmdb",
     # 3: tiers
     "native.stack native.coherence native.below native.tiers layers",
     # 4: backends written in Python, configuration

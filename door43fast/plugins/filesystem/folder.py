@@ -161,6 +161,10 @@ class Folder:
         self._carry_out(staged)     # if it fails, the number stays odd, and who comes next goes on from the list
         self._counted(number + 2)
 
+    def beside(self, name: str) -> str:
+        """The path of a file of ours that is no record."""
+        return os.path.join(self._own, name)
+
     def _beside(self, data: bytes) -> str:
         """A new file of ours that holds ``data``, by its name."""
         name = f"new-{os.getpid()}-{os.urandom(8).hex()}"

@@ -52,6 +52,7 @@ class FilesystemStore(Backend):
         if self.options.readonly:
             self.capabilities = self.capabilities._replace(writes=False)
         self._folder = Folder(self.options)
+        self._flights_file = self._folder.beside("flights")
         self._order: list[str] | None = None
         self._known = -1         # the count of changes that is known
         self._news = 0          # grows when somebody else has written

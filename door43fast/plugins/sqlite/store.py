@@ -72,6 +72,7 @@ class SqliteStore(RecordStore):
         self._news = 0              # grows when another process has committed
         self._data_version = 0
         self._connections = Connections(self.options)
+        self._flights_file = f"{self._connections.path}-flights"
         self._syncer = Syncer(self._connections.path, self.options.sync_interval)
 
     @property
@@ -306,6 +307,7 @@ class SqliteStore(RecordStore):
     def _forked(self) -> None:
         self._connections.renew()
         self._writes_in = 0
+        self._flights_file = f"{self._connections.path}-flights"
         self._syncer = Syncer(self.path, self.options.sync_interval)
 
     def _shut(self) -> None:
