@@ -44,6 +44,7 @@ EXTENSIONS = {
     "libraries": ("lmdb", "libzstd", "libxxhash"),
     "audit": ("lmdb", "libxxhash"),
     "audit_index": ("lmdb", "libxxhash"),
+    "audit_order": ("lmdb", "libxxhash"),
     "directory": ("libxxhash",),
     "status": ("lmdb",),
     "tables": ("lmdb", "libxxhash"),

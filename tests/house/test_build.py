@@ -20,7 +20,7 @@ def test_a_missing_library_is_one_sentence():
 
 def test_setup_compiles_every_native_source():
     setup = (ROOT / "setup.py").read_text(encoding="utf-8")
-    assert len(setup.splitlines()) < 150
+    assert len(setup.splitlines()) < 200
     table = setup[setup.index("EXTENSIONS = {"):]
     listed = {line.split('"')[1] for line in table[:table.index("\n}")].splitlines()[1:]}
     assert listed == {path.stem for path in files("cext/door43fast/native/*.pyx")}

@@ -98,3 +98,30 @@ with env.begin(write=True) as t:
     store = make()
     with pytest.raises(CorruptError, match="2 of 1 records.*'k'.*no row in the table of deadlines"):
         store.verify()
+
+
+@pytest.mark.parametrize("policy", ["clock", "fifo"])
+def test_verify_sees_a_record_that_would_never_be_evicted(make, judge, policy):
+    store = make(max_bytes=1 << 20, policy=policy)
+    for start in range(0, 6000, 500):
+        store.set_many({f"k{number}": b"v" * 100 for number in range(start, start + 500)})
+        store.get_many([f"k{number}" for number in range(0, 6000, 2)])     # these are given another round
+        store.set_many({f"{'long ' * 200}{number}": b"v" * 100 for number in range(start, start + 50)})
+    assert store.stats()["evictions"] > 500
+    last = next(reversed([key for key in store if key[0] == "k"]))
+    store.set("pinned", b"v", pin=True)
+    assert store.verify()["errors"] == []
+    path = store.path
+    store.close()
+    judge("""
+import lmdb, sys
+env = lmdb.open(sys.argv[1], max_dbs=16)
+with env.begin(write=True) as t:
+    db = env.open_db(b"order", t)
+    kept = [(place, row) for place, row in t.cursor(db) if row[8:] == sys.argv[2].encode()]
+    for place, row in kept:
+        t.delete(place, db=db)
+""", path, last)
+    store = make(max_bytes=1 << 20, policy=policy)
+    with pytest.raises(CorruptError, match=rf"1 of \d+ records.*b'{last}' has no row in the order of eviction"):
+        store.verify()

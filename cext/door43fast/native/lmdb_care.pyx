@@ -9,6 +9,7 @@ from clib.lmdb cimport *
 from door43fast.native.audit cimport audit_data, audit_dictionaries, audit_expiry, audit_journal, audit_longs
 from door43fast.native.audit_chunks cimport audit_chunks, audit_heads
 from door43fast.native.audit_index cimport audit_index
+from door43fast.native.audit_order cimport audit_order
 from door43fast.native.core cimport BY_EXPIRY, BY_USER, EventQueue, OP_DELETE, OP_INVALIDATE
 from door43fast.native.directory cimport prepare, sync_directory
 from door43fast.native.status cimport lmdb_raise, told
@@ -33,7 +34,7 @@ cdef enum:
     STRETCH = 4096          # rows that the audit looks at in one snapshot
 
 cdef tuple PARTS = ("records", "long keys", "deadlines", "journal", "index", "large values",
-                    "large values of long keys", "chunks")
+                    "large values of long keys", "order of eviction", "chunks")
 
 
 cdef class CareEngine(RangeEngine):
@@ -229,7 +230,7 @@ cdef class CareEngine(RangeEngine):
             self.events.flush()
 
     def verify(self, *, progress=None):
-        """Check all there is: pages, records against their checksums, deadlines both ways, journal, key index.
+        """Check all there is: pages, records and checksums, deadlines both ways, journal, key index, eviction.
 
         Parameters
         ----------
@@ -252,6 +253,7 @@ cdef class CareEngine(RangeEngine):
         cdef MDB_stat stat
         cdef list errors = []
         cdef set dictionaries = None
+        cdef dict waiting = {}
         cdef int table
         self.begin(False)
         examine_live(self.home)         # LMDB trusts the pages that it walks
@@ -281,6 +283,8 @@ cdef class CareEngine(RangeEngine):
                         resume = audit_index(self.home, txn, resume, errors)
                     elif table < 7:
                         resume = audit_heads(self.home, txn, table == 6, resume, errors)
+                    elif table == 7:
+                        resume = audit_order(self.home, txn, resume, waiting, errors)
                     else:
                         resume = audit_chunks(self.home, self.compression, txn, resume, errors)
                 finally:
