@@ -17,6 +17,8 @@ _HOMES = {
     "LmdbStore": "lmdb",
     "Cascade": "layers",
     "cascade": "layers",
+    "Replicated": "replication",
+    "replicated": "replication",
     "Namespace": "namespaces",
     "namespace": "namespaces",
     "Packed": "native.packed",

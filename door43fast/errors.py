@@ -111,6 +111,33 @@ class PrunedError(Error):
         return type(self), (str(self), self.oldest)
 
 
+class FencedError(Error):
+    """Another has become the writer, in the later term ``term``; nothing is written any more, and open readers go on."""
+
+    def __init__(self, message: str, term: int = 0) -> None:
+        super().__init__(message)
+        self.term = term
+
+    def __reduce__(self):
+        return type(self), (str(self), self.term)
+
+
+class ReplicationError(Error):
+    """A write, a wait or a promotion did not reach the replicas that it had to reach.
+
+    ``done`` are the names of the members that have it, ``failed`` those that do not, with the error of each,
+    ``unknown`` those that have not answered.
+    """
+
+    def __init__(self, message: str, done: Sequence[str] = (), failed: Mapping[str, BaseException] | None = None,
+                 unknown: Sequence[str] = ()) -> None:
+        super().__init__(message)
+        self.done, self.failed, self.unknown = tuple(done), dict(failed or {}), tuple(unknown)
+
+    def __reduce__(self):
+        return type(self), (str(self), self.done, self.failed, self.unknown)
+
+
 class LostEventsError(Error):
     """A subscription's queue was full, and events were lost; read the store as it is, and subscribe anew."""
 

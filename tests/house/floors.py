@@ -24,7 +24,7 @@ FLOORS = {name: floor for floor, names in enumerate((
     " native.chunks native.longkeys native.longrow native.replay"
     " simulation streams reference surface metrics claims compute transactions aio memory lmdb",
     # 3: tiers
-    "native.stack native.coherence native.below native.tiers layers",
+    "native.stack native.coherence native.below native.tiers layers replication",
     # 4: backends written in Python, configuration
     "plugins config plans host namespaces profiles",
     # 5: bytes to tokens and back

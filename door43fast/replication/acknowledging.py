@@ -1,0 +1,80 @@
+"""How many members must have a write before it is acknowledged, and what is said where they do not."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Sequence
+from typing import NoReturn
+
+from door43fast.errors import ConfigError, ReplicationError
+from door43fast.replication.replica import Replica
+from door43fast.replication.standing import Standing
+
+PRIMARY = "primary"
+
+
+def needed(consistency: object, members: int) -> int:
+    """How many of so many members, the primary among them, must have a write before its call returns."""
+    if consistency == "strong":
+        return members
+    if consistency == "eventual":
+        return 1
+    if consistency == "quorum":
+        return members // 2 + 1
+    given = re.fullmatch(r"quorum\((\d+)\)", consistency) if isinstance(consistency, str) else None
+    if given is None:
+        raise ConfigError(f"consistency={consistency!r} is not allowed; it may be 'strong', 'eventual', 'quorum' for "
+                          "most of the members, or 'quorum(2)' for so many, the primary among them")
+    if not 1 <= int(given[1]) <= members:
+        raise ConfigError(f"consistency={consistency!r} is out of range: there are {members} members, with the primary")
+    return int(given[1])
+
+
+def refuse_if_too_few(replicas: Sequence[Replica], need: int, patience: float, what: str) -> None:
+    """Before a write: with fewer members that answer than needed it is not begun."""
+    if need == 1:
+        return
+    late = [replica for replica in replicas if replica.late(patience)]
+    if len(replicas) - len(late) + 1 < need:
+        raise ReplicationError(
+            f"{what} was not begun and nothing was written: {need} of {len(replicas) + 1} members must acknowledge it, "
+            f"and {_why(late)}. It can be written when they are back, or with a weaker consistency",
+            failed={replica.name: replica.error for replica in late if replica.error is not None},
+            unknown=[replica.name for replica in late if replica.error is None])
+
+
+def wait(replicas: Sequence[Replica], standing: Standing, seq: int, need: int, seconds: float, what: str) -> None:
+    """Until ``need`` members, the primary among them, have change ``seq``; else an error that says who has not."""
+    if need == 1:
+        return
+    before = {replica.name: replica.failures for replica in replicas}
+    end = time.monotonic() + seconds
+    with standing.moved:
+        while True:
+            lacking = [replica for replica in replicas if replica.seq < seq]
+            if len(replicas) - len(lacking) + 1 >= need:
+                return
+            if standing.fenced is not None:
+                raise standing.fenced
+            failed = [replica for replica in lacking if replica.failures > before[replica.name]]
+            left = end - time.monotonic()
+            if len(replicas) - len(failed) + 1 < need or left <= 0:
+                break
+            standing.moved.wait(left)
+    _partial(replicas, lacking, failed, seq, need, what)
+
+
+def _partial(replicas: Sequence[Replica], lacking: Sequence[Replica], failed: Sequence[Replica], seq: int, need: int,
+             what: str) -> NoReturn:
+    done = [PRIMARY, *(replica.name for replica in replicas if replica not in lacking)]
+    unknown = [replica.name for replica in lacking if replica not in failed]
+    raise ReplicationError(
+        f"{what} (change {seq}) has {len(done)} of the {need} members that must acknowledge it: {', '.join(done)}; "
+        f"{_why(lacking)}. It stands in the primary and may be read; the others get it from the log when they are back",
+        done, {replica.name: replica.error for replica in failed if replica.error is not None}, unknown)
+
+
+def _why(late: Sequence[Replica]) -> str:
+    return "; ".join(f"{replica.name} has not answered" if replica.error is None else
+                     f"{replica.name} fails with {type(replica.error).__name__}: {replica.error}" for replica in late)

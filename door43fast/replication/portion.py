@@ -1,0 +1,130 @@
+"""A portion of the log, as what it makes of a replica: read from the primary, so that the last value wins.
+
+A portion is a state of the primary wherever that can be had, so a batch or a transaction arrives as a unit. The journal's
+primary gives a view of one state: the keys are taken from the log after the view was opened, so all that is in the view
+is among them. Another primary reads a batch at one instant; if a change that was under way meanwhile concerns the same
+keys, its other keys are taken along and the batch is read again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Any, NamedTuple
+
+from door43fast.contracts import MISSING
+from door43fast.errors import UnsupportedError
+from door43fast.events import begins
+from door43fast.replication.log import WHOLE, JournalLog, QueueLog, Row
+
+MOST = 10_000       # rows of one portion
+TRIES = 8
+SHORTEST = 0.001    # seconds left, of what ends just now
+
+
+class Portion(NamedTuple):
+    """What to write: for each key what a transaction takes, None to delete it. Then the replica is at ``seq``."""
+
+    writes: dict[Any, tuple[Any, ...] | None]
+    seq: int
+    whole: bool     # then it is as the primary was at `seq` or later, and not between two states
+
+
+def portion(primary: Any, log: JournalLog | QueueLog, replica: Any, since: int, reserved: Any) -> Portion:
+    """What has changed since. PrunedError where the log no longer tells. ``reserved`` is a key that is not data."""
+    if isinstance(log, QueueLog):
+        return _queued(primary, log, replica, since, reserved)
+    settled = log.settled()
+    snapshot = primary._snapshot()
+    try:
+        rows = log.rows(since, MOST)
+        if rows and len(rows) == MOST:      # far behind: the next stretch, at whose end there may be half a batch
+            settled, whole = rows[-1].seq, False
+        else:
+            whole = True
+        keys = _keys(rows, reserved)
+        writes = _gone(rows, replica, reserved, lambda prefix: (key for key, _, _ in snapshot.scan(prefix)))
+        values = [snapshot.read(key)[1] for key in keys]
+        writes.update(zip(keys, _dated(primary, keys, values), strict=True))
+        return Portion(writes, settled, whole)
+    finally:
+        snapshot.close()
+
+
+def _queued(primary: Any, log: QueueLog, replica: Any, since: int, reserved: Any) -> Portion:
+    for _ in range(TRIES):
+        settled = log.settled()
+        rows = log.rows(since, 1 << 62)
+        last = rows[-1].seq if rows else since
+        keys = _keys(rows, reserved)
+        writes = _gone(rows, replica, reserved, lambda prefix: keys_of(primary, prefix))
+        writes.update(zip(keys, _read(primary, keys), strict=True))
+        new = log.rows(last, 1 << 62)
+        if not new or not (any(row.op in WHOLE for row in rows + new) or _touching(keys, new)):
+            return Portion(writes, settled, True)
+    return Portion(writes, settled, False)
+
+
+def _touching(keys: list[Any], rows: list[Row]) -> bool:
+    known = set(keys)
+    return any(key in known for row in rows for key in row.keys)
+
+
+def _keys(rows: Iterable[Row], reserved: Any) -> list[Any]:
+    """Each key once, in the order of the last changes."""
+    keys: dict[Any, None] = {}
+    for row in rows:
+        if row.op not in WHOLE:
+            for key in row.keys:
+                keys.pop(key, None)
+                keys[key] = None
+    keys.pop(reserved, None)
+    return list(keys)
+
+
+def _gone(rows: Iterable[Row], replica: Any, reserved: Any, present: Any) -> dict[Any, None]:
+    """The replica's keys that the primary has no more, in ranges of which the log does not name the keys."""
+    gone: dict[Any, None] = {}
+    for prefix in dict.fromkeys(row.keys[0] if row.op == "clear" else "" for row in rows if row.op in WHOLE):
+        kept = set(present(prefix))
+        gone.update((key, None) for key in keys_of(replica, prefix) if key not in kept and key != reserved)
+    return gone
+
+
+def keys_of(store: Any, prefix: Any = "") -> Iterator[Any]:
+    """The keys under a prefix, also where they have no order."""
+    if not isinstance(prefix, int | float) and not len(prefix):
+        return iter(store)
+    try:
+        return store.keys(prefix)
+    except UnsupportedError:
+        return (key for key in store if begins(key, prefix))
+
+
+def _dated(primary: Any, keys: list[Any], values: list[Any]) -> Iterator[tuple[Any, ...] | None]:
+    """Each value with the seconds that it has left, as a transaction takes it."""
+    expires = primary.capabilities.ttl
+    for key, value in zip(keys, values, strict=True):
+        if value is MISSING:
+            yield None
+            continue
+        try:
+            left = primary.ttl(key) if expires else None
+        except KeyError:        # it has ended meanwhile, or was deleted, which the log tells next
+            yield None
+            continue
+        yield value, None if left is None else max(left, SHORTEST), (), False
+
+
+def _read(primary: Any, keys: list[Any]) -> Iterator[tuple[Any, ...] | None]:
+    """The values of keys at one instant, as a transaction takes them."""
+    if not keys:
+        return iter(())
+    if hasattr(primary, "_with_deadlines"):
+        return iter([None if value is MISSING else (value, None if left is None else max(left, SHORTEST), (), False)
+                     for value, left in primary._with_deadlines(keys)])
+    return iter(list(_dated(primary, keys, primary.get_many(keys, MISSING))))
+
+
+def records(primary: Any, keys: list[Any]) -> dict[Any, tuple[Any, ...] | None]:
+    """The records of keys as they are now."""
+    return dict(zip(keys, _read(primary, keys), strict=True))

@@ -1,0 +1,246 @@
+"""A replica: a store that follows the log of the primary, by a thread of its own."""
+
+from __future__ import annotations
+
+import threading
+import time
+import weakref
+from collections.abc import Callable
+from typing import Any
+
+from door43fast.contracts import Progress
+from door43fast.errors import ConfigError, ConflictError, FencedError, PrunedError
+from door43fast.replication.copying import copied, foreign_copy
+from door43fast.replication.head import Head, Place
+from door43fast.replication.log import JournalLog, QueueLog
+from door43fast.replication.portion import portion
+from door43fast.replication.standing import Standing
+
+PIECE = 5_000       # records of one transaction
+BACKOFF = (0.02, 1.0)       # seconds after a first failure, and the longest
+
+
+class Moved(Exception):
+    """Somebody else has written to the replica meanwhile: look where it is, and go on from there."""
+
+
+class Replica:
+    """What is known of one replica, and the thread that brings it up to date.
+
+    ``seq`` is its position: all changes of the log up to it are in its data. Only its thread, or whoever holds ``busy``,
+    writes to it.
+    """
+
+    def __init__(self, name: str, store: Any, primary: Any, log: JournalLog | QueueLog, standing: Standing, *,
+                 poll: float, overwrite: bool = False, progress: Progress | None = None) -> None:
+        self.name, self.store = name, store
+        self.primary, self.log, self.standing = primary, log, standing
+        self.poll, self.overwrite, self.progress = poll, overwrite, progress
+        self.place = Place(store)
+        self.head: Head | None = None       # as we last wrote or found it; None: not looked at yet, or not to be believed
+        self.seq = 0
+        self.whole = False          # its data are a state of the primary: it may be read
+        self.error: Exception | None = None
+        self.failures = self.copies = self.applied = 0
+        self.claimed = ""           # what we have called our copy, where nobody else may write
+        self.current_at = time.monotonic()      # when it was last known to have all
+        self.renew()
+
+    def renew(self) -> None:
+        """Also in the child of a fork, where there is no thread."""
+        self.busy = threading.Lock()
+        self.woken = threading.Event()
+        self.busy_since: float | None = None
+        self.halt = threading.Event()
+        self.thread: threading.Thread | None = None
+
+    # -- the thread ------------------------------------------------------------------------------------------
+
+    def start(self) -> None:
+        self.thread = threading.Thread(target=_run, args=(weakref.ref(self),), daemon=True,
+                                       name=f"door43fast {self.name}")
+        self.thread.start()
+
+    def wake(self) -> None:
+        if not self.woken.is_set():
+            self.woken.set()
+
+    def stop(self) -> None:
+        self.halt.set()
+        self.woken.set()
+
+    @property
+    def stopping(self) -> bool:
+        return self.halt.is_set()
+
+    def round(self, work: Callable[[], None] | None = None) -> None:
+        """One look at the log, and what follows from it, or other work; failures are kept and told."""
+        with self.busy:
+            self.busy_since = time.monotonic()
+            try:
+                (work or self.follow)()
+            except FencedError as error:
+                self.error = error
+                self.standing.fence(error)
+                self.halt.set()
+            except Exception as error:      # whatever the store or the primary raised: kept, told, and tried again
+                self.error = error
+                self.failures += 1
+                self.standing.tell()
+            else:
+                self.error = None
+            finally:
+                self.busy_since = None
+
+    # -- following -------------------------------------------------------------------------------------------
+
+    def follow(self) -> None:
+        """Bring it as far as the log is now. REQUIRES: ``busy`` is held, from here on."""
+        while not self.stopping:
+            looked = time.monotonic()
+            try:
+                if self.head is None:
+                    self.attach()
+                if self.head is None:
+                    self._copy()
+                    continue
+                if self.head.whole and self.head.seq == self.log.settled():
+                    self.whole, self.current_at = True, looked
+                    return
+                if not self._step():
+                    return
+            except Moved:
+                self.head = None
+            except PrunedError:
+                self._copy()
+
+    def attach(self) -> None:
+        """Find out where it is; ``head`` stays None where it is to be copied."""
+        _, head = self.place.read()
+        if head is None:
+            if not self.overwrite and len(self.store):
+                raise ConfigError(f"{self.name} ({self.store!r}) holds {len(self.store)} records and was no replica yet, "
+                                  "and they would be replaced by those of the primary: give an empty store, or "
+                                  "overwrite=True")
+            return
+        self.check(head)
+        if self.log.believes(head) and head.role == "replica":
+            self._stands(head)
+        elif not self.overwrite and len(self.store) > 1 and not len(self.primary):
+            raise ConfigError(f"{self.name} ({self.store!r}) holds the records of an earlier primary, and this primary "
+                              "is empty: promote the replica, or give overwrite=True to be rid of its records")
+
+    def check(self, head: Head | None) -> None:
+        """Refuse to go on where another is the writer by now."""
+        if head is not None and head.term > self.standing.term:
+            raise FencedError(f"{self.name} is in term {head.term} and this store is the writer of term "
+                              f"{self.standing.term}: another primary was promoted. Close this store, and open it with "
+                              "that one as the primary; it then follows as a replica", head.term)
+        if head is not None and self.claimed and head.log not in (self.claimed, self.log.name):
+            raise FencedError(f"{self.name} was taken over by another process, which writes by a log of its own: a "
+                              "primary without a journal has one writer. Close this store, or give the primary a "
+                              "journal", head.term)
+
+    def _stands(self, head: Head) -> None:
+        self.head = head
+        self.seq = head.seq
+        self.whole = head.whole
+        self.standing.tell()
+
+    def _step(self) -> bool:
+        """Apply the next portion. Whether there may be more."""
+        assert self.head is not None
+        looked = time.monotonic()
+        part = portion(self.primary, self.log, self.store, self.head.seq, self.place.key)
+        head = Head(term=self.standing.term, log=self.log.name, seq=part.seq, mark=self.log.mark(part.seq),
+                    whole=part.whole)
+        if not part.writes and head == self.head:
+            return False        # what is left is not settled yet
+        self.whole = False
+        writes = list(part.writes.items())
+        while len(writes) > PIECE:
+            self.write(self.head.but(whole=False), dict(writes[:PIECE]))
+            writes = writes[PIECE:]
+        self.write(head, dict(writes))
+        self.applied += len(part.writes)
+        if part.whole:
+            self.current_at = looked
+        self._stands(head)
+        return not part.whole
+
+    def write(self, head: Head, writes: dict[Any, Any]) -> None:
+        """Write changes and the head in one step, if the replica is where we left it, else ``Moved``."""
+        token, found = self.place.read()
+        if found != self.head:
+            self.check(found)
+            raise Moved
+        if self.store.capabilities.transactions:
+            try:
+                self.place.write(head, token, writes)
+            except ConflictError as error:
+                raise Moved from error
+        else:
+            self._write_apart(head, writes)
+        self.head = head
+
+    def _write_apart(self, head: Head, writes: dict[Any, Any]) -> None:
+        """Without transactions: the head says first that the data are between two states, and last what they are."""
+        if writes and self.head is not None:
+            self.place.put(self.head.but(whole=False))
+        plain = {key: write[0] for key, write in writes.items() if write is not None and write[1] is None}
+        if plain:
+            self.store.set_many(plain)
+        for key, write in writes.items():
+            if write is not None and write[1] is not None:
+                self.store.set(key, write[0], ttl=write[1])
+        gone = [key for key, write in writes.items() if write is None]
+        if gone:
+            self.store.delete_many(gone)
+        self.place.put(head)
+
+    def _copy(self) -> None:
+        """By snapshot: what the primary holds, and nothing else."""
+        self.whole = False
+        if foreign_copy(self):
+            raise Moved
+        self.copies += 1
+        copied(self)
+
+    # -- what is told of it ----------------------------------------------------------------------------------
+
+    def late(self, patience: float) -> bool:
+        """Whether it fails, or does not answer for longer than ``patience`` seconds."""
+        since = self.busy_since
+        return self.error is not None or since is not None and time.monotonic() - since > patience
+
+    def lag(self) -> tuple[int, float]:
+        """Changes that it lacks, and for how many seconds it has lacked any."""
+        changes = max(self.log.last() - self.seq, 0)
+        return changes, time.monotonic() - self.current_at if changes else 0.0
+
+    def told(self) -> dict[str, Any]:
+        """Its row in ``stats()``."""
+        changes, seconds = self.lag()
+        state = "failing" if self.error is not None else "following" if self.head is not None and (
+            not self.head.log.startswith("copying")) else "copying"
+        return {"name": self.name, "state": state, "position": self.seq, "lag": {"changes": changes, "seconds": seconds},
+                "applied": self.applied, "copies": self.copies, "failures": self.failures,
+                "error": None if self.error is None else f"{type(self.error).__name__}: {self.error}"}
+
+
+def _run(reference: weakref.ref[Replica]) -> None:
+    """The thread. It does not keep a store alive that was forgotten without being closed."""
+    delay = BACKOFF[0]
+    while True:
+        replica = reference()
+        if replica is None or replica.stopping:
+            return
+        replica.woken.clear()
+        replica.round()
+        if replica.stopping:
+            return
+        delay = min(delay * 2, BACKOFF[1]) if replica.error is not None else BACKOFF[0]
+        pause = delay if replica.error is not None else replica.poll if replica.log.foreign else 1.0
+        waited = replica.woken if replica.error is None else replica.halt   # writes wake it, and it would try at once
+        del replica
+        waited.wait(pause)

@@ -1,0 +1,381 @@
+"""A store that is kept in several others: a primary that decides, and replicas that follow its log."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+import weakref
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from door43fast.arguments import span
+from door43fast.compute import flight_name
+from door43fast.contracts import Capabilities, Progress, Seconds
+from door43fast.errors import ClosedError, ConfigError, Error, FencedError, ReplicationError, UnsupportedError
+from door43fast.layers.forwarding import Call, Forwarding
+from door43fast.replication.acknowledging import PRIMARY, needed, refuse_if_too_few, wait
+from door43fast.replication.head import Head, Place
+from door43fast.replication.log import JournalLog, QueueLog, log_of
+from door43fast.replication.replica import Replica
+from door43fast.replication.standing import Standing
+
+_open_stores: weakref.WeakSet[Replicated] = weakref.WeakSet()
+
+
+class Replicated(Forwarding):
+    """A primary store and its replicas, as one store. See docs/replication.md.
+
+    Every write goes to the primary, which decides what comes of it. Replicas follow its log: the journal of a primary
+    that keeps one, else a queue in memory. Each by a thread of its own, in order, batches and transactions as units.
+
+    Parameters
+    ----------
+    primary : Store
+        Where writes are decided; a ``LmdbStore`` with ``journal=True`` is best, since its log outlives the process.
+    replicas : sequence of Store
+        Copies of it. They belong to this store from now on: nothing else may write to them.
+    consistency : str
+        When a write returns: ``"strong"``, when all replicas have it; ``"quorum"``, when most of all members have, or
+        ``"quorum(2)"``, when so many have, the primary among them; ``"eventual"``, when the primary has.
+    timeout : seconds
+        How long a write waits for replicas, after which it raises ``ReplicationError``.
+    queue : int
+        Changes that are kept for replicas where the primary has no journal. A replica that lacks more is copied anew.
+    poll : seconds
+        How often the journal is asked for what other processes have written.
+    close_timeout : seconds
+        How long ``close`` waits for replicas under ``"eventual"``.
+    overwrite : bool
+        Take as a replica a store with records of its own, which are lost.
+    progress : callable, optional
+        ``progress(done, total, what)`` is called while a replica is copied, by its thread.
+
+    Raises
+    ------
+    ConfigError
+        If an option is out of range, or a replica holds what is not of this primary.
+    FencedError
+        If another store was promoted to be the primary.
+    """
+
+    plan: dict[str, Any] | None = None      # what it was opened from
+
+    def __init__(self, primary: Any, replicas: Sequence[Any], consistency: str = "strong", *, timeout: Seconds = 5.0,
+                 queue: int = 100_000, poll: Seconds = 0.05, close_timeout: Seconds = 10.0, overwrite: bool = False,
+                 progress: Progress | None = None) -> None:
+        stores = [primary, *replicas]
+        _checked(stores, queue, overwrite)
+        self.consistency = consistency
+        self._need = needed(consistency, len(stores))
+        self._timeout = _seconds(timeout, "timeout")
+        self._poll = _seconds(poll, "poll")
+        self._close_timeout = _seconds(close_timeout, "close_timeout")
+        self._queue, self._overwrite, self._progress = queue, overwrite, progress
+        self._shut = self._orphan = False
+        self._starting = threading.Lock()
+        self._started = False
+        self._primary = primary
+        self._log: JournalLog | QueueLog = log_of(primary, queue)
+        self._place = Place(primary)
+        self._standing = Standing(self._term())
+        self._replicas = [self._new_replica(f"replica {i}", store) for i, store in enumerate(replicas, 1)]
+        for replica in self._replicas:      # what is wrong with the set is said here, what fails by itself is tried again
+            replica.round(replica.attach)
+            if isinstance(replica.error, ConfigError | FencedError):
+                raise replica.error
+        _open_stores.add(self)
+        self._start()
+
+    def _new_replica(self, name: str, store: Any) -> Replica:
+        return Replica(name, store, self._primary, self._log, self._standing, poll=self._poll,
+                       overwrite=self._overwrite, progress=self._progress)
+
+    def _term(self) -> int:
+        head = self._place.read()[1]
+        if head is None:
+            return 0
+        if head.role != PRIMARY:
+            raise FencedError(f"{self._primary!r} is a replica of another primary since term {head.term}: open the set "
+                              "with that one as the primary", head.term)
+        return head.term
+
+    # -- the threads -----------------------------------------------------------------------------------------
+
+    def _start(self) -> None:
+        with self._starting:
+            if not self._started and not self._shut:
+                self._started = True
+                for replica in self._replicas:
+                    replica.start()
+
+    def _after_fork(self) -> None:
+        """In the child of a fork: its threads are not here, and its queue is not that of the parent."""
+        self._starting = threading.Lock()
+        self._started = False
+        self._standing.renew()
+        self._log.renew()
+        for replica in self._replicas:
+            replica.renew()
+            replica.head = None
+        if isinstance(self._log, QueueLog):
+            stores = [self._primary, *(replica.store for replica in self._replicas)]
+            self._orphan = any(store.capabilities.shared or store.capabilities.persistent for store in stores)
+            for replica in self._replicas:
+                replica.claimed, replica.seq = "", 0
+
+    def _wake(self) -> None:
+        if not self._started:
+            self._start()
+        for replica in self._replicas:
+            replica.wake()
+
+    # -- what kind of store it is ----------------------------------------------------------------------------
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """What the primary can do, without tags and pins: the log does not tell them."""
+        return self._primary.capabilities._replace(tags=False, pins=False)
+
+    @property
+    def closed(self) -> bool:
+        """True after :meth:`close`."""
+        return self._shut
+
+    @property
+    def primary(self) -> Any:
+        """The store that decides."""
+        return self._primary
+
+    @property
+    def replicas(self) -> tuple[Any, ...]:
+        """The stores that follow it."""
+        return tuple(replica.store for replica in self._replicas)
+
+    @property
+    def term(self) -> int:
+        """How often a primary was promoted before."""
+        return self._standing.term
+
+    @property
+    def _events(self) -> Any:
+        return self._below()._events
+
+    @property
+    def _flights(self) -> Any:
+        return self._primary._flights
+
+    def _flight_name(self, key: Any) -> Any:
+        return flight_name(self._primary, key)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        if self.plan is None:
+            raise TypeError("this replicated store was made of open stores and cannot be pickled: open it from a plan, "
+                            "with door43fast.open(...), or pickle its primary")
+        from door43fast.assembly import open as reopen
+
+        return reopen, (self.plan,)
+
+    # -- reading ---------------------------------------------------------------------------------------------
+
+    def _below(self) -> Any:
+        if self._shut:
+            raise ClosedError(f"{type(self).__name__} is closed: open it again before use")
+        return self._primary
+
+    def _ask(self, call: Call) -> Any:
+        return call.on(self._below())
+
+    _ask_key = _ask_keys = _ask_all = _ask
+
+    # -- writing ---------------------------------------------------------------------------------------------
+
+    def _change(self, call: Call) -> Any:
+        primary = self._below()
+        self._refuse(call)
+        what = f"{call.name}({call.keys[0]!r})" if call.keys is not None and len(call.keys) == 1 else f"{call.name}()"
+        refuse_if_too_few(self._replicas, self._need, self._timeout, what)
+        if call.name == "expire":
+            return call.on(primary)     # replicas let expire by themselves
+        ticket = self._log.begin("clear", call.args) if call.name == "clear" else self._log.begin("keys", _plain(call))
+        try:
+            result = call.on(primary)
+        finally:        # also after an error: what it has changed is followed, be it nothing
+            seq = self._log.end(ticket)
+            self._wake()
+        wait(self._replicas, self._standing, seq, self._need, self._timeout, what)
+        return result
+
+    def _refuse(self, call: Call) -> None:
+        if self._standing.fenced is not None:
+            raise self._standing.fenced
+        if self._orphan:
+            raise FencedError("this process was forked off the one that writes to the replicas, and a primary without a "
+                              "journal has one writer: write there, or open the store anew with a journal")
+        if call.name == "invalidate" or call.options.get("tags"):
+            raise UnsupportedError("a replicated store has no tags, as its capabilities say: its log does not tell them")
+        if call.options.get("pin"):
+            raise UnsupportedError("a replicated store pins nothing, as its capabilities say: its log does not tell it")
+
+    # -- how far it is ---------------------------------------------------------------------------------------
+
+    @property
+    def sequence(self) -> int:
+        """The number of the last change; a replica that is there has all of them."""
+        self._below()
+        return self._log.last()
+
+    def wait_for(self, seq: int | None = None, *, timeout: Seconds | None = None, replicas: int | None = None) -> None:
+        """Return when the replicas have change ``seq``, all that was written before this call if not given.
+
+        Parameters
+        ----------
+        seq : int, optional
+            A number that ``sequence`` gave.
+        timeout : seconds, optional
+            For how long at the most; the store's own if not given.
+        replicas : int, optional
+            How many of them; all if not given.
+
+        Raises
+        ------
+        ReplicationError
+            If they have not got it by then: ``failed`` and ``unknown`` say which.
+        """
+        self._below()
+        wanted = self.sequence if seq is None else seq
+        if isinstance(wanted, bool) or not isinstance(wanted, int):
+            raise TypeError(f"seq is the number of a change, not {type(wanted).__name__}")
+        count = len(self._replicas) if replicas is None else replicas
+        if not 0 <= count <= len(self._replicas):
+            raise ValueError(f"replicas={replicas} is out of range: there are {len(self._replicas)}")
+        self._wake()
+        wait(self._replicas, self._standing, wanted, count + 1,
+             self._timeout if timeout is None else span(timeout, "timeout"), "what was waited for")
+
+    # -- care ------------------------------------------------------------------------------------------------
+
+    def _care(self, call: Call) -> Any:
+        primary = self._below()
+        if call.name == "stats":
+            return self._stats()
+        if call.name == "verify":
+            return self._verify(call)
+        result = call.on(primary)
+        if call.name == "flush":
+            self.wait_for(replicas=self._need - 1 if self._need > 1 else None)
+            for replica in self._replicas:
+                if not replica.late(self._timeout):
+                    replica.store.flush()
+        return result
+
+    def _stats(self) -> dict[str, Any]:
+        found = self._primary.stats()
+        return {**found, "replication": {
+            "consistency": self.consistency, "term": self.term, "sequence": self._log.last(),
+            "replicas": [replica.told() for replica in self._replicas]}}
+
+    def _verify(self, call: Call) -> dict[str, Any]:
+        checked, errors = 0, []
+        for name, store in [(PRIMARY, self._primary), *((one.name, one.store) for one in self._replicas)]:
+            found = call.on(store)
+            checked += found["checked"]
+            errors += [f"{name}: {error}" for error in found["errors"]]
+        return {"checked": checked, "errors": errors}
+
+    def close(self) -> None:
+        """Let the replicas have all, under ``"eventual"`` and for ``close_timeout`` at the most; then close them.
+
+        Raises
+        ------
+        ReplicationError
+            If a replica lacks changes; it says which and how many. Everything is closed all the same.
+        """
+        if self._shut:
+            return
+        missing: Exception | None = None
+        if self._need == 1 and not self._orphan and self._standing.fenced is None:
+            try:
+                self.wait_for(timeout=self._close_timeout)
+            except (Error, OSError) as error:
+                missing = self._missing(error)
+        self._shut = True
+        end = time.monotonic() + self._close_timeout
+        for replica in self._replicas:
+            replica.stop()
+        for replica in self._replicas:
+            if replica.thread is not None and replica.thread is not threading.current_thread():
+                replica.thread.join(max(end - time.monotonic(), 0.1))
+        failed = _closed([*(replica.store for replica in self._replicas), self._primary])
+        if missing is not None or failed is not None:
+            raise missing or failed     # type: ignore[misc]
+
+    def _missing(self, error: Exception) -> Exception:
+        if not isinstance(error, ReplicationError):
+            return error
+        lags = {replica.name: replica.lag()[0] for replica in self._replicas if replica.lag()[0]}
+        return ReplicationError(
+            f"closed after {self._close_timeout:g} seconds with replicas that lack changes: "
+            f"{', '.join(f'{name} lacks {count}' for name, count in lags.items())} ({error}). They get them when the "
+            "set is opened again", error.done, error.failed, error.unknown)
+
+    def __del__(self) -> None:
+        for replica in getattr(self, "_replicas", ()):
+            replica.stop()
+
+
+def replicated(primary: Any, replicas: Sequence[Any], consistency: str = "strong", **options: Any) -> Replicated:
+    """A store kept in a primary and its replicas; see :class:`Replicated`."""
+    return Replicated(primary, replicas, consistency, **options)
+
+
+def _checked(stores: Sequence[Any], queue: int, overwrite: bool) -> None:
+    if len(stores) < 2:
+        raise ConfigError("a replicated store needs a primary and one replica or more")
+    for i, store in enumerate(stores):
+        if not hasattr(store, "_commit"):
+            raise ConfigError(f"member {i}, {store!r}, is not a store")
+        if any(store is other for other in stores[:i]):
+            raise ConfigError(f"member {i}, {store!r}, is there twice")
+        if not store.capabilities.writes or not store.capabilities.listing:
+            raise ConfigError(f"member {i}, {store!r}, cannot be written and listed, which a replica and a primary must be")
+    if isinstance(queue, bool) or not isinstance(queue, int) or queue < 1:
+        raise ConfigError(f"queue={queue!r} is not allowed: give how many changes are kept, 1 or more")
+    if not isinstance(overwrite, bool):
+        raise ConfigError(f"overwrite={overwrite!r} is not allowed; it may be true or false")
+
+
+def _seconds(given: Any, option: str) -> float:
+    try:
+        seconds = span(given, option)
+    except (TypeError, ValueError) as error:
+        raise ConfigError(str(error)) from None
+    if not seconds:
+        raise ConfigError(f"{option}=0 is no time at all: give seconds")
+    return seconds
+
+
+def _plain(call: Call) -> Any:
+    """The keys that a call changes, as a log keeps them."""
+    keys: Any = () if call.keys is None else call.keys
+    return keys.tolist() if hasattr(keys, "tolist") else keys
+
+
+def _closed(stores: Sequence[Any]) -> Exception | None:
+    """Close all of them; the first error."""
+    first = None
+    for store in stores:
+        try:
+            store.close()
+        except Exception as error:      # raised by the caller, when all are closed
+            first = first or error
+    return first
+
+
+def _renewed() -> None:
+    for store in list(_open_stores):
+        store._after_fork()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_renewed)
