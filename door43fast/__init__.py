@@ -32,6 +32,7 @@ _HOMES = {
     "ConflictError": "errors",
     "CorruptError": "errors",
     "DeadlockError": "errors",
+    "FencedError": "errors",
     "FormatError": "errors",
     "KeyTooLongError": "errors",
     "MapFullError": "errors",
@@ -39,6 +40,7 @@ _HOMES = {
     "QuotaError": "errors",
     "RateError": "errors",
     "ReadOnlyError": "errors",
+    "ReplicationError": "errors",
     "UnsupportedError": "errors",
 }
 
@@ -56,6 +58,7 @@ if TYPE_CHECKING:
         CorruptError,
         DeadlockError,
         Error,
+        FencedError,
         FormatError,
         KeyTooLongError,
         MapFullError,
@@ -63,6 +66,7 @@ if TYPE_CHECKING:
         QuotaError,
         RateError,
         ReadOnlyError,
+        ReplicationError,
         UnsupportedError,
     )
     from door43fast.layers import Cascade, cascade
@@ -70,6 +74,7 @@ if TYPE_CHECKING:
     from door43fast.memory import MemoryStore
     from door43fast.namespaces import Namespace, namespace
     from door43fast.native.packed import Packed
+    from door43fast.replication import Replicated, replicated
 
 __getattr__ = handing_on(__name__, _HOMES)
 

@@ -112,7 +112,7 @@ class PrunedError(Error):
 
 
 class FencedError(Error):
-    """Another has become the writer, in the later term ``term``; nothing is written any more, and open readers go on."""
+    """Another has become the writer, in the later term ``term``: this store writes no more, and may still be read."""
 
     def __init__(self, message: str, term: int = 0) -> None:
         super().__init__(message)

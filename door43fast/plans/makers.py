@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from door43fast import config
 from door43fast.errors import ConfigError
-from door43fast.plans.schemas import CascadeOptions
+from door43fast.plans.schemas import CascadeOptions, ReplicatedOptions
 
 
 def cascade(layers: list[Any], options: CascadeOptions, where: str) -> Any:
@@ -23,3 +24,13 @@ def cascade(layers: list[Any], options: CascadeOptions, where: str) -> Any:
         except ConfigError as error:
             raise ConfigError(f"{where}.layers[{i}]: {error}") from error
     return store
+
+
+def replicated(layers: list[Any], options: ReplicatedOptions, where: str) -> Any:
+    """The first layer is the primary, the others follow it."""
+    from door43fast.replication import Replicated
+
+    try:
+        return Replicated(layers[0], layers[1:], **config.given(options))
+    except ConfigError as error:
+        raise ConfigError(f"{where}: {error}") from error

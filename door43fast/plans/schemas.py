@@ -26,3 +26,20 @@ class CascadeOptions(Options, kw_only=True):
     """Memory over slower layers: reads promote, writes and deletes begin at the slowest."""
 
     share: Annotated[bool, Meta(description="Hand out the same list, dict or array to every caller.")] = False
+
+
+class ReplicatedOptions(Options, kw_only=True):
+    """A primary, and replicas that follow its log."""
+
+    consistency: Annotated[str, Meta(
+        pattern=r"^(strong|eventual|quorum|quorum\(\d+\))$",
+        description="When a write returns: `strong`, when all replicas have it; `quorum`, when most members have; "
+                    "`quorum(2)`, when so many have; `eventual`, when the primary has.")] = "strong"
+    timeout: Annotated[Duration, Meta(description="How long a write waits for replicas.")] = 5.0
+    queue: Annotated[Annotated[int, Meta(ge=1)], Meta(
+        description="Changes kept for replicas where the primary has no journal.")] = 100_000
+    poll: Annotated[Duration, Meta(
+        description="How often the journal is asked for what other processes have written.")] = 0.05
+    close_timeout: Annotated[Duration, Meta(description="How long closing waits for replicas under `eventual`.")] = 10.0
+    overwrite: Annotated[bool, Meta(
+        description="Take as a replica a store with records of its own, which are lost.")] = False

@@ -35,6 +35,7 @@ class Strategy(NamedTuple):
 # Every strategy there is. Another one is a schema in schemas.py, a maker in makers.py, and a row here.
 STRATEGIES = {
     "cascade": Strategy(schemas.CascadeOptions, makers.cascade, "the fastest first"),
+    "replicated": Strategy(schemas.ReplicatedOptions, makers.replicated, "the primary first"),
 }
 
 

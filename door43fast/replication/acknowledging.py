@@ -44,11 +44,17 @@ def refuse_if_too_few(replicas: Sequence[Replica], need: int, patience: float, w
             unknown=[replica.name for replica in late if replica.error is None])
 
 
-def wait(replicas: Sequence[Replica], standing: Standing, seq: int, need: int, seconds: float, what: str) -> None:
+def failures(replicas: Sequence[Replica]) -> dict[str, int]:
+    """How often each has failed so far: what a write remembers from before it began."""
+    return {replica.name: replica.failures for replica in replicas}
+
+
+def wait(replicas: Sequence[Replica], standing: Standing, seq: int, need: int, seconds: float, what: str,
+         before: dict[str, int] | None = None) -> None:
     """Until ``need`` members, the primary among them, have change ``seq``; else an error that says who has not."""
     if need == 1:
         return
-    before = {replica.name: replica.failures for replica in replicas}
+    before = failures(replicas) if before is None else before
     end = time.monotonic() + seconds
     with standing.moved:
         while True:
@@ -59,8 +65,8 @@ def wait(replicas: Sequence[Replica], standing: Standing, seq: int, need: int, s
                 raise standing.fenced
             failed = [replica for replica in lacking if replica.failures > before[replica.name]]
             left = end - time.monotonic()
-            if len(replicas) - len(failed) + 1 < need or left <= 0:
-                break
+            if left <= 0 or len(replicas) - len(failed) + 1 < need and len(failed) == len(lacking):
+                break       # in vain, and it is known of each whether it has it, or time is up
             standing.moved.wait(left)
     _partial(replicas, lacking, failed, seq, need, what)
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from door43fast.replication.replica import Replica
 
 CHUNK = 2_000       # records of one step
-SILENCE = 5.0       # seconds without a step, after which another's copy counts as given up
+SILENCE = 1.0       # seconds without a step, after which another's copy counts as given up
 COPYING = "copying "
 
 

@@ -11,12 +11,14 @@ import threading
 import time
 from collections import deque
 from collections.abc import Iterator
+from contextlib import contextmanager
 from itertools import islice
 from typing import Any, NamedTuple
 
 from door43fast.errors import PrunedError
 from door43fast.replication.head import Head
 
+PAUSE = 0.25        # seconds for which a change waits at the most while a portion is read
 WHOLE = ("clear", "invalidate")     # what concerns keys that the log does not name
 
 
@@ -38,10 +40,10 @@ class JournalLog:
     def __init__(self, primary: Any) -> None:
         self.primary = primary
 
-    def begin(self, op: str, keys: Any) -> Any:
+    def begin(self, op: str, keys: Any, nested: bool = False) -> Any:
         return None
 
-    def end(self, ticket: Any) -> int:
+    def end(self, ticket: Any, changed: bool = True) -> int:
         """The change is made. Its number, or that of a later one."""
         return self.settled()
 
@@ -94,48 +96,70 @@ class QueueLog:
         self._kept = 0              # changes in the rows
         self._last = 0
         self._pending: dict[int, int] = {}      # last number of each change under way: the one before its first
-        self._lock = threading.Lock()
+        self._void: set[int] = set()            # of rows of which nothing came
+        self._still = False         # nobody begins a change
+        self._moved = threading.Condition()
 
-    def begin(self, op: str, keys: Any) -> int:
+    def begin(self, op: str, keys: Any, nested: bool = False) -> int:
+        """A change is about to be made. ``nested``: by a listener of one that this thread has under way."""
         keys = tuple(keys)
-        with self._lock:
+        with self._moved:
+            if self._still and not nested:
+                self._moved.wait_for(lambda: not self._still, PAUSE)
             before = self._last
             self._last += max(len(keys), 1)
             self._rows.append(Row(self._last, op, keys, time.time()))
             self._kept += max(len(keys), 1)
             self._pending[self._last] = before
             while self._kept > self.size and len(self._rows) > 1:
-                self._kept -= max(len(self._rows.popleft().keys), 1)
+                gone = self._rows.popleft()
+                self._kept -= max(len(gone.keys), 1)
+                self._void.discard(gone.seq)
             return self._last
 
-    def end(self, ticket: int) -> int:
-        """The change is made, or failed in an unknown way. Its number."""
-        with self._lock:
+    def end(self, ticket: int, changed: bool = True) -> int:
+        """The change is made, or may be; or nothing came of it. Its number."""
+        with self._moved:
             del self._pending[ticket]
+            if not changed:
+                self._void.add(ticket)
+            self._moved.notify_all()
         return ticket
 
     def settled(self) -> int:
-        with self._lock:
+        with self._moved:
             return min(self._pending.values(), default=self._last)
 
     def last(self) -> int:
         return self._last
 
-    def rows(self, since: int, most: int) -> list[Row]:
-        with self._lock:
+    def rows(self, since: int, upto: int | None = None) -> list[Row]:
+        """Those of the changes after ``since``, up to ``upto`` or all, also those under way."""
+        with self._moved:
             oldest = self._last - self._kept + 1
             if since + 1 < oldest:
                 raise PrunedError(f"the queue keeps {self.size} changes, the oldest is {oldest}, and those after "
                                   f"{since} are asked for: the replica is copied anew", oldest)
-            return list(islice(self._after(since), most))
+            newer = 0
+            for row in reversed(self._rows):
+                if row.seq <= since:
+                    break
+                newer += 1
+            return [row for row in islice(self._rows, len(self._rows) - newer, None)
+                    if row.seq not in self._void and (upto is None or row.seq <= upto)]
 
-    def _after(self, since: int) -> Iterator[Row]:
-        newer = 0
-        for row in reversed(self._rows):
-            if row.seq <= since:
-                break
-            newer += 1
-        return islice(self._rows, len(self._rows) - newer, None)
+    @contextmanager
+    def still(self) -> Iterator[None]:
+        """Changes wait for so long, and those under way are waited for; both within a bound."""
+        with self._moved:
+            self._still = True
+            self._moved.wait_for(lambda: not self._pending, PAUSE)
+        try:
+            yield
+        finally:
+            with self._moved:
+                self._still = False
+                self._moved.notify_all()
 
     def mark(self, seq: int) -> str:
         return ""

@@ -1,9 +1,10 @@
 """A portion of the log, as what it makes of a replica: read from the primary, so that the last value wins.
 
-A portion is a state of the primary wherever that can be had, so a batch or a transaction arrives as a unit. The journal's
-primary gives a view of one state: the keys are taken from the log after the view was opened, so all that is in the view
-is among them. Another primary reads a batch at one instant; if a change that was under way meanwhile concerns the same
-keys, its other keys are taken along and the batch is read again.
+A portion is a state of the primary wherever that can be had, so a batch or a transaction arrives as a unit. A primary
+with a journal gives a view of one state: the keys are taken from the log after the view was opened, so all that is in
+the view is among them. With a queue, changes take their numbers before they are made: if none that was under way while the keys
+were read concerns the same keys, what was read is the state at the number before. Else it is read again, at last with
+the writers waiting.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from door43fast.events import begins
 from door43fast.replication.log import WHOLE, JournalLog, QueueLog, Row
 
 MOST = 10_000       # rows of one portion
-TRIES = 8
+TRIES = 2           # before writers are asked to wait
 SHORTEST = 0.001    # seconds left, of what ends just now
 
 
@@ -52,21 +53,34 @@ def portion(primary: Any, log: JournalLog | QueueLog, replica: Any, since: int, 
 
 def _queued(primary: Any, log: QueueLog, replica: Any, since: int, reserved: Any) -> Portion:
     for _ in range(TRIES):
-        settled = log.settled()
-        rows = log.rows(since, 1 << 62)
-        last = rows[-1].seq if rows else since
-        keys = _keys(rows, reserved)
-        writes = _gone(rows, replica, reserved, lambda prefix: keys_of(primary, prefix))
-        writes.update(zip(keys, _read(primary, keys), strict=True))
-        new = log.rows(last, 1 << 62)
-        if not new or not (any(row.op in WHOLE for row in rows + new) or _touching(keys, new)):
-            return Portion(writes, settled, True)
-    return Portion(writes, settled, False)
+        part = _queued_once(primary, log, replica, since, reserved)
+        if part.whole:
+            return part
+    with log.still():
+        return _queued_once(primary, log, replica, since, reserved)
 
 
-def _touching(keys: list[Any], rows: list[Row]) -> bool:
+def _queued_once(primary: Any, log: QueueLog, replica: Any, since: int, reserved: Any) -> Portion:
+    settled = log.settled()
+    rows = log.rows(since, settled)
+    keys = _keys(rows, reserved)
+    writes: dict[Any, Any] = dict(_gone(rows, replica, reserved, lambda prefix: keys_of(primary, prefix)))
+    writes.update(records(primary, keys))
+    return Portion(writes, settled, not _touched(keys, rows, log.rows(settled)))
+
+
+def _touched(keys: list[Any], rows: list[Row], new: list[Row]) -> bool:
+    """Whether a change that may have been made meanwhile concerns the same keys."""
+    if new and any(row.op in WHOLE for row in rows + new):
+        return True
     known = set(keys)
-    return any(key in known for row in rows for key in row.keys)
+    for row in new:
+        try:
+            if not known.isdisjoint(row.keys):
+                return True
+        except TypeError:       # a key that no store takes: nothing comes of it
+            continue
+    return False
 
 
 def _keys(rows: Iterable[Row], reserved: Any) -> list[Any]:
@@ -115,16 +129,9 @@ def _dated(primary: Any, keys: list[Any], values: list[Any]) -> Iterator[tuple[A
         yield value, None if left is None else max(left, SHORTEST), (), False
 
 
-def _read(primary: Any, keys: list[Any]) -> Iterator[tuple[Any, ...] | None]:
-    """The values of keys at one instant, as a transaction takes them."""
-    if not keys:
-        return iter(())
-    if hasattr(primary, "_with_deadlines"):
-        return iter([None if value is MISSING else (value, None if left is None else max(left, SHORTEST), (), False)
-                     for value, left in primary._with_deadlines(keys)])
-    return iter(list(_dated(primary, keys, primary.get_many(keys, MISSING))))
-
-
 def records(primary: Any, keys: list[Any]) -> dict[Any, tuple[Any, ...] | None]:
-    """The records of keys as they are now."""
-    return dict(zip(keys, _read(primary, keys), strict=True))
+    """The records of keys as they are now, as a transaction takes them; not counted as reads where that can be."""
+    if hasattr(primary, "_with_deadlines"):     # one step for all of them
+        return {key: None if value is MISSING else (value, None if left is None else max(left, SHORTEST), (), False)
+                for key, (value, left) in zip(keys, primary._with_deadlines(keys) if keys else (), strict=True)}
+    return dict(zip(keys, _dated(primary, keys, [primary._read(key)[1] for key in keys]), strict=True))

@@ -27,8 +27,8 @@ class Moved(Exception):
 class Replica:
     """What is known of one replica, and the thread that brings it up to date.
 
-    ``seq`` is its position: all changes of the log up to it are in its data. Only its thread, or whoever holds ``busy``,
-    writes to it.
+    ``seq`` is its position: all changes of the log up to it are in its data. Only its thread, or whoever holds
+    ``busy``, writes to it.
     """
 
     def __init__(self, name: str, store: Any, primary: Any, log: JournalLog | QueueLog, standing: Standing, *,
@@ -37,7 +37,7 @@ class Replica:
         self.primary, self.log, self.standing = primary, log, standing
         self.poll, self.overwrite, self.progress = poll, overwrite, progress
         self.place = Place(store)
-        self.head: Head | None = None       # as we last wrote or found it; None: not looked at yet, or not to be believed
+        self.head: Head | None = None       # as we last wrote or found it; None: not looked at, or not believed
         self.seq = 0
         self.whole = False          # its data are a state of the primary: it may be read
         self.error: Exception | None = None
@@ -119,8 +119,8 @@ class Replica:
         _, head = self.place.read()
         if head is None:
             if not self.overwrite and len(self.store):
-                raise ConfigError(f"{self.name} ({self.store!r}) holds {len(self.store)} records and was no replica yet, "
-                                  "and they would be replaced by those of the primary: give an empty store, or "
+                raise ConfigError(f"{self.name} ({self.store!r}) holds {len(self.store)} records and was no replica "
+                                  "yet, and they would be replaced by those of the primary: give an empty store, or "
                                   "overwrite=True")
             return
         self.check(head)
@@ -223,8 +223,8 @@ class Replica:
         changes, seconds = self.lag()
         state = "failing" if self.error is not None else "following" if self.head is not None and (
             not self.head.log.startswith("copying")) else "copying"
-        return {"name": self.name, "state": state, "position": self.seq, "lag": {"changes": changes, "seconds": seconds},
-                "applied": self.applied, "copies": self.copies, "failures": self.failures,
+        return {"name": self.name, "state": state, "position": self.seq,
+                "lag": {"changes": changes, "seconds": seconds}, "applied": self.applied, "copies": self.copies, "failures": self.failures,
                 "error": None if self.error is None else f"{type(self.error).__name__}: {self.error}"}
 
 

@@ -6,17 +6,20 @@ import os
 import threading
 import time
 import weakref
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 from door43fast.arguments import span
 from door43fast.compute import flight_name
 from door43fast.contracts import Capabilities, Progress, Seconds
 from door43fast.errors import ClosedError, ConfigError, Error, FencedError, ReplicationError, UnsupportedError
+from door43fast.layers.failures import blames_layer
 from door43fast.layers.forwarding import Call, Forwarding
-from door43fast.replication.acknowledging import PRIMARY, needed, refuse_if_too_few, wait
-from door43fast.replication.head import Head, Place
+from door43fast.replication.acknowledging import PRIMARY, failures, needed, refuse_if_too_few, wait
+from door43fast.replication.head import Place
 from door43fast.replication.log import JournalLog, QueueLog, log_of
+from door43fast.replication.members import check_members, close_all, seconds_of
 from door43fast.replication.replica import Replica
 from door43fast.replication.standing import Standing
 
@@ -65,14 +68,15 @@ class Replicated(Forwarding):
                  queue: int = 100_000, poll: Seconds = 0.05, close_timeout: Seconds = 10.0, overwrite: bool = False,
                  progress: Progress | None = None) -> None:
         stores = [primary, *replicas]
-        _checked(stores, queue, overwrite)
+        check_members(stores, queue, overwrite)
         self.consistency = consistency
         self._need = needed(consistency, len(stores))
-        self._timeout = _seconds(timeout, "timeout")
-        self._poll = _seconds(poll, "poll")
-        self._close_timeout = _seconds(close_timeout, "close_timeout")
+        self._timeout = seconds_of(timeout, "timeout")
+        self._poll = seconds_of(poll, "poll")
+        self._close_timeout = seconds_of(close_timeout, "close_timeout")
         self._queue, self._overwrite, self._progress = queue, overwrite, progress
         self._shut = self._orphan = False
+        self._mine = threading.local()      # of each thread: changes under way, and the last number of them
         self._starting = threading.Lock()
         self._started = False
         self._primary = primary
@@ -80,7 +84,7 @@ class Replicated(Forwarding):
         self._place = Place(primary)
         self._standing = Standing(self._term())
         self._replicas = [self._new_replica(f"replica {i}", store) for i, store in enumerate(replicas, 1)]
-        for replica in self._replicas:      # what is wrong with the set is said here, what fails by itself is tried again
+        for replica in self._replicas:      # what is wrong with the set is said here; what fails is tried again
             replica.round(replica.attach)
             if isinstance(replica.error, ConfigError | FencedError):
                 raise replica.error
@@ -193,29 +197,46 @@ class Replicated(Forwarding):
     def _change(self, call: Call) -> Any:
         primary = self._below()
         self._refuse(call)
+        if call.keys is not None and not len(call.keys):
+            return call.on(primary)
         what = f"{call.name}({call.keys[0]!r})" if call.keys is not None and len(call.keys) == 1 else f"{call.name}()"
         refuse_if_too_few(self._replicas, self._need, self._timeout, what)
         if call.name == "expire":
             return call.on(primary)     # replicas let expire by themselves
-        ticket = self._log.begin("clear", call.args) if call.name == "clear" else self._log.begin("keys", _plain(call))
+        mine, outer = self._mine, self._under_way()
+        kept = ("clear", call.args) if call.name == "clear" else ("keys", _plain(call))
+        ticket = self._log.begin(*kept, nested=outer > 0)
+        before = failures(self._replicas)
+        mine.depth = outer + 1
+        mine.seq = mine.seq if outer else 0
+        changed = True
         try:
             result = call.on(primary)
-        finally:        # also after an error: what it has changed is followed, be it nothing
-            seq = self._log.end(ticket)
+        except BaseException as error:
+            changed = blames_layer(error) or not isinstance(error, Exception)   # else nothing came of it
+            raise
+        finally:
+            mine.depth = outer
+            mine.seq = max(self._log.end(ticket, changed), mine.seq)
             self._wake()
-        wait(self._replicas, self._standing, seq, self._need, self._timeout, what)
+        if not outer:       # what a listener writes while the change goes on is waited for with it
+            wait(self._replicas, self._standing, mine.seq, self._need, self._timeout, what, before)
         return result
+
+    def _under_way(self) -> int:
+        """How many changes this thread is in the middle of: a listener of one may call any method."""
+        return getattr(self._mine, "depth", 0)
 
     def _refuse(self, call: Call) -> None:
         if self._standing.fenced is not None:
             raise self._standing.fenced
         if self._orphan:
-            raise FencedError("this process was forked off the one that writes to the replicas, and a primary without a "
-                              "journal has one writer: write there, or open the store anew with a journal")
+            raise FencedError("this process was forked off the one that writes to the replicas, and a primary without "
+                              "a journal has one writer: write there, or open the store anew with a journal")
         if call.name == "invalidate" or call.options.get("tags"):
-            raise UnsupportedError("a replicated store has no tags, as its capabilities say: its log does not tell them")
+            raise UnsupportedError("a replicated store has no tags, as its capabilities say: its log tells none")
         if call.options.get("pin"):
-            raise UnsupportedError("a replicated store pins nothing, as its capabilities say: its log does not tell it")
+            raise UnsupportedError("a replicated store pins nothing, as its capabilities say: its log tells none")
 
     # -- how far it is ---------------------------------------------------------------------------------------
 
@@ -262,7 +283,7 @@ class Replicated(Forwarding):
         if call.name == "verify":
             return self._verify(call)
         result = call.on(primary)
-        if call.name == "flush":
+        if call.name == "flush" and not self._under_way():
             self.wait_for(replicas=self._need - 1 if self._need > 1 else None)
             for replica in self._replicas:
                 if not replica.late(self._timeout):
@@ -276,9 +297,9 @@ class Replicated(Forwarding):
             "replicas": [replica.told() for replica in self._replicas]}}
 
     def _verify(self, call: Call) -> dict[str, Any]:
-        checked, errors = 0, []
-        for name, store in [(PRIMARY, self._primary), *((one.name, one.store) for one in self._replicas)]:
-            found = call.on(store)
+        checked, errors, told = 0, [], call.options["progress"]
+        for name, store in [*((one.name, one.store) for one in self._replicas), (PRIMARY, self._primary)]:
+            found = store.verify(progress=None if told is None else partial(_told, told, checked, name))
             checked += found["checked"]
             errors += [f"{name}: {error}" for error in found["errors"]]
         return {"checked": checked, "errors": errors}
@@ -306,7 +327,7 @@ class Replicated(Forwarding):
         for replica in self._replicas:
             if replica.thread is not None and replica.thread is not threading.current_thread():
                 replica.thread.join(max(end - time.monotonic(), 0.1))
-        failed = _closed([*(replica.store for replica in self._replicas), self._primary])
+        failed = close_all([*(replica.store for replica in self._replicas), self._primary])
         if missing is not None or failed is not None:
             raise missing or failed     # type: ignore[misc]
 
@@ -329,47 +350,14 @@ def replicated(primary: Any, replicas: Sequence[Any], consistency: str = "strong
     return Replicated(primary, replicas, consistency, **options)
 
 
-def _checked(stores: Sequence[Any], queue: int, overwrite: bool) -> None:
-    if len(stores) < 2:
-        raise ConfigError("a replicated store needs a primary and one replica or more")
-    for i, store in enumerate(stores):
-        if not hasattr(store, "_commit"):
-            raise ConfigError(f"member {i}, {store!r}, is not a store")
-        if any(store is other for other in stores[:i]):
-            raise ConfigError(f"member {i}, {store!r}, is there twice")
-        if not store.capabilities.writes or not store.capabilities.listing:
-            raise ConfigError(f"member {i}, {store!r}, cannot be written and listed, which a replica and a primary must be")
-    if isinstance(queue, bool) or not isinstance(queue, int) or queue < 1:
-        raise ConfigError(f"queue={queue!r} is not allowed: give how many changes are kept, 1 or more")
-    if not isinstance(overwrite, bool):
-        raise ConfigError(f"overwrite={overwrite!r} is not allowed; it may be true or false")
-
-
-def _seconds(given: Any, option: str) -> float:
-    try:
-        seconds = span(given, option)
-    except (TypeError, ValueError) as error:
-        raise ConfigError(str(error)) from None
-    if not seconds:
-        raise ConfigError(f"{option}=0 is no time at all: give seconds")
-    return seconds
+def _told(progress: Progress, before: int, name: str, done: int, total: int, what: str) -> None:
+    progress(before + done, before + total, f"{what} of {name}")
 
 
 def _plain(call: Call) -> Any:
     """The keys that a call changes, as a log keeps them."""
     keys: Any = () if call.keys is None else call.keys
     return keys.tolist() if hasattr(keys, "tolist") else keys
-
-
-def _closed(stores: Sequence[Any]) -> Exception | None:
-    """Close all of them; the first error."""
-    first = None
-    for store in stores:
-        try:
-            store.close()
-        except Exception as error:      # raised by the caller, when all are closed
-            first = first or error
-    return first
 
 
 def _renewed() -> None:

@@ -1,4 +1,4 @@
-"""A replicated store is a store: the whole contract, over memory and over LMDB, and its replicas are equal afterwards."""
+"""A replicated store is a store: the whole contract, over memory and over LMDB with a journal."""
 
 import door43fast as d43
 from door43fast.contracts import Capabilities

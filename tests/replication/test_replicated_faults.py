@@ -1,0 +1,134 @@
+"""Each consistency, with a replica that fails, hangs, or loses its acknowledgement, for every way to write."""
+
+import pytest
+
+import door43fast as d43
+from door43fast.errors import ReplicationError
+from door43fast.testing.faults import Faulty
+from replication_sets import START, WRITES, held, members, until
+
+FAULTS = ("error", "hang", "late", "lost")
+
+
+@pytest.fixture(params=["memory", "lmdb"])
+def three(request, tmp_path):
+    """A primary, a sound replica, and one that can be made to fail; a maker of the store over them."""
+    primary, sound, below = members(request.param, tmp_path)
+    faulty = Faulty(below)
+    made = []
+
+    def make(consistency, replicas=None, **options):
+        made.append(d43.replicated(primary, replicas or [sound, faulty], consistency, timeout=0.3, close_timeout=20,
+                                   **options))
+        made[0].set_many(START)
+        made[0].wait_for(timeout=20)
+        return made[0]
+    make.primary, make.sound, make.faulty, make.below = primary, sound, faulty, below
+    yield make
+    faulty.calm()
+    made[0].close()
+
+
+def state(store):
+    """What a member holds, and what of it expires."""
+    return {key: (value, store.ttl(key) is None) for key, value in held(store).items()}
+
+
+def equal_at_last(make):
+    make.faulty.calm()
+    until(lambda: state(make.primary) == state(make.sound) == state(make.below))
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+@pytest.mark.parametrize("name", WRITES)
+def test_strong_says_what_is_known_and_the_late_one_gets_it(three, name, fault):
+    store = three("strong")
+    before = state(three.below)
+    three.faulty.down(fault)
+    with pytest.raises(ReplicationError, match="replica 2") as raised:
+        WRITES[name](store)
+    assert raised.value.done == ("primary", "replica 1")
+    assert {*raised.value.failed, *raised.value.unknown} == {"replica 2"}
+    assert state(three.primary) == state(three.sound) != before
+    equal_at_last(three)
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+@pytest.mark.parametrize("name", WRITES)
+def test_a_quorum_goes_on_with_the_others(three, name, fault):
+    store = three("quorum")
+    three.faulty.down(fault)
+    WRITES[name](store)
+    assert state(three.primary) == state(three.sound)
+    equal_at_last(three)
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+@pytest.mark.parametrize("name", WRITES)
+def test_eventually_it_comes_later(three, name, fault):
+    store = three("eventual")
+    three.faulty.down(fault)
+    WRITES[name](store)
+    assert store.stats()["replication"]["replicas"][1]["lag"]["changes"] >= 0
+    equal_at_last(three)
+    store.wait_for(timeout=20)
+    assert [row["lag"]["changes"] for row in store.stats()["replication"]["replicas"]] == [0, 0]
+
+
+def test_a_write_that_cannot_be_acknowledged_is_not_begun(three):
+    store = three("strong")
+    three.faulty.down()
+    with pytest.raises(ReplicationError):
+        store["a"] = 2
+    until(lambda: store.stats()["replication"]["replicas"][1]["state"] == "failing")
+    with pytest.raises(ReplicationError, match="nothing was written") as raised:
+        store["a"] = 3
+    assert raised.value.done == () and store["a"] == 2
+    three.faulty.calm()
+    until(lambda: store.stats()["replication"]["replicas"][1]["state"] == "following")
+    store["a"] = 4
+    assert held(three.below)["a"] == 4
+
+
+def test_with_two_of_three_away_a_quorum_refuses(three):
+    store = three("quorum", [three.faulty])      # of two members both are most
+    three.faulty.down()
+    with pytest.raises(ReplicationError, match="1 of the 2 members"):
+        store["a"] = 2
+
+
+def test_a_number_of_members_may_be_said(three):
+    store = three("quorum(1)")
+    three.faulty.down("hang")
+    store["a"] = 2
+    assert store["a"] == 2
+
+
+@pytest.mark.parametrize("consistency", ["stong", "quorum(0)", "quorum(4)", "quorum()", 2, None])
+def test_another_consistency_is_refused(consistency):
+    primary, *replicas = members("memory", None)
+    with pytest.raises(d43.ConfigError, match="consistency"):
+        d43.replicated(primary, replicas, consistency)
+
+
+def test_a_write_that_the_primary_refuses_reaches_nobody(three):
+    store = three("strong")
+    for wrong in (lambda: store.set("", 1), lambda: store.set_many([("x", 1), ("", 2)]), lambda: store.incr("t"),
+                  lambda: store.set([], 1)):
+        with pytest.raises((TypeError, ValueError)):
+            wrong()
+    assert held(three.primary) == held(three.sound) == held(three.below) == START
+    assert [row["failures"] for row in store.stats()["replication"]["replicas"]] == [0, 0]
+
+
+@pytest.mark.parametrize("kind", ["error", "lost"])
+def test_what_a_failing_primary_may_have_done_is_followed(tmp_path, kind):
+    below, replica = members("memory", tmp_path, 2)
+    primary = Faulty(below)
+    with d43.replicated(primary, [replica]) as store:
+        store["a"] = 1
+        primary.fail(kind, "set")
+        with pytest.raises(d43.BackendUnavailableError):
+            store["a"] = 2
+        store["b"] = 1
+        assert held(below) == held(replica) == {"a": 2 if kind == "lost" else 1, "b": 1}
