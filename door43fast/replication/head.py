@@ -1,7 +1,8 @@
 """The head of a member: the one reserved record in its store that says what the store is to the others.
 
 A replica's head holds how far it is in the log of its primary. It is written in the same step as the data that it
-speaks of, so it is never ahead of them. Heads also hold the term: who finds one greater than its own is no longer the writer.
+speaks of, so it is never ahead of them. Heads also hold the term: who finds one greater than its own is no longer the
+writer.
 """
 
 from __future__ import annotations

@@ -224,7 +224,8 @@ class Replica:
         state = "failing" if self.error is not None else "following" if self.head is not None and (
             not self.head.log.startswith("copying")) else "copying"
         return {"name": self.name, "state": state, "position": self.seq,
-                "lag": {"changes": changes, "seconds": seconds}, "applied": self.applied, "copies": self.copies, "failures": self.failures,
+                "lag": {"changes": changes, "seconds": seconds},
+                "applied": self.applied, "copies": self.copies, "failures": self.failures,
                 "error": None if self.error is None else f"{type(self.error).__name__}: {self.error}"}
 
 

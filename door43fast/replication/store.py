@@ -11,6 +11,7 @@ from functools import partial
 from typing import Any
 
 from door43fast.arguments import span
+from door43fast.claims import claim_on
 from door43fast.compute import flight_name
 from door43fast.contracts import Capabilities, Progress, Seconds
 from door43fast.errors import ClosedError, ConfigError, Error, FencedError, ReplicationError, UnsupportedError
@@ -61,8 +62,6 @@ class Replicated(Forwarding):
     FencedError
         If another store was promoted to be the primary.
     """
-
-    plan: dict[str, Any] | None = None      # what it was opened from
 
     def __init__(self, primary: Any, replicas: Sequence[Any], consistency: str = "strong", *, timeout: Seconds = 5.0,
                  queue: int = 100_000, poll: Seconds = 0.05, close_timeout: Seconds = 10.0, overwrite: bool = False,
@@ -172,13 +171,8 @@ class Replicated(Forwarding):
     def _flight_name(self, key: Any) -> Any:
         return flight_name(self._primary, key)
 
-    def __reduce__(self) -> tuple[Any, ...]:
-        if self.plan is None:
-            raise TypeError("this replicated store was made of open stores and cannot be pickled: open it from a plan, "
-                            "with door43fast.open(...), or pickle its primary")
-        from door43fast.assembly import open as reopen
-
-        return reopen, (self.plan,)
+    def _claim(self, flight: Any, deadline: Seconds) -> Any:
+        return claim_on(self._primary, flight, deadline)
 
     # -- reading ---------------------------------------------------------------------------------------------
 

@@ -41,7 +41,6 @@ DOORS = {"door43fast", "door43fast.assembly"}
 TOP = 8
 # A store made from a plan pickles by it, and opening a plan is what assembly does.
 BY_PLAN = {("door43fast.layers.planned", "door43fast.assembly"), ("door43fast.lmdb", "door43fast.assembly"),
-           ("door43fast.replication.store", "door43fast.assembly"),
            ("door43fast.profiles.files", "door43fast.assembly")}
 
 CIMPORT = re.compile(r"^\s*(?:from\s+([\w.]+)\s+)?c?import\s+(\([^)]*\)|[\w., *]+)", re.MULTILINE)
