@@ -3,8 +3,8 @@
 A portion is a state of the primary wherever that can be had, so a batch or a transaction arrives as a unit. A primary
 with a journal gives a view of one state: the keys are taken from the log after the view was opened, so all that is in
 the view is among them. With a queue, changes take their numbers before they are made: if none that was under way while
-the keys were read concerns the same keys, what was read is the state at the number before. Else it is read again, at last
-with the writers waiting.
+the keys were read concerns the same keys, what was read is the state at the number before. Else it is read again,
+at last with the writers waiting.
 """
 
 from __future__ import annotations
