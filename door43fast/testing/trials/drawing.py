@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from door43fast.testing.portions import DIVISIBLE
 from door43fast.testing.trials.operations import KEYS, PREFIXES, TAGS
 
 SPANS = [None, None, None, 0.025, 0.125, 1.025, 60.025]     # they end between the steps of the clock
+NAMES = ["get"] * 6 + ["set"] * 5 + ["delete"] * 3 + ["set_many"] * 3 + ["get_many"] * 3 + [
+    "[]", "in", "ttl", "contains_many", "get_packed", "scan", "keys", "iter", "add", "replace", "incr", "incr", "touch",
+    "pop", "compute", "set_packed", "delete_many", "delete_many", "clear", "invalidate", "transaction", "transaction",
+    "expire", "flush"]
 TIMES = [0.05, 0.1, 1.0, 30.0]
 
 
@@ -93,15 +98,12 @@ class Drawing:
                                   Step(*self.call()))
         return Step(name, args, tuple(faults), meanwhile)
 
-    def call(self) -> tuple[str, tuple[Any, ...]]:
+    def call(self, names: Sequence[str] = NAMES, spans: Sequence[float | None] = SPANS) -> tuple[str, tuple[Any, ...]]:
         """A call of a store."""
         luck = self.luck
-        name = luck.choice(["get"] * 6 + ["set"] * 5 + ["delete"] * 3 + ["set_many"] * 3 + ["get_many"] * 3 + [
-            "[]", "in", "ttl", "contains_many", "get_packed", "scan", "keys", "iter", "add", "replace", "incr", "incr",
-            "touch", "pop", "compute", "set_packed", "delete_many", "delete_many", "clear", "invalidate", "transaction",
-            "transaction", "expire", "flush"])
+        name = luck.choice(names)
         key = luck.choice(KEYS)
-        span = luck.choice(SPANS)
+        span = luck.choice(spans)
         some = [luck.choice(KEYS) for _ in range(luck.randrange(1, 5))]
         match name:
             case "set":
@@ -114,7 +116,7 @@ class Drawing:
             case "incr":
                 return name, (key, luck.choice([1, 2, -1]))
             case "touch":
-                return name, (key, luck.choice([*SPANS, 0]))
+                return name, (key, luck.choice([*spans, 0]))
             case "get_many" | "contains_many" | "get_packed" | "delete_many":
                 return name, (some,)
             case "set_many":

@@ -1,0 +1,48 @@
+"""Whether calls of many threads can be put in an order that explains all their answers, key by key."""
+
+from __future__ import annotations
+
+import math
+from typing import Any, NamedTuple
+
+from door43fast.testing.trials.effects import ANY, FAILED, Act, States, matches
+
+
+class Made(NamedTuple):
+    """A call as far as one key is concerned, with when it began and ended."""
+
+    begun: float
+    ended: float
+    act: Act
+
+
+def explained(calls: list[Made], first: States) -> States:
+    """The states that a key may be in after all ``calls``; empty if no order explains their answers.
+
+    An order keeps a call that had ended before another began before that one. A call that raised has a place anywhere
+    after its beginning, or none.
+    """
+    calls = sorted(calls, key=lambda made: made.begun)
+    ends = [math.inf if made.act.got is FAILED else made.ended for made in calls]
+    wanted = sum(1 << i for i, end in enumerate(ends) if end != math.inf)
+    found: set[Any] = set()
+    seen: set[tuple[int, Any]] = set()
+    todo: list[tuple[int, Any]] = [(0, state) for state in first]
+    while todo:
+        place = todo.pop()
+        if place in seen:
+            continue
+        seen.add(place)
+        done, state = place
+        if done & wanted == wanted:
+            found.add(state)
+        limit = min((end for i, end in enumerate(ends) if not done >> i & 1), default=math.inf)
+        for i, made in enumerate(calls):
+            if made.begun > limit:
+                break
+            if done >> i & 1:
+                continue
+            for answer, new in made.act.step(state):
+                if made.act.got is FAILED or made.act.got is ANY or matches(answer, made.act.got):
+                    todo.append((done | 1 << i, new))
+    return frozenset(found)

@@ -1,0 +1,75 @@
+"""Random plans under four threads: for each key some order of all calls explains what they gave."""
+
+import os
+
+import pytest
+
+from door43fast import reference
+from door43fast.contracts import MISSING
+from door43fast.reference import cascade as reference_cascade
+from door43fast.testing.trials import effects
+from door43fast.testing.trials.building import Pool
+from door43fast.testing.trials.effects import ANY, FAILED, Act, Held
+from door43fast.testing.trials.linear import Made, explained
+from door43fast.testing.trials.rush import rushed
+from door43fast.testing.trials.trial import Violation
+
+DAILY = 100
+SEEDS = range(int(os.environ.get("DOOR43FAST_PLANS", 4 * DAILY)) // 4)
+NONE = frozenset([None])
+
+
+@pytest.fixture
+def pool():
+    pool = Pool()
+    yield pool
+    pool.close()
+
+
+def test_an_order_explains_what_threads_see(pool):
+    for seed in SEEDS:
+        rushed(seed, pool)
+
+
+def test_the_reference_keeps_an_order_too(pool):
+    pool.makers["cascade"] = lambda layers: reference.Cascade(*layers)
+    for seed in SEEDS[:len(SEEDS) // 2]:
+        rushed(seed, pool, kinds=("memory",))
+
+
+def test_a_promotion_without_a_ticket_is_found(pool, monkeypatch):
+    def promote(self, key, value):
+        if value is not MISSING:
+            self.fast.set(key, value)
+    monkeypatch.setattr(reference_cascade._Promotion, "__call__", promote)
+    pool.makers["cascade"] = lambda layers: reference.Cascade(*layers)
+    with pytest.raises(Violation, match="(?s)no order of the calls explains|memory tier holds|may be"):
+        for seed in range(DAILY):
+            rushed(seed, pool, kinds=("memory",))
+
+
+# -- the search for an order ---------------------------------------------------------------------------------
+
+PUT = effects.put(1, None, (), 0)
+
+
+def made(begun, ended, step, got):
+    return Made(begun, ended, Act("a", step, got))
+
+
+@pytest.mark.parametrize(("calls", "states"), [
+    ([], {None}),
+    ([made(0, 1, PUT, None), made(2, 3, effects.read, 1)], {Held(1)}),
+    ([made(0, 1, PUT, None), made(2, 3, effects.read, MISSING)], set()),                # what had ended was not seen
+    ([made(0, 3, PUT, None), made(1, 2, effects.read, MISSING)], {Held(1)}),            # at once: before it
+    ([made(0, 3, PUT, None), made(1, 2, effects.read, 1)], {Held(1)}),                  # or after it
+    ([made(0, 9, PUT, None), made(1, 2, effects.read, 1), made(3, 4, effects.read, MISSING)], set()),   # and not back
+    ([made(0, 1, PUT, FAILED), made(2, 3, effects.read, MISSING)], {None, Held(1)}),    # it may come yet
+    ([made(0, 1, PUT, FAILED), made(2, 3, effects.delete, True), made(4, 5, effects.read, MISSING)], {None}),
+    ([made(4, 5, PUT, FAILED), made(2, 3, effects.delete, True)], set()),               # but not before it began
+    ([made(0, 1, PUT, None), made(0, 1, effects.put(2, None, (), 0), None)], {Held(1), Held(2)}),
+    ([made(0, 5, effects.incr(1), 2), made(0, 5, effects.incr(1), 1)], {Held(2)}),
+    ([made(0, 5, effects.incr(1), 1), made(0, 5, effects.incr(1), 1)], set()),
+    ([made(0, 5, effects.delete, ANY), made(6, 7, effects.present, False)], {None})])
+def test_orders(calls, states):
+    assert explained(calls, NONE) == states
