@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import tempfile
+import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from door43fast import config
-from door43fast.layers import Wrapper
+from door43fast.layers import Guard, Wrapper
 from door43fast.plans import strategy
 from door43fast.testing.basis import manual_clock
 from door43fast.testing.faults import Faulty
 
+LIMIT = 30      # seconds that late calls are waited for, if they are right only a moment
 Maker = Callable[[list[Any]], Any]      # of a store of its layers
 
 
@@ -105,6 +107,7 @@ class Building:
         self.leaves: list[Leaf] = []
         self._counted = 0
         self.caches: list[Any] = []
+        self.guards: list[Any] = []
         self.store = self.make()
 
     @property
@@ -113,10 +116,14 @@ class Building:
 
     def make(self) -> Any:
         """A store over the leaves; the first time, these are taken from the pool."""
-        self._counted, self.caches = 0, []
+        self._counted, self.caches, self.guards = 0, [], []
         return self._made(self.plan)
 
     def _made(self, plan: dict[str, Any]) -> Any:
+        if "guard" in plan:
+            inner = self._made({name: value for name, value in plan.items() if name != "guard"})
+            self.guards.append(Guard(inner, clock=self.clock, **plan["guard"]))
+            return self.guards[-1]
         if "strategy" in plan:
             layers = [self._made(layer) for layer in plan["layers"]]
             if plan["strategy"] in self.pool.makers:
@@ -134,6 +141,17 @@ class Building:
         self._counted += 1
         return self.leaves[self._counted - 1].open()
 
+    def settle(self) -> None:
+        """Let go of what hangs, and wait until no call is late any more."""
+        for leaf in self.leaves:
+            if leaf.faulty is not None:
+                leaf.faulty.release()
+        end = time.monotonic() + LIMIT
+        while any(guard.late for guard in self.guards):
+            if time.monotonic() > end:
+                raise TimeoutError(f"calls are late for {LIMIT} seconds: {self.plan}")
+            time.sleep(0.0005)
+
     def leave(self) -> None:
         """Close what stands, and give the leaves back."""
         self.store.close()
@@ -141,8 +159,9 @@ class Building:
             self.pool.give_back(leaf)
 
 
-def leaves_of(plan: dict[str, Any]) -> list[str]:
-    """The kinds of the leaves, in the order of their numbers."""
+def leaves_of(plan: dict[str, Any], timed: bool = False) -> list[tuple[str, bool]]:
+    """The kinds of the leaves, in the order of their numbers, and whether a call of them has a deadline."""
+    timed = timed or "deadline" in plan.get("guard", ())
     if "strategy" in plan:
-        return [kind for layer in plan["layers"] for kind in leaves_of(layer)]
-    return [] if plan.get("tier") else [plan["type"]]
+        return [leaf for layer in plan["layers"] for leaf in leaves_of(layer, timed)]
+    return [] if plan.get("tier") else [(plan["type"], timed)]

@@ -14,6 +14,7 @@ NAMES = ["get"] * 6 + ["set"] * 5 + ["delete"] * 3 + ["set_many"] * 3 + ["get_ma
     "[]", "in", "ttl", "contains_many", "get_packed", "scan", "keys", "iter", "add", "replace", "incr", "incr", "touch",
     "pop", "compute", "set_packed", "delete_many", "delete_many", "clear", "invalidate", "transaction", "transaction",
     "expire", "flush"]
+DEADLINE = 0.03     # real seconds of a call that hangs; one that is late for want of a processor is right too
 TIMES = [0.05, 0.1, 1.0, 30.0]
 
 
@@ -44,12 +45,23 @@ class Step(NamedTuple):
 
 
 class Drawing:
-    """Draws from a seed. ``kinds`` of leaves are names; those that begin with "plain" meet no faults."""
+    """Draws from a seed.
 
-    def __init__(self, seed: Any, kinds: tuple[str, ...], strategies: tuple[str, ...]) -> None:
+    Parameters
+    ----------
+    kinds
+        Names of leaves; those that begin with "plain" meet no faults.
+    strategies
+        Names of strategies.
+    deadlines
+        If a guard may have one.
+    """
+
+    def __init__(self, seed: Any, kinds: tuple[str, ...], strategies: tuple[str, ...], deadlines: bool = True) -> None:
         self.luck = random.Random(f"trial {seed}")
         self.kinds = kinds
         self.strategies = strategies
+        self.deadlines = deadlines
         self.counted = 0
 
     # -- plans -----------------------------------------------------------------------------------------------
@@ -60,10 +72,16 @@ class Drawing:
         return getattr(self, f"_{strategy}")(depth - 1)
 
     def _layer(self, depth: int) -> dict[str, Any]:
-        if depth > 0 and self.luck.random() < 0.35:
-            return self.plan(depth)
-        # Memory is quick, and its faults are those of all.
-        return {"type": "memory" if self.luck.random() < 0.7 else self.luck.choice(self.kinds)}
+        luck = self.luck
+        if depth > 0 and luck.random() < 0.35:
+            layer = self.plan(depth)
+        else:   # memory is quick, and its faults are those of all
+            layer = {"type": "memory" if luck.random() < 0.7 else luck.choice(self.kinds)}
+        if luck.random() < 0.25:
+            layer["guard"] = {"failures": luck.choice([1, 2, 5]), "reset": 5.0, "probes": luck.choice([1, 1, 2])}
+            if self.deadlines and luck.random() < 0.2:
+                layer["guard"]["deadline"] = DEADLINE
+        return layer
 
     def _cascade(self, depth: int) -> dict[str, Any]:
         fast = {"type": "memory", "tier": True}
@@ -73,11 +91,11 @@ class Drawing:
 
     # -- steps -----------------------------------------------------------------------------------------------
 
-    def steps(self, leaves: list[int], count: int, tags: bool = True) -> list[Step]:
-        """So many steps. ``leaves`` are the numbers of those that meet faults."""
-        return [self._step(leaves) for _ in range(count)]
+    def steps(self, leaves: list[int], timed: list[int], count: int) -> list[Step]:
+        """So many steps. ``leaves`` are the numbers of those that meet faults, ``timed`` of those that may hang."""
+        return [self._step(leaves, timed) for _ in range(count)]
 
-    def _step(self, leaves: list[int]) -> Step:
+    def _step(self, leaves: list[int], timed: list[int]) -> Step:
         luck, drawn = self.luck, self.luck.random()
         if drawn < 0.08:
             return Step("advance", (luck.choice(TIMES),))
@@ -92,7 +110,10 @@ class Drawing:
         if leaves and luck.random() < 0.2:
             for _ in range(luck.choice([1, 1, 2])):
                 kind = luck.choice(["error", "lost", "partial" if name in DIVISIBLE else "lost"])
-                faults.append(Fault(luck.choice(leaves), kind, luck.choice([1, 1, 1, 2])))
+                leaf = luck.choice(leaves)
+                if leaf in timed and luck.random() < 0.3:
+                    kind = luck.choice(["hang", "late"])
+                faults.append(Fault(leaf, kind, luck.choice([1, 1, 1, 2])))
         elif leaves and luck.random() < 0.15:
             meanwhile = Meanwhile(luck.choice(leaves), luck.choice([1, 1, 2]), luck.random() < 0.6,
                                   Step(*self.call()))

@@ -1,11 +1,20 @@
-"""Whether calls of many threads can be put in an order that explains all their answers, key by key."""
+"""Whether calls of many threads can be put in an order that explains their answers, key by key.
+
+Writes are explained all together, and each read together with them. So a read sees every write that had ended before
+it began, unless another has replaced that; while a write is under way, one read may see it already and the next one not
+yet, as in a cascade whose slow layer has it and whose memory tier has not.
+"""
 
 from __future__ import annotations
 
 import math
 from typing import Any, NamedTuple
 
+from door43fast.testing.trials import effects
 from door43fast.testing.trials.effects import ANY, FAILED, Act, States, matches
+
+
+READS = (effects.read, effects.present)
 
 
 class Made(NamedTuple):
@@ -46,3 +55,15 @@ def explained(calls: list[Made], first: States) -> States:
                 if made.act.got is FAILED or made.act.got is ANY or matches(answer, made.act.got):
                     todo.append((done | 1 << i, new))
     return frozenset(found)
+
+
+def unexplained(calls: list[Made], first: States) -> tuple[States, list[Made]]:
+    """The states after all calls, and what no order explains: a read, or the writes."""
+    writes = [made for made in calls if made.act.step not in READS]
+    states = explained(writes, first)
+    if not states:
+        return states, writes
+    for made in calls:
+        if made.act.step in READS and not explained([*writes, made], first):
+            return states, [*writes, made]
+    return states, []

@@ -1,4 +1,4 @@
-"""A trial with threads: each makes its own calls, and for each key some order of all of them explains what they gave."""
+"""A trial with threads: each makes its own calls, and for each key some order of all explains what they gave."""
 
 from __future__ import annotations
 
@@ -7,19 +7,18 @@ import sys
 import threading
 from typing import Any
 
-from door43fast.testing.trials.building import Pool, leaves_of
+from door43fast.testing.trials.building import Pool
 from door43fast.testing.trials.drawing import Drawing
-from door43fast.testing.trials.effects import FAILED
-from door43fast.testing.trials.linear import Made, explained
+from door43fast.testing.trials.linear import Made, unexplained
 from door43fast.testing.trials.operations import KEYS, operation
-from door43fast.testing.trials.trial import CONFLICT, Trial, Violation
+from door43fast.testing.trials.trial import Trial, Violation, acts_of
 
 THREADS = 4
 CALLS = 12          # of each thread
 # What is read by key, and what writes. A scan, and what else is asked of the slow layer alone, may tell of a write that
 # is still under way a moment before the memory tier does.
-NAMES = ("get", "[]", "get_many", "get_packed", "set", "set", "set", "set_many", "add", "replace", "incr", "touch", "pop",
-         "delete", "delete", "delete_many", "set_packed", "clear", "invalidate", "transaction")
+NAMES = ("get", "[]", "get_many", "get_packed", "set", "set", "set", "set_many", "add", "replace", "incr", "touch",
+         "pop", "delete", "delete", "delete_many", "set_packed", "clear", "invalidate", "transaction")
 SHARES = {"error": 0.02, "lost": 0.02, "partial": 0.02, "late": 0.3, "latency": 0.2}
 PAUSE = 0.0005      # seconds for which an answer is late
 
@@ -73,16 +72,15 @@ class Rush(Trial):
         begun = next(self._time)
         got = self.attempt(made)
         ended = next(self._time)
-        if got is not CONFLICT:
-            acts = made.acts(FAILED if isinstance(got, Exception) else got)
-            self.made.extend(Made(begun, ended, act) for act in acts)
+        self.made.extend(Made(begun, ended, act) for act in acts_of(made, got))
 
     def judge(self) -> None:
         for key in KEYS:
-            mine = sorted((made for made in self.made if made.act.key == key), key=lambda made: made.begun)
-            self.states[key] = explained(mine, self.states[key])
-            if not self.states[key]:
-                lines = "\n".join(f"  {made.begun:3}-{made.ended:3} {said(made)}" for made in mine)
+            mine = [made for made in self.made if made.act.key == key]
+            self.states[key], wrong = unexplained(mine, self.states[key])
+            if wrong:
+                lines = "\n".join(f"  {made.begun:3}-{made.ended:3} {said(made)}"
+                                  for made in sorted(wrong, key=lambda made: made.begun))
                 raise Violation(f"no order of the calls explains what they gave for {key!r}:\n{lines}")
 
 
@@ -101,7 +99,7 @@ def rushed(seed: Any, pool: Pool, **options: Any) -> None:
         With the plan and the calls of each thread.
     """
     drawing = Drawing(f"rush {seed}", options.pop("kinds", ("memory", "plain-lmdb", "lmdb", "sqlite")),
-                      options.pop("strategies", ("cascade",)))
+                      options.pop("strategies", ("cascade",)), deadlines=False)
     plan = drawing.plan()
     calls = [[drawing.call(NAMES, spans=(None,)) for _ in range(CALLS)] for _ in range(THREADS)]
     try:

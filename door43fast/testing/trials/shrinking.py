@@ -19,8 +19,10 @@ def drawn(seed: Any, *, kinds: tuple[str, ...] = KINDS, strategies: tuple[str, .
     """The plan and the steps of a seed."""
     drawing = Drawing(seed, kinds, strategies)
     plan = drawing.plan()
-    leaves = [number for number, kind in enumerate(leaves_of(plan)) if not kind.startswith("plain-")]
-    return plan, drawing.steps(leaves, count)
+    leaves = leaves_of(plan)
+    faulty = [number for number, (kind, _) in enumerate(leaves) if not kind.startswith("plain-")]
+    timed = [number for number in faulty if leaves[number][1]]
+    return plan, drawing.steps(faulty, timed, count)
 
 
 def violation(plan: dict[str, Any], steps: list[Step], pool: Pool) -> Violation | None:

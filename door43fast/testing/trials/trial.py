@@ -8,12 +8,12 @@ from collections.abc import Iterator
 from typing import Any
 
 from door43fast.errors import ConflictError, Error
+from door43fast.layers.failures import reached
 from door43fast.testing.trials.building import Building, Pool
 from door43fast.testing.trials.drawing import Fault, Step
 from door43fast.testing.trials.effects import FAILED, Act, States, after, living
 from door43fast.testing.trials.operations import KEYS, Operation, operation
 
-CONFLICT = object()     # a transaction that has written nothing
 
 
 class Violation(AssertionError):
@@ -71,6 +71,7 @@ class Trial:
     def _call(self, step: Step) -> None:
         faulty = [leaf.faulty for leaf in self.building.leaves if leaf.faulty is not None]
         befell = sum(len(one.log) for one in faulty)
+        unwell = [guard for guard in self.building.guards if guard.state != "closed" or guard.late]
         self._order(step.faults)
         inner: list[Any] = []
         if step.meanwhile is not None:
@@ -82,13 +83,15 @@ class Trial:
                 thread.join()
         for one in faulty:
             one.forget()
-        disturbed = befell != sum(len(one.log) for one in faulty) or any(leaf.down for leaf in self.building.leaves)
+        late = sum(guard.late for guard in self.building.guards)
+        self.building.settle()
+        disturbed = (befell != sum(len(one.log) for one in faulty) or any(leaf.down for leaf in self.building.leaves)
+                     or bool(unwell) or late)
         outcomes = [(made, got), *inner[1:]]
         for _, one in outcomes:
-            if isinstance(one, Exception) and not disturbed:
+            if isinstance(one, Exception) and not disturbed and not (inner and isinstance(one, ConflictError)):
                 raise Violation(f"{one!r}, though no layer failed")
-        self.note([made.acts(FAILED if isinstance(one, Exception) else one) if one is not CONFLICT else []
-                   for made, one in outcomes])
+        self.note([acts_of(made, one) for made, one in outcomes])
         if step.name == "flush" and not disturbed:
             self.past = {key: set(states) for key, states in self.states.items()}
 
@@ -110,11 +113,9 @@ class Trial:
         self.building.leaves[meanwhile.leaf].faulty.meanwhile(meet, nth=meanwhile.nth, after=meanwhile.after)
 
     def attempt(self, made: Operation) -> Any:
-        """What a call answers, or the exception that says that it may have failed."""
+        """What a call answers, or its exception."""
         try:
             return made.run(self.building.store)
-        except ConflictError:
-            return CONFLICT
         except (Error, OSError) as error:
             return error
 
@@ -157,6 +158,8 @@ class Trial:
         for leaf in self.building.leaves:
             if leaf.down is not None:
                 self.take(Step("up", (self.building.leaves.index(leaf),)))
+        if self.building.guards:
+            self.take(Step("advance", (10.0,)))
         for step in (Step("flush"), Step("get_many", (KEYS,)), Step("scan", ("",)), Step("verify")):
             self._call(step)
         for key, states in self.states.items():
@@ -170,6 +173,13 @@ class Trial:
             held = dict(cache.scan())
             if not held.items() <= wanted.items():
                 raise Violation(f"a memory tier holds {held}, of which the store has only {wanted}")
+
+
+def acts_of(made: Operation, got: Any) -> list[Act]:
+    """What a call did. After a conflict, or when no layer was asked, that is nothing."""
+    if not isinstance(got, Exception):
+        return made.acts(got)
+    return [] if isinstance(got, ConflictError) or not reached(got) else made.acts(FAILED)
 
 
 def merges(one: list[Act], other: list[Act] | None = None) -> Iterator[list[Act]]:
