@@ -14,79 +14,23 @@ LIBRARIES = {
     "libxxhash": ("0.8.0", "libxxhash-dev", False),
 }
 
-# module below door43fast.native: the C libraries that it uses
+# modules below door43fast.native, by the C libraries that they use
 EXTENSIONS = {
-    "clock": (),
-    "core": (),
-    "tags": (),
-    "encoded": (),
-    "weigh": (),
-    "recording": (),
-    "meter": (),
-    "table": (),
-    "writes": (),
-    "readers": (),
-    "singles": (),
-    "conditional": (),
-    "ordered": (),
-    "batches": (),
-    "memory_transactions": (),
-    "memory": (),
-    "replay": (),
-    "spans": (),
-    "packed": (),
-    "arrow": (),
-    "keys": (),
-    "tuples": (),
-    "messagepack": (),
-    "jsontext": (),
-    "codec": (),
-    "libraries": ("lmdb", "libzstd", "libxxhash"),
-    "audit": ("lmdb", "libxxhash"),
-    "audit_index": ("lmdb", "libxxhash"),
-    "audit_order": ("lmdb", "libxxhash"),
-    "directory": ("libxxhash",),
-    "status": ("lmdb",),
-    "tables": ("lmdb", "libxxhash"),
-    "journal": ("lmdb", "libxxhash"),
-    "keyindex": ("lmdb",),
-    "undo": ("lmdb", "libxxhash"),
-    "budget": ("lmdb", "libxxhash"),
-    "bounding": ("lmdb", "libxxhash"),
-    "saver": ("lmdb", "libxxhash"),
-    "structure": ("libxxhash",),
-    "handle": ("lmdb", "libxxhash"),
-    "trust": ("lmdb", "libxxhash"),
-    "environment": ("lmdb", "libzstd", "libxxhash"),
-    "upkeep": ("lmdb", "libxxhash"),
-    "compression": ("lmdb", "libzstd", "libxxhash"),
-    "longkeys": ("lmdb", "libxxhash"),
-    "lmdb_walk": ("lmdb", "libxxhash"),
-    "chunks": ("lmdb", "libzstd", "libxxhash"),
-    "audit_chunks": ("lmdb", "libzstd", "libxxhash"),
-    "lmdb_values": ("lmdb", "libzstd", "libxxhash"),
-    "lmdb_records": ("lmdb", "libzstd", "libxxhash"),
-    "lmdb_ahead": ("lmdb", "libzstd", "libxxhash"),
-    "lmdb_reads": ("lmdb", "libzstd", "libxxhash"),
-    "lmdb_room": ("lmdb", "libzstd", "libxxhash"),
-    "lmdb_budget": ("lmdb", "libzstd", "libxxhash"),
-    "lmdb_order": ("lmdb", "libzstd", "libxxhash"),
-    "lmdb_groups": ("lmdb", "libzstd", "libxxhash"),
-    "lmdb_changes": ("lmdb", "libzstd", "libxxhash"),
-    "lmdb_batch": ("lmdb", "libzstd", "libxxhash"),
-    "lmdb_batches": ("lmdb", "libzstd", "libxxhash"),
-    "lmdb_ranges": ("lmdb", "libzstd", "libxxhash"),
-    "lmdb_care": ("lmdb", "libzstd", "libxxhash"),
-    "lmdb_packed": ("lmdb", "libzstd", "libxxhash"),
-    "lmdb_training": ("lmdb", "libzstd", "libxxhash"),
-    "lmdb_transactions": ("lmdb", "libzstd", "libxxhash"),
-    "lmdb_journal": ("lmdb", "libzstd", "libxxhash"),
-    "lmdb_streams": ("lmdb", "libzstd", "libxxhash"),
-    "lmdb": ("lmdb", "libzstd", "libxxhash"),
-    "below": (),
-    "tiers": ("lmdb", "libzstd", "libxxhash"),
-    "coherence": ("lmdb", "libzstd", "libxxhash"),
-    "stack": ("lmdb", "libzstd", "libxxhash"),
+    (): (
+        "clock core tags encoded weigh recording meter table writes readers singles conditional ordered batches "
+        "memory_transactions memory replay spans packed arrow keys tuples messagepack jsontext codec below watches"),
+    ("lmdb", "libzstd", "libxxhash"): (
+        "libraries environment compression chunks audit_chunks lmdb_values lmdb_records lmdb_ahead lmdb_reads "
+        "lmdb_room lmdb_budget lmdb_order lmdb_groups lmdb_changes lmdb_batch lmdb_batches lmdb_ranges lmdb_care "
+        "lmdb_packed lmdb_training lmdb_transactions lmdb_journal lmdb_streams lmdb tiers coherence stack "
+        "tiers_disk tiers_memory tiers_nested stack_reads stack_batches stack_writes"),
+    ("lmdb", "libxxhash"): (
+        "audit audit_index audit_order tables journal undo budget bounding saver handle trust upkeep longkeys "
+        "lmdb_walk"),
+    ("libxxhash",): (
+        "directory structure"),
+    ("lmdb",): (
+        "status keyindex"),
 }
 
 # Modules whose reads and writes are worth being one function each, however long: without this gcc leaves the search of
@@ -139,7 +83,8 @@ def extensions():
     from Cython.Build import cythonize
 
     return [made for free in (True, False) for made in cythonize(
-        [extension(module, libraries) for module, libraries in EXTENSIONS.items() if (module in FREE) == free],
+        [extension(module, libraries) for libraries, modules in EXTENSIONS.items() for module in modules.split()
+         if (module in FREE) == free],
         include_path=["cext"],
         compiler_directives={"language_level": 3, "embedsignature": True, "embedsignature.format": "python",
                              "freethreading_compatible": free},

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-import weakref
 from typing import Any
 
 from door43fast.errors import ConfigError, did_you_mean
@@ -35,13 +34,6 @@ class Cascade(ByPlan, StoreSurface, CascadeEngine):
     """
 
     __slots__ = ("plan",)
-
-    def __init__(self, fast: Any, slow: Any, *, share: bool = False) -> None:
-        super().__init__(fast, slow, share=share)
-        while hasattr(slow, "slow"):
-            slow = slow.slow
-        if hasattr(slow, "_tells"):     # a backend that tells which keys others have changed
-            slow._tells(weakref.ref(self))
 
 
 def cascade(fast: Any, slow: Any, **options: Any) -> Cascade:

@@ -257,6 +257,10 @@ class Wrapper(Forwarding):
     def _flights(self) -> Any:
         return self.slow._flights
 
+    def _watched(self) -> tuple[Any, ...]:
+        """What a memory tier above looks at to know whether others have written: stores with the same keys."""
+        return (self.slow,)
+
     def _below(self) -> Any:
         """The store underneath, while this one is open."""
         if self._shut:

@@ -78,7 +78,12 @@ class CascadeEngine:
         return self.slow.ttl(key)
 
     def contains_many(self, keys: Iterable[Any]) -> list[bool]:
-        return self.slow.contains_many(keys)
+        keys = list(keys)
+        there = self.fast.contains_many(keys)
+        absent = [i for i, one in enumerate(there) if not one]
+        for i, one in zip(absent, self.slow.contains_many([keys[i] for i in absent]), strict=True):
+            there[i] = one
+        return there
 
     def scan(self, prefix: Any = "", **options: Any) -> Iterator[tuple[Any, Any]]:
         return self.slow.scan(prefix, **options)

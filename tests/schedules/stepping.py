@@ -79,7 +79,8 @@ class Stepped:
 
     def __getattr__(self, name):
         attribute = getattr(self.store, name)
-        return self._stepped(attribute) if callable(attribute) and not name.startswith("_") else attribute
+        reads = not name.startswith("_") or name == "_with_deadlines"
+        return self._stepped(attribute) if callable(attribute) and reads else attribute
 
     @staticmethod
     def _stepped(call):

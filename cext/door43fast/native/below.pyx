@@ -34,10 +34,6 @@ cdef class Below(Core):
         """Seconds that ``key`` has left, None if it does not expire; KeyError if it is not there."""
         return self.below().ttl(key)
 
-    def get_packed(self, keys, *, out=None):
-        """The values under ``keys`` in one ``Packed``, from the slow tier."""
-        return self.below().get_packed(keys, out=out)
-
     def scan(self, prefix="", *, start=None, stop=None, reverse=False, limit=None):
         """Yield ``(key, value)`` in the order of keys, from the slow tier."""
         return self.below().scan(prefix, start=start, stop=stop, reverse=reverse, limit=limit)
@@ -124,7 +120,7 @@ cdef class Below(Core):
         if self.closed:
             return
         self.closed = True
-        self.plain = False
+        self.plain = ASKS
         if self.fast is not None:
             self.fast.close()
             self.slow.close()

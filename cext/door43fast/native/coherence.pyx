@@ -3,6 +3,8 @@
 The epoch of the slow tier says that somebody has written; where the slow tier keeps a journal, that says what.
 """
 
+import weakref
+
 from cpython.object cimport PyObject_Hash
 from libc.stdlib cimport calloc, free
 
@@ -26,10 +28,22 @@ cdef class Coherent(Below):
     def __dealloc__(self):
         free(self.tickets)
 
-    def _epoch(self):
-        """What a tier above this one asks: a number that grows when others have written below."""
-        self.below()
-        return self.tier.epoch()
+    cdef int cohere(self) except -1:
+        """Decide how it is told that others have written, and note that all is well now."""
+        self.disk = self.tier.engine
+        if not self.tier.telling and self.tier.canonical("a") == "a":
+            self.plain = LOOKS if self.disk is None and self.tier.watched else PLAIN
+            if len(self.tier.watched) == 2 and all([isinstance(one, LmdbEngine) for one in self.tier.watched]):
+                self.plain = PAIR
+                self.disk, self.other = self.tier.watched
+        self.following = self.tier.follow(&self.followed)
+        self.seen = self.tier.epoch()
+        self.tier.stand_below(self.slow, weakref.ref(self))
+        return 0
+
+    def _watched(self):
+        """What a tier above looks at to know whether others have written: the stores below."""
+        return (self.slow,)
 
     cdef int renew(self) except -1:
         """If others have written to the slow tier, take out of the fast one what they changed, or all.
@@ -69,8 +83,18 @@ cdef class Coherent(Below):
 
     def _evicted(self, list locals):
         """The slow tier has evicted these keys: whoever deletes one elsewhere now writes nothing that would tell us."""
-        if not self.fast.closed:
+        if self.fast.closed:
+            return
+        if self.tier.canonical("a") == "a" and any([type(local) is not str for local in locals]):
+            self.forget(True)       # keys of a store further below that are not written as ours are
+        else:
             self.drop(locals, [])
+
+    cdef object fetch_for(self, object key, Fetched* fetched):
+        raise NotImplementedError
+
+    cdef list fetch_many_for(self, list keys, Fetched* fetched):
+        raise NotImplementedError
 
     cdef int forget(self, bint all) except -1:
         """Void all tickets, and take everything out of the fast tier if ``all``."""

@@ -3,7 +3,7 @@
 from libc.stdint cimport int64_t, uint64_t
 
 from door43fast.native.lmdb cimport LmdbEngine
-from door43fast.native.lmdb_records cimport Found
+from door43fast.native.watches cimport Watches
 
 cdef struct Fetched:        # what is known of a value beside the value
     int64_t left            # nanoseconds that it has to live, -1 for no end
@@ -11,20 +11,32 @@ cdef struct Fetched:        # what is known of a value beside the value
 
 cdef class Tier:
     cdef readonly object store
-    cdef LmdbEngine engine      # the store if a native one; else None: the epoch stands still, or is told
+    cdef LmdbEngine engine      # the only store below that others may change, if that is a native one; else None
+    cdef bint follows           # its journal tells of keys as the faster tier has them
+    cdef Watches watches        # what others may change, as far as it can be told without Python,
+    cdef list watched           # and who that is,
+    cdef list telling           # and the ``_epoch`` of those that must be asked in Python
+    cdef uint64_t told          # the sum of their last answers
+    cdef uint64_t failed        # how often they could not be told
+    cdef object with_deadlines  # of the store, or None: for a list of keys, values and the seconds they have left
+    cdef bint lasting           # ``fetch_many`` knows how long each value lasts
     cdef object codec
     cdef bint share             # mutable values are kept as they are
     cdef bint publishes         # what was set is, for immutable values, what would be read back
+    cdef bint packs             # the store packs values faster than they could be packed out of a faster tier
     cdef int64_t default_ttl    # nanoseconds, -1 for none; known only where ``publishes``
     cdef bint knows_tags        # ``fetch`` says of values with tags that they are not to be kept
 
+    cdef int watch(self, object store) except -1
+    # Let all stores below that make room, or hear which keys others change, know of ``cascade``, a weak reference.
+    cdef int stand_below(self, object store, object cascade) except -1
     # The key under which a faster tier keeps what is under ``key``; None if it must not keep it.
     cdef object canonical(self, object key)
     # The value, MISSING if there is none. The store counts it.
     cdef object fetch(self, object key, Fetched* fetched)
     cdef list fetch_many(self, list keys, Fetched* fetched)
     # A number that changes when others have changed the store behind our back.
-    cdef uint64_t epoch(self) noexcept nogil
+    cdef uint64_t epoch(self) noexcept
     # Whether it can tell what others change from now on; then ``last`` is the number of the last change.
     cdef bint follow(self, uint64_t* last) except -1
     # Append what others have changed after change ``since``: keys of the faster tier, and tags. ``last`` is then the
@@ -34,14 +46,4 @@ cdef class Tier:
     cdef object wrap(self, object value)
     cdef object unwrap(self, object kept)
 
-cdef class TellingTier(Tier):
-    cdef object tell_epoch          # of the store
-    cdef object with_deadlines      # of the store, or None: for a list of keys, values and the seconds they have left
-    cdef uint64_t told              # the last epoch
-    cdef uint64_t failed            # how often it could not be told
-
-cdef class LmdbTier(Tier):
-    cdef int tell(self, Found* found, Fetched* fetched) except -1
-
-cdef Tier tier_over(object store, bint share)
 cdef bint immutable(object value) noexcept

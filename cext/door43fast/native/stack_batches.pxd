@@ -1,0 +1,15 @@
+"""Batch reads through a cascade: one batch call a layer, for what is still missing, and one promotion."""
+
+from libc.stdint cimport int64_t
+
+from door43fast.native.stack_reads cimport Promoting
+from door43fast.native.tickets cimport Ticket
+from door43fast.native.tiers cimport Fetched
+
+cdef class Gathering(Promoting):
+    # The keys in the fast tier, ``keys`` itself where they are the same; None if one must not be kept there.
+    cdef list locals_of(self, list keys)
+    # The values, MISSING where there is none. ``fetched``, if not NULL, is told what is known of each.
+    cdef list gather(self, list keys, list locals, Fetched* fetched)
+    cdef int fetch_missing(self, list keys, list locals, list missing, list values, Fetched* fetched) except -1
+    cdef int promote_many(self, list locals, list values, list places, Fetched* fetched, Ticket* tickets) except -1
