@@ -15,6 +15,7 @@ from door43fast.layers.breaker import CLOSED, Breaker
 from door43fast.layers.failures import Late, Spared, blames_layer
 from door43fast.layers.forwarding import Call, Wrapper
 from door43fast.layers.workers import Crew, Overdue
+from door43fast.native.tiers_nested import with_deadlines
 
 CHUNK = 256     # records of an iteration that one deadline is for
 UNTIMED = frozenset({"verify", "backup", "record_trace"})     # they take as long as they take
@@ -142,9 +143,8 @@ class Guard(Wrapper):
     # -- what a memory tier above asks for -------------------------------------------------------------------
 
     def __getattr__(self, name: str) -> Any:
-        if name == "_with_deadlines":
-            method = super().__getattr__(name)
-            return lambda keys: self._run("get_many", lambda: method(keys))
+        if name == "_with_deadlines" and "slow" in self.__dict__:
+            return lambda keys: self._run("get_many", lambda: with_deadlines(self.slow, keys))
         return super().__getattr__(name)
 
     # -- care ------------------------------------------------------------------------------------------------

@@ -56,7 +56,7 @@ def with_deadlines(store, list keys):
     cdef Fetched* fetched
     cdef list values
     cdef Py_ssize_t i
-    if tier.with_deadlines is not None:
+    if type(tier) is Tier and tier.lasting:
         return tier.with_deadlines(keys)
     fetched = <Fetched*>calloc(len(keys) + 1, sizeof(Fetched))
     if fetched == NULL:
