@@ -1,8 +1,10 @@
 """Stores made of other stores: the cascade, a memory store over a slower one, and what stores in Python build on."""
 
+from door43fast.layers.buffer import Unflushed, WriteBuffer
 from door43fast.layers.cascade import Cascade, cascade, weigh_shared
 from door43fast.layers.failures import blames_layer
 from door43fast.layers.forwarding import Call, Forwarding, Wrapper
 from door43fast.layers.guard import Guard
 
-__all__ = ["Call", "Cascade", "Forwarding", "Guard", "Wrapper", "blames_layer", "cascade", "weigh_shared"]
+__all__ = ["Call", "Cascade", "Forwarding", "Guard", "Unflushed", "Wrapper", "WriteBuffer", "blames_layer", "cascade",
+           "weigh_shared"]
