@@ -109,8 +109,10 @@ class WriteBuffer(BufferedReads, Wrapper):
 
     def delete_many(self, keys: Iterable[Any]) -> int:
         """Take ``keys`` out. Returns how many were there."""
-        wanted = keys if isinstance(keys, (str, bytes)) else list(keys)      # one key is no batch, as below
-        count = self._bury(wanted) if isinstance(wanted, list) else None
+        if isinstance(keys, (str, bytes)):      # one key is no batch for every store
+            return self._change(Call("delete_many", None, (keys,)))
+        wanted = list(keys)
+        count = self._bury(wanted)
         return self._change(Call("delete_many", wanted, (wanted,))) if count is None else count
 
     def _bury(self, wanted: list[Any]) -> int | None:

@@ -1,17 +1,12 @@
 """What a write buffer keeps, in which order it flushes, and what it does when the layer below fails."""
 
-import pickle
-import threading
-import time
 from datetime import timedelta
 
 import pytest
-from failing_layer import LIMIT, FailingLayer
 
 import door43fast as d43
 from door43fast import errors
-from door43fast.layers import Unflushed, WriteBuffer
-from door43fast.layers.backlog import Backlog
+from door43fast.layers import WriteBuffer
 from door43fast.layers.flusher import Flusher
 
 
@@ -214,3 +209,15 @@ def test_a_clear_that_fails_has_changed_nothing(make_buffer):
         with pytest.raises(OSError):
             call()
     assert buffer["a"] == 1
+
+
+# -- without its guards --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("kind", "name", "scenario"), [
+    (WriteBuffer, "_settle", lambda *both: whole_reads_are_a_barrier(len, *both)),
+    (Flusher, "flush_keys", conditional_writes_flush_their_key)], ids=["barrier", "conditional writes"])
+def test_without_flushing_first_its_test_fails(make_buffer, monkeypatch, kind, name, scenario):
+    with monkeypatch.context() as patched, pytest.raises(AssertionError):
+        patched.setattr(kind, name, lambda self, keys: None)
+        scenario(*make_buffer())

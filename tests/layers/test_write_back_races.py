@@ -7,9 +7,7 @@ from failing_layer import LIMIT
 
 import door43fast as d43
 from door43fast import errors
-from door43fast.layers import WriteBuffer
 from door43fast.layers.backlog import Backlog
-from door43fast.layers.flusher import Flusher
 
 
 def in_the_middle(buffer, below, work):
@@ -153,10 +151,8 @@ def forgetful(self, run):
     (Backlog, "written", forgetful, newer_value_stays_dirty),
     (Backlog, "put", lambda self, key, entry, put=Backlog.put: None if entry.gone else put(self, key, entry),
      deleted_stays_away),
-    (WriteBuffer, "_settle", lambda self, keys: None, lambda *both: whole_reads_are_a_barrier(len, *both)),
-    (Flusher, "flush_keys", lambda self, keys: None, conditional_writes_flush_their_key),
     (Backlog, "passes", lambda self, keys: False, lambda *both: a_commit_lets_nothing_slip_in(*both)),
-], ids=["newer values", "tombstones", "barrier", "conditional writes", "commits"])
+], ids=["newer values", "tombstones", "commits"])
 def test_without_a_guard_its_test_fails(make_buffer, monkeypatch, kind, name, instead, scenario):
     buffer, below = make_buffer()
     with monkeypatch.context() as patched:
