@@ -19,6 +19,9 @@ _HOMES = {
     "cascade": "layers",
     "Replicated": "replication",
     "replicated": "replication",
+    "Guard": "layers",
+    "Parallel": "layers",
+    "parallel": "layers",
     "Namespace": "namespaces",
     "namespace": "namespaces",
     "Packed": "native.packed",
@@ -69,7 +72,7 @@ if TYPE_CHECKING:
         ReplicationError,
         UnsupportedError,
     )
-    from door43fast.layers import Cascade, cascade
+    from door43fast.layers import Cascade, Guard, Parallel, cascade, parallel
     from door43fast.lmdb import LmdbStore
     from door43fast.memory import MemoryStore
     from door43fast.namespaces import Namespace, namespace

@@ -5,6 +5,7 @@ from door43fast.layers.cascade import Cascade, cascade, weigh_shared
 from door43fast.layers.failures import blames_layer
 from door43fast.layers.forwarding import Call, Forwarding, Wrapper
 from door43fast.layers.guard import Guard
+from door43fast.layers.parallel import Parallel, parallel
 
-__all__ = ["Call", "Cascade", "Forwarding", "Guard", "Unflushed", "Wrapper", "WriteBuffer", "blames_layer", "cascade",
-           "weigh_shared"]
+__all__ = ["Call", "Cascade", "Forwarding", "Guard", "Parallel", "Unflushed", "Wrapper", "WriteBuffer", "blames_layer",
+           "cascade", "parallel", "weigh_shared"]

@@ -219,3 +219,9 @@ def _after_fork() -> None:
 
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_after_fork)
+
+
+def late_calls(store: Any) -> int:
+    """How many late calls go on in a store, or in a layer of it."""
+    below = [getattr(store, name) for name in ("fast", "slow") if hasattr(store, name)] or getattr(store, "layers", ())
+    return (store.late if isinstance(store, Guard) else 0) + sum(late_calls(one) for one in below)

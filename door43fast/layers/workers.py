@@ -22,12 +22,14 @@ class Overdue(Exception):
 
 
 class Job:
-    """One call. ``let_go`` is given the result if nobody waits for it any more."""
+    """One call. ``let_go`` is given the result if nobody waits for it any more, ``then`` result and error in any case.
+    """
 
-    __slots__ = ("context", "done", "error", "fn", "late", "let_go", "result")
+    __slots__ = ("context", "done", "error", "fn", "late", "let_go", "result", "then")
 
-    def __init__(self, fn: Callable[[], Any], let_go: Callable[[Any], Any] | None) -> None:
-        self.fn, self.let_go = fn, let_go
+    def __init__(self, fn: Callable[[], Any], let_go: Callable[[Any], Any] | None,
+                 then: Callable[[Any, BaseException | None], Any] | None = None) -> None:
+        self.fn, self.let_go, self.then = fn, let_go, then
         self.context = contextvars.copy_context()   # a computation knows by it that it is inside another
         self.done = threading.Lock()
         self.done.acquire()
@@ -59,6 +61,8 @@ class Worker(threading.Thread):
                 job.result = job.context.run(job.fn)
             except BaseException as error:  # handed to the caller, who raises it
                 job.error = error
+            if job.then is not None:
+                job.then(job.result, job.error)
             self.crew.ended(self, job)
             del job
 
@@ -79,11 +83,8 @@ class Crew:
 
     def call(self, fn: Callable[[], Any], seconds: float, let_go: Callable[[Any], Any] | None = None) -> Any:
         """What ``fn`` gives or raises, in a thread; Overdue if it takes longer, and then what it gives is let go of."""
-        with self._lock:
-            worker = self._idle.pop() if self._idle else None
-        worker = worker or Worker(self)
         job = Job(fn, let_go)
-        worker.jobs.put(job)
+        self._send(job)
         try:
             in_time = job.done.acquire(timeout=seconds)
         except BaseException:       # an interruption of the caller: the call goes on all the same
@@ -97,6 +98,15 @@ class Crew:
             finally:
                 job.error = None    # no cycle through the traceback
         return job.result
+
+    def start(self, fn: Callable[[], Any], then: Callable[[Any, BaseException | None], Any]) -> None:
+        """Make a call that nobody waits for: ``then(result, error)`` is told its end, by the thread."""
+        self._send(Job(fn, None, then))
+
+    def _send(self, job: Job) -> None:
+        with self._lock:
+            worker = self._idle.pop() if self._idle else None
+        (worker or Worker(self)).jobs.put(job)
 
     def _leave(self, job: Job) -> bool:
         """Wait no longer for a job; False if it has ended meanwhile."""

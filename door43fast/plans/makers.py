@@ -10,7 +10,7 @@ from typing import Any
 
 from door43fast import config
 from door43fast.errors import ConfigError
-from door43fast.plans.schemas import CascadeOptions, ReplicatedOptions
+from door43fast.plans.schemas import CascadeOptions, ParallelOptions, ReplicatedOptions
 
 
 def cascade(layers: list[Any], options: CascadeOptions, where: str) -> Any:
@@ -34,3 +34,10 @@ def replicated(layers: list[Any], options: ReplicatedOptions, where: str) -> Any
         return Replicated(layers[0], layers[1:], **config.given(options))
     except ConfigError as error:
         raise ConfigError(f"{where}: {error}") from error
+
+
+def parallel(layers: list[Any], options: ParallelOptions, where: str) -> Any:
+    """All beside each other."""
+    from door43fast.layers import Parallel
+
+    return Parallel(*layers, **{name: getattr(options, name) for name in config.fields(type(options))})

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from msgspec import Meta
 
-from door43fast.config import Duration, Options
-
+from door43fast.config import Duration, Location, Options
 
 Count = Annotated[int, Meta(ge=1)]
 
@@ -43,3 +42,23 @@ class ReplicatedOptions(Options, kw_only=True):
     close_timeout: Annotated[Duration, Meta(description="How long closing waits for replicas under `eventual`.")] = 10.0
     overwrite: Annotated[bool, Meta(
         description="Take as a replica a store with records of its own, which are lost.")] = False
+
+
+class OwingOptions(Options, kw_only=True):
+    """What is done for layers that hold the same and may be away for a while."""
+
+    max_owed: Annotated[Annotated[int, Meta(ge=0)], Meta(
+        description="Keys that a layer may owe; beyond, it is copied anew.")] = 100_000
+    owed: Annotated[Location | None, Meta(
+        description="A directory in which debts are kept, so that they outlast the process.")] = None
+    repair: Annotated[Literal["background", "manual"], Meta(
+        description="Bring layers up to date as soon as they are back, or only by `repair()`.")] = "background"
+
+
+class ParallelOptions(OwingOptions, kw_only=True):
+    """Stores that hold the same: each write goes to all, each read to the first that is up."""
+
+    require: Annotated[Literal["all", "any"] | Count, Meta(
+        description="How many layers must take a write.")] = "all"
+    read: Annotated[Literal["first", "race"], Meta(
+        description="Ask one layer after another, or those that do I/O at once.")] = "first"

@@ -54,3 +54,39 @@ def test_a_guarded_store_alone_pickles_by_its_plan(tmp_path, monkeypatch):
 def test_a_store_made_of_open_ones_cannot_be_pickled(tmp_path):
     with Guard(d43.LmdbStore(tmp_path / "s")) as store, pytest.raises(TypeError, match="made of open stores"):
         pickle.dumps(store)
+
+
+def test_layers_beside_each_other(tmp_path, monkeypatch):
+    (tmp_path / "plan.json").write_text(json.dumps({
+        "strategy": "parallel", "require": "any", "owed": "owed", "max_owed": 5, "layers": [
+            {"type": "memory"}, {"type": "sqlite", "path": "s.db", "guard": {"deadline": "20s"}},
+            {"strategy": "cascade", "layers": [{"type": "memory"}, {"type": "lmdb", "path": "l"}]}]}))
+    with d43.open(tmp_path / "plan.json") as store:
+        assert isinstance(store, d43.Parallel) and store.require == "any"
+        store["k"] = 1
+        assert [layer["k"] for layer in store.layers] == [1, 1, 1]
+        again = pickle.dumps(store)
+    assert (tmp_path / "owed").is_dir()
+    monkeypatch.chdir(tmp_path.parent)
+    with pickle.loads(again) as store:
+        assert store["k"] == 1 and len(store.layers) == 3
+
+
+@pytest.mark.parametrize(("plan", "words"), [
+    ({"require": "al"}, r"plan\.require='al' .*did you mean 'all'"), ({"require": 0}, r"plan\.require=0"),
+    ({"requires": "all"}, "did you mean 'require'"), ({"read": "fist"}, "did you mean 'first'"),
+    ({"require": 3}, "from 1 to 2"), ({"max_owed": -1}, r"plan\.max_owed=-1"), ({"repair": 1}, r"plan\.repair=1"),
+], ids=repr)
+def test_options_of_parallel_that_are_wrong(plan, words, tmp_path):
+    with pytest.raises(d43.ConfigError, match=words):
+        d43.open({"strategy": "parallel", **plan,
+                  "layers": [{"type": "memory"}, {"type": "lmdb", "path": tmp_path / "s"}]})
+    with d43.LmdbStore(tmp_path / "s", durability="none") as store:
+        store["k"] = 1
+
+
+def test_the_call_refuses_options_it_does_not_have():
+    with pytest.raises(d43.ConfigError, match=r"parallel\(\) has no option 'requires': did you mean 'require'"):
+        d43.parallel(d43.MemoryStore(), d43.MemoryStore(), requires=1)
+    with d43.parallel(d43.MemoryStore(), d43.MemoryStore(), require=1) as store:
+        assert isinstance(store, d43.Parallel)

@@ -1,0 +1,383 @@
+"""How a write goes through several layers that hold the same.
+
+All of it happens in the section of the keys. What says the new value by itself (``set``, ``delete`` and their batches)
+goes to every layer. What depends on the old one is decided by the first layer that is up and owes none of the keys; the
+others then get its outcome. A layer that has not acknowledged owes the keys. So does, of a write that nobody has
+acknowledged, every layer that may have it, but one: what that one holds is then what holds.
+
+A layer that refuses a write for a reason of the caller's (a key that it cannot hold, a value beyond its budget) refuses
+it for all: the others get back what it holds, and the error is the caller's.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from door43fast.arguments import span
+from door43fast.errors import ConflictError, PartialWriteError, ReadOnlyError
+from door43fast.layers.failures import Late, Spared, blames_layer, reached
+from door43fast.layers.forwarding import Call
+from door43fast.layers.ways import ABSENT, WAYS
+from door43fast.reference.packing import unpack
+
+ABSOLUTE = frozenset({"set", "delete", "set_many", "delete_many", "set_packed"})
+WHOLE = frozenset({"clear", "invalidate"})
+
+
+class Writes:
+    """The writes of :class:`door43fast.layers.several.Several`."""
+
+    _layers: Any
+    _stripes: Any
+    _numbers: Any
+    _book: Any
+    _need: int
+    _flight_table: Any
+    _roster: Any
+    _open: Any
+    _tell: Any
+    _void: Any
+    _nobody: Any
+    _ask_keys: Any
+    _pay_some: Any
+    _owing: Any
+    capabilities: Any
+
+    def _change(self, call: Call) -> Any:
+        from door43fast.layers.several import _named
+
+        self._open()
+        if not self.capabilities.writes:
+            raise ReadOnlyError(f"a layer of {type(self).__name__} takes no writes, as its capabilities say")
+        keys = None if call.keys is None else list(dict.fromkeys(map(_named, call.keys)))
+        try:
+            with self._stripes.section(keys):
+                self._open()
+                return self._numbered(call, keys)
+        finally:
+            self._roster.drain()
+
+    def _numbered(self, call: Call, keys: Any) -> Any:
+        number = next(self._numbers)
+        if self._book is not None:
+            self._book.begin(number, keys)
+        try:
+            if call.name in ABSOLUTE:
+                result = self._absolute(call, keys, number)
+            elif call.name == "expire":
+                result = self._expire(call)
+            elif keys is None:
+                result = self._whole(call, number)
+            else:
+                result = self._conditional(call, keys, number)
+        except Exception:
+            raise
+        except BaseException:       # an interruption: it is not known how far it came
+            self._cut_short(keys, number)
+            raise
+        finally:
+            if call.name != "_publish":
+                self._void(keys)
+            if self._book is not None:
+                self._book.end(number)
+            self._owing()
+        return result
+
+    def _cut_short(self, keys: Sequence[Any] | None, number: int) -> None:
+        """A write ended nobody knows where: what the first layer holds that owed nothing of it is what holds."""
+        behind = [layer for layer in self._layers if keys is None and layer.ledger.lapsed is None or keys is not None
+                  and not any(layer.ledger.owes(key) for key in keys)][1:]
+        for layer in behind:
+            if keys is None:
+                layer.ledger.lapse(number)
+            else:
+                layer.ledger.add(keys, number)
+
+    # -- how many take it ------------------------------------------------------------------------------------
+
+    def _enough(self, call: Call, keys: Sequence[Any] | None) -> None:
+        """Refuse a write that too few layers can take, before any has."""
+        if self._need == 1:
+            return
+        able = [layer for layer in self._layers if layer.up and layer.takes(keys)]
+        if len(able) < self._need:
+            down = {layer.name: layer for layer in self._layers if layer not in able}
+            raise Spared(f"{self._said(call)} needs {self._need} layers and {len(able)} are up ({', '.join(down)} "
+                         "not): nothing was written; wait until they are back, or ask for less with require=")
+
+    @staticmethod
+    def _said(call: Call) -> str:
+        name = call.name.strip("_")
+        if call.keys is None:
+            return f"{name}({', '.join(map(repr, call.args))})"
+        return f"{name} of key {call.keys[0]!r}" if len(call.keys) == 1 else f"{name} of {len(call.keys)} keys"
+
+    def _conclude(self, call: Call, done: Sequence[Any], failed: dict[Any, Exception]) -> None:
+        if len(done) >= self._need:
+            return
+        errors = {layer.name: error for layer, error in failed.items()}
+        last = next(reversed(failed.values()), None)
+        if last is not None and not done and not any(map(blames_layer, failed.values())):
+            raise last      # every layer refuses it
+        if not done and not any(map(reached, failed.values())):
+            raise self._nobody(self._said(call), errors)
+        raise PartialWriteError(self._said(call), [layer.name for layer in done], errors) from last
+
+    # -- writes that say the new value -----------------------------------------------------------------------
+
+    def _absolute(self, call: Call, keys: Sequence[Any], number: int) -> Any:
+        self._enough(call, keys)
+        events = self._events_of(call)
+        answers: dict[Any, Any] = {}
+        failed: dict[Any, Exception] = {}
+        begun = time.monotonic()
+        before = {layer for layer in self._layers if not any(layer.ledger.owes(key) for key in keys)}
+        for layer in self._layers:
+            if not layer.takes(keys):
+                failed[layer] = Spared(f"{layer.name} has still to be brought up to date")
+                continue
+            try:
+                answers[layer] = self._aged(call, begun if answers else None).on(layer.store)
+            except Exception as error:
+                if layer in before and not blames_layer(error):
+                    self._refused(layer, keys, number, list(answers), failed)
+                    raise
+                failed[layer] = error
+        tags = pin = None
+        if call.name == "set":
+            tags, pin = call.options["tags"], call.options["pin"]
+        elif call.name != "set_packed":
+            tags, pin = (), False
+        self._settle(keys, number, list(answers), failed, tags, bool(pin))
+        if answers:
+            events()
+        self._conclude(call, list(answers), failed)
+        return next((answer for layer, answer in answers.items() if layer in before), next(iter(answers.values())))
+
+    @staticmethod
+    def _aged(call: Call, begun: float | None) -> Call:
+        """The call for a layer that gets it later: what expires does so in no layer after the first."""
+        ttl = call.options.get("ttl")
+        if ttl is None or begun is None:
+            return call
+        return call._replace(options={**call.options, "ttl": max(span(ttl, "ttl") - time.monotonic() + begun, 0.0)})
+
+    def _refused(self, layer: Any, keys: Sequence[Any], number: int, done: Sequence[Any],
+                 failed: dict[Any, Exception]) -> None:
+        """A layer that owes nothing refuses what others may have taken: they get back what it holds."""
+        self._settle(keys, number, [], {**failed, **{one: Late(f"{one.name} has it") for one in done}}, None, False,
+                     truth=layer)
+        for one in done:
+            self._pay_some(one, keys)
+
+    def _settle(self, keys: Sequence[Any], number: int, done: Sequence[Any], failed: dict[Any, Exception],
+                tags: tuple[str, ...] | None, pin: bool, truth: Any = None) -> None:
+        """Who owes the keys now."""
+        for layer in done:
+            layer.ledger.paid(keys)
+        if done or truth is not None:
+            for layer in failed:
+                if layer is not truth and (done or reached(failed[layer])):
+                    layer.ledger.add(keys, number, tags, pin)
+            return
+        for key in keys:
+            knew = [layer for layer in self._layers if not layer.ledger.owes(key)]
+            unsure = [layer for layer in knew if layer in failed and reached(failed[layer])]
+            if len(unsure) == len(knew) and unsure and not unsure[0].late:
+                del unsure[0]       # nobody has the write for certain: what this one holds is what holds
+            for layer in unsure:
+                layer.ledger.add([key], number)
+
+    # -- writes that depend on the old value -----------------------------------------------------------------
+
+    def _conditional(self, call: Call, keys: Sequence[Any], number: int) -> Any:
+        for layer in self._layers:
+            if layer.ledger.owed and any(key in layer.ledger.owed for key in keys):
+                self._pay_some(layer, keys)
+        self._enough(call, keys)
+        way, deciders = WAYS[call.name](call), self._deciders(call, keys)
+        failed: dict[Any, Exception] = {}
+        decider = answer = None
+        for layer in deciders:
+            try:
+                answer = way.decide(layer.store)
+            except Exception as error:
+                if not blames_layer(error):
+                    self._settle(keys, number, [], failed, None, False, truth=layer)
+                    raise
+                failed[layer] = error
+            else:
+                decider = layer
+                break
+        if decider is None:
+            self._settle(keys, number, [], failed, None, False)
+            self._conclude(call, [], failed)
+        follow = way.follow(answer)
+        if follow is None:
+            self._settle(keys, number, [], failed, None, False, truth=decider)
+            return answer
+        done = [decider]
+        for layer in self._layers:
+            if layer is decider or layer in failed:
+                continue
+            if not layer.takes(keys) or any(key in layer.ledger.owed for key in keys):
+                failed[layer] = Spared(f"{layer.name} has still to be brought up to date")
+                continue
+            try:
+                if follow(layer.store) == answer or not way.same:
+                    done.append(layer)
+                else:
+                    failed[layer] = Late(f"{layer.name} held something else")
+            except Exception as error:
+                if not blames_layer(error):
+                    self._refused(layer, keys, number, done, failed)
+                    raise
+                failed[layer] = error
+        self._settle(keys, number, done, failed, None, False)
+        for layer in failed:
+            if isinstance(failed[layer], Late) and layer.up and not layer.late:
+                self._pay_some(layer, keys)
+        done += [layer for layer in failed if not any(layer.ledger.owes(key) for key in keys)]
+        self._told_conditional(call, answer)
+        self._conclude(call, done, {layer: error for layer, error in failed.items() if layer not in done})
+        return answer
+
+    def _deciders(self, call: Call, keys: Sequence[Any]) -> list[Any]:
+        marked = {mark[0] for mark in self._marks(call)}
+        if marked:
+            layer = self._layers[marked.pop()]
+            reads = [] if call.name == "_publish" else list(call.args[0])
+            whole = bool(call.options.get("ranges"))
+            if marked or (whole and not layer.ledger.clean) or any(layer.ledger.owes(key) for key in (*reads, *keys)):
+                if call.name == "_publish":
+                    call.args[0].voided = True      # what it was computed beside is not what holds
+                    return self._readers(keys[0])[:1]
+                raise ConflictError("what the transaction had read was in a layer that has since lost touch with the "
+                                    "others, and nothing was written: run it again")
+            return [layer]
+        found = [layer for layer in self._layers if layer.ledger.lapsed is None
+                 and not any(layer.ledger.owes(key) for key in keys)]
+        return found or (self._latest(keys[0]) if len(keys) == 1 else [])
+
+    _readers: Any
+    _latest: Any
+
+    @staticmethod
+    def _marks(call: Call) -> list[tuple[int, Any]]:
+        """The tokens of a call, each marked with the layer that gave it."""
+        if call.name == "_publish":
+            return [call.args[0].token]
+        if call.name == "_commit":
+            return [*call.args[0].values(), *(mark for *_, records in call.options["ranges"] for _, mark in records)]
+        return []
+
+    def pop(self, key: Any, *default: Any) -> Any:
+        """Take ``key`` out and return its value, or ``default``; without one a missing key is a KeyError."""
+        value = self._change(Call("pop", [key], (key,)))
+        if value is not ABSENT:
+            return value
+        if default:
+            return default[0]
+        raise KeyError(key)
+
+    # -- writes that concern any key -------------------------------------------------------------------------
+
+    def _whole(self, call: Call, number: int) -> Any:
+        self._enough(call, None)
+        done: list[Any] = []
+        failed: dict[Any, Exception] = {}
+        for layer in self._layers:
+            if not layer.takes(None):
+                failed[layer] = Spared(f"{layer.name} has still to be brought up to date")
+                continue
+            try:
+                call.on(layer.store)
+            except Exception as error:
+                if not blames_layer(error):
+                    if done:
+                        layer.ledger.lapse(number)
+                    raise
+                failed[layer] = error
+            else:
+                done.append(layer)
+        self._settle_whole(call, number, done, failed)
+        if done:
+            self._tell(call.name, call.args[0])
+        self._conclude(call, done, failed)
+
+    def _settle_whole(self, call: Call, number: int, done: Sequence[Any], failed: dict[Any, Exception]) -> None:
+        everything = call.name == "clear" and not isinstance(call.args[0], (int, float)) and not len(call.args[0])
+        for layer in done:
+            if everything:
+                layer.ledger.paid(list(layer.ledger.owed))
+        knew = [layer for layer in self._layers if layer.ledger.lapsed is None]
+        if call.name == "invalidate":   # entries whose tags it was not told are still there
+            told = [layer for layer in done if layer in knew and not layer.ledger.untold]
+            truth = told[:1] or [layer for layer in done if layer in knew][:1]
+            for layer in done:
+                if layer.ledger.untold and layer not in truth and layer in knew:
+                    layer.ledger.lapse(number)
+        if any(layer in knew for layer in done):
+            for layer in failed:
+                layer.ledger.lapse(number)
+            return
+        unsure = [layer for layer in knew if layer in failed and reached(failed[layer])]
+        if len(unsure) == len(knew) and unsure:
+            del unsure[0]
+        for layer in unsure:
+            layer.ledger.lapse(number)
+
+    def _expire(self, call: Call) -> int:
+        """A layer that fails keeps what has expired for longer, which nobody sees."""
+        counts = []
+        errors: dict[str, Exception] = {}
+        for layer in self._layers:
+            try:
+                counts.append(call.on(layer.store))
+            except Exception as error:
+                if not blames_layer(error):
+                    raise
+                errors[layer.name] = error
+        if not counts:
+            raise self._nobody("expire", errors)
+        return max(counts)
+
+    # -- events ----------------------------------------------------------------------------------------------
+
+    def _events_of(self, call: Call) -> Callable[[], None]:
+        """What is to be told of a write once it was made; what expires at once is told by the layers."""
+        if not self._roster.subscriptions or call.options.get("ttl") is not None and span(
+                call.options["ttl"], "ttl") == 0:
+            return lambda: None
+        tell = self._tell
+        if call.name == "set":
+            return lambda: tell("set", call.args[0], value=call.args[1])
+        if call.name in ("set_many", "set_packed"):
+            found = list(call.args[0] if call.name == "set_many" else unpack(*call.args))
+            last = {key: None for key, _ in reversed(found)}
+            values = dict(found)
+            return lambda: [tell("set", key, value=values[key]) for key in reversed(last)] and None
+        keys = list(dict.fromkeys(call.keys or ()))
+        there = self._ask_keys(Call("contains_many", keys, (keys,))) if keys else []
+        return lambda: [tell("delete", key) for key, found in zip(keys, there, strict=True) if found] and None
+
+    def _told_conditional(self, call: Call, answer: Any) -> None:
+        if not self._roster.subscriptions:
+            return
+        key = call.args[0]
+        if call.name in ("add", "replace"):
+            self._tell("set", key, value=call.args[-1])
+        elif call.name == "incr":
+            self._tell("set", key, value=answer)
+        elif call.name == "pop":
+            self._tell("delete", key)
+        elif call.name == "_publish":
+            self._tell("set", call.args[1], value=call.args[2])
+        elif call.name == "_commit":
+            for one, write in call.args[1].items():
+                if write is None:
+                    self._tell("delete", one)
+                else:
+                    self._tell("set", one, value=write[0])
