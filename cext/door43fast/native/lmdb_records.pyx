@@ -246,19 +246,21 @@ cdef class RecordEngine(ValueEngine):
     cdef uint64_t foreign_epoch(self) noexcept nogil:
         """The head pages tell of a commit before a reader sees it, and a writer may be killed in between.
 
-        So what is known is what a reader sees. The epoch is raised first, so that nobody who finds nothing new finds
-        it as it was.
+        So what is known is what a reader sees. The epoch is raised before that counts as known, so that nobody who
+        finds nothing new finds it as it was; and after it was looked at, so that whoever finds the epoch raised, in
+        another thread, sees at least as much.
         """
         cdef MDB_txn* txn = NULL
-        cdef uint64_t epoch
+        cdef uint64_t epoch, seen = 0
         if self.home.last_txn() <= d43_load(&self.known):
             return d43_load(&self.epoch)
-        epoch = d43_add(&self.epoch, 1)
         if handle_try(self.home):
             if self.home.take(&txn) == 0:
-                d43_raise_to(&self.known, mdb_txn_id(txn))
+                seen = mdb_txn_id(txn)
                 self.home.give(txn)
             handle_leave(self.home)
+        epoch = d43_add(&self.epoch, 1)
+        d43_raise_to(&self.known, seen)
         return epoch
 
     cdef int announce(self) except -1:
