@@ -12,7 +12,7 @@ CC = gcc
 # Everything that drives the native core; what is left out reads sources, runs the command line, or is over backends in
 # Python, of whose conformance that of the native stores is enough here.
 ASAN_TESTS = $(filter-out $(addprefix tests/,$(addsuffix /,house cli resources parsers report host profiles plugins \
-    scenarios namespaces conformance __pycache__)),$(wildcard tests/*/)) \
+    scenarios namespaces conformance models __pycache__)),$(wildcard tests/*/)) \
     $(addprefix tests/conformance/test_,$(addsuffix .py,memory lmdb cascade aio capabilities))
 
 # AddressSanitizer itself reserves terabytes of address space, so a limit on that cannot be tried under it.
@@ -133,7 +133,8 @@ system:
 	command -v gcc >/dev/null || missing="$$missing gcc libc6-dev"; \
 	command -v pkg-config >/dev/null || missing="$$missing pkg-config"; \
 	case "$(MAKECMDGOALS)" in *test*|*nightly*|*asan*) command -v strace >/dev/null || missing="$$missing strace";; esac; \
-	case "$(MAKECMDGOALS)" in *test*|*nightly*) command -v openssl >/dev/null || missing="$$missing openssl";; esac; \
+	case "$(MAKECMDGOALS)" in *test*|*nightly*) command -v openssl >/dev/null || missing="$$missing openssl"; \
+	    command -v spin >/dev/null || missing="$$missing spin";; esac; \
 	case "$(MAKECMDGOALS)" in *test*|*nightly*|*asan*|*bench*) \
 	    command -v redis-server >/dev/null || missing="$$missing redis-server";; esac; \
 	pkg-config --exists lmdb 2>/dev/null || missing="$$missing liblmdb-dev"; \

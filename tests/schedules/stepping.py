@@ -32,8 +32,9 @@ class Actor(threading.Thread):
 class Schedule:
     """Runs actions to their ends, one step of one of them at a time. The same seed gives the same order."""
 
-    def __init__(self, seed):
+    def __init__(self, seed, patience=PATIENCE):
         self.random = random.Random(seed)
+        self.patience = patience
         self.actors = []
 
     def run(self, *acts):
@@ -54,7 +55,7 @@ class Schedule:
                 continue
             actor = self.random.choice(waiting)
             actor.go.release()
-            if not actor.stopped.acquire(timeout=PATIENCE):
+            if not actor.stopped.acquire(timeout=self.patience):
                 waiting.remove(actor)
                 blocked.append(actor)
             elif actor.over:
