@@ -1,6 +1,6 @@
 /* What a model tells of its steps. Alone nothing; under REPLAY, which replay.py defines, each event must be the
-   next one of a recorded trace, with the same contents of the tiers, or the run does not go on. A thread then moves only while
-   its own event is the next: between two points of the recording nothing else ran. */
+   next one of a recorded trace, with the same contents of the tiers, or the run does not go on. A thread then
+   moves only while its own event is the next: between two points of the recording nothing else ran. */
 
 #define CALL_GET 1
 #define ASK_GET 2
