@@ -2,8 +2,8 @@
 
 The threads change over before and after each call of the slow store, and where the fast tier weighs a value: between
 the slow store's answer and what the cascade makes of it. An event is a tuple: the thread, the kind (a name of
-events.pml), the key, a value as the models write it (2 * number of the write + 1; without the 1 for a key that is not there),
-what the fast tiers hold, what the slow store holds.
+events.pml), the key, a value as the models write it (2 * number of the write + 1; without the 1 for a key that is not
+there), what the fast tiers hold, what the slow store holds.
 """
 
 import itertools
