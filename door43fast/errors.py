@@ -122,7 +122,7 @@ class FencedError(Error):
         return type(self), (str(self), self.term)
 
 
-class ReplicationError(Error):
+class ReplicationError(PartialWriteError):
     """A write, a wait or a promotion did not reach the replicas that it had to reach.
 
     ``done`` are the names of the members that have it, ``failed`` those that do not, with the error of each,
@@ -131,8 +131,8 @@ class ReplicationError(Error):
 
     def __init__(self, message: str, done: Sequence[str] = (), failed: Mapping[str, BaseException] | None = None,
                  unknown: Sequence[str] = ()) -> None:
-        super().__init__(message)
-        self.done, self.failed, self.unknown = tuple(done), dict(failed or {}), tuple(unknown)
+        Error.__init__(self, message)
+        self.what, self.done, self.failed, self.unknown = "", tuple(done), dict(failed or {}), tuple(unknown)
 
     def __reduce__(self):
         return type(self), (str(self), self.done, self.failed, self.unknown)

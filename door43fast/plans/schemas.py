@@ -34,6 +34,10 @@ class ReplicatedOptions(Options, kw_only=True):
         pattern=r"^(strong|eventual|quorum|quorum\(\d+\))$",
         description="When a write returns: `strong`, when all replicas have it; `quorum`, when most members have; "
                     "`quorum(2)`, when so many have; `eventual`, when the primary has.")] = "strong"
+    read: Annotated[Literal["primary", "nearest", "any"], Meta(
+        description="Who answers a read: the primary; who has answered fastest; each in turn.")] = "primary"
+    max_lag: Annotated[Duration | None, Meta(
+        description="A replica that is further behind answers no read; no bound if not given.")] = None
     timeout: Annotated[Duration, Meta(description="How long a write waits for replicas.")] = 5.0
     queue: Annotated[Annotated[int, Meta(ge=1)], Meta(
         description="Changes kept for replicas where the primary has no journal.")] = 100_000

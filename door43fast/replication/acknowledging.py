@@ -8,10 +8,9 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 from door43fast.errors import ConfigError, ReplicationError
+from door43fast.replication.members import PRIMARY
 from door43fast.replication.replica import Replica
 from door43fast.replication.standing import Standing
-
-PRIMARY = "primary"
 
 
 def needed(consistency: object, members: int) -> int:

@@ -39,6 +39,7 @@ class Place:
     def __init__(self, store: Any) -> None:
         self.store = store
         self.key: Any = None
+        self.known = False          # whether there was a head when it was looked at last
         self._text = False          # a store of JSON takes text only, others any bytes
 
     def read(self) -> tuple[Any, Head | None]:
@@ -46,6 +47,7 @@ class Place:
         if self.key is None:
             self.key = self._find_key()
         token, data = self.store._read(self.key)
+        self.known = data is not MISSING
         if data is MISSING:
             return token, None
         try:

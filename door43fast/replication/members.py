@@ -3,10 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from door43fast.arguments import span
 from door43fast.errors import ConfigError
+from door43fast.replication.head import Place
+from door43fast.replication.log import JournalLog, QueueLog
+from door43fast.replication.replica import Replica
+
+PRIMARY = "primary"
+
+
+class Lineup(NamedTuple):
+    """Who is what, from one promotion to the next."""
+
+    primary: Any
+    place: Place                # of the primary's head
+    log: JournalLog | QueueLog
+    replicas: tuple[Replica, ...]
+
+    @property
+    def stores(self) -> list[tuple[str, Any]]:
+        """The members by name, the primary last."""
+        return [*((replica.name, replica.store) for replica in self.replicas), (PRIMARY, self.primary)]
 
 
 def check_members(stores: Sequence[Any], queue: int, overwrite: bool) -> None:

@@ -40,6 +40,7 @@ class Replica:
         self.head: Head | None = None       # as we last wrote or found it; None: not looked at, or not believed
         self.seq = 0
         self.whole = False          # its data are a state of the primary: it may be read
+        self.phase = 0              # grows when its data begin to be between two states
         self.error: Exception | None = None
         self.failures = self.copies = self.applied = 0
         self.claimed = ""           # what we have called our copy, where nobody else may write
@@ -156,8 +157,9 @@ class Replica:
                     whole=part.whole)
         if not part.writes and head == self.head:
             return False        # what is left is not settled yet
-        self.whole = False
         writes = list(part.writes.items())
+        if len(writes) > PIECE or not part.whole or not self.store.capabilities.transactions:
+            self._between()
         while len(writes) > PIECE:
             self.write(self.head.but(whole=False), dict(writes[:PIECE]))
             writes = writes[PIECE:]
@@ -167,6 +169,11 @@ class Replica:
             self.current_at = looked
         self._stands(head)
         return not part.whole
+
+    def _between(self) -> None:
+        """From here on nobody is to read it: in this order, so that whoever reads meanwhile finds out."""
+        self.phase += 1
+        self.whole = False
 
     def write(self, head: Head, writes: dict[Any, Any]) -> None:
         """Write changes and the head in one step, if the replica is where we left it, else ``Moved``."""
@@ -200,7 +207,7 @@ class Replica:
 
     def _copy(self) -> None:
         """By snapshot: what the primary holds, and nothing else."""
-        self.whole = False
+        self._between()
         if foreign_copy(self):
             raise Moved
         self.copies += 1

@@ -17,11 +17,13 @@ from door43fast.contracts import Capabilities, Progress, Seconds
 from door43fast.errors import ClosedError, ConfigError, Error, FencedError, ReplicationError, UnsupportedError
 from door43fast.layers.failures import blames_layer
 from door43fast.layers.forwarding import Call, Forwarding
-from door43fast.replication.acknowledging import PRIMARY, failures, needed, refuse_if_too_few, wait
+from door43fast.replication.acknowledging import failures, needed, refuse_if_too_few, wait
 from door43fast.replication.head import Place
-from door43fast.replication.log import JournalLog, QueueLog, log_of
-from door43fast.replication.members import check_members, close_all, seconds_of
+from door43fast.replication.log import QueueLog, log_of
+from door43fast.replication.members import PRIMARY, Lineup, check_members, close_all, seconds_of
+from door43fast.replication.reading import Reads
 from door43fast.replication.replica import Replica
+from door43fast.replication.session import Session
 from door43fast.replication.standing import Standing
 
 _open_stores: weakref.WeakSet[Replicated] = weakref.WeakSet()
@@ -42,6 +44,10 @@ class Replicated(Forwarding):
     consistency : str
         When a write returns: ``"strong"``, when all replicas have it; ``"quorum"``, when most of all members have, or
         ``"quorum(2)"``, when so many have, the primary among them; ``"eventual"``, when the primary has.
+    read : {"primary", "nearest", "any"}
+        Who answers a read: the primary; who has answered fastest; each in turn. Of replicas those that may.
+    max_lag : seconds, optional
+        A replica that is further behind answers no read; no bound if not given.
     timeout : seconds
         How long a write waits for replicas, after which it raises ``ReplicationError``.
     queue : int
@@ -63,9 +69,9 @@ class Replicated(Forwarding):
         If another store was promoted to be the primary.
     """
 
-    def __init__(self, primary: Any, replicas: Sequence[Any], consistency: str = "strong", *, timeout: Seconds = 5.0,
-                 queue: int = 100_000, poll: Seconds = 0.05, close_timeout: Seconds = 10.0, overwrite: bool = False,
-                 progress: Progress | None = None) -> None:
+    def __init__(self, primary: Any, replicas: Sequence[Any], consistency: str = "strong", *, read: str = "primary",
+                 max_lag: Seconds | None = None, timeout: Seconds = 5.0, queue: int = 100_000, poll: Seconds = 0.05,
+                 close_timeout: Seconds = 10.0, overwrite: bool = False, progress: Progress | None = None) -> None:
         stores = [primary, *replicas]
         check_members(stores, queue, overwrite)
         self.consistency = consistency
@@ -74,34 +80,34 @@ class Replicated(Forwarding):
         self._poll = seconds_of(poll, "poll")
         self._close_timeout = seconds_of(close_timeout, "close_timeout")
         self._queue, self._overwrite, self._progress = queue, overwrite, progress
+        self.reads = Reads(read, None if max_lag is None else seconds_of(max_lag, "max_lag"), self._timeout)
         self._shut = self._orphan = False
         self._mine = threading.local()      # of each thread: changes under way, and the last number of them
         self._starting = threading.Lock()
         self._started = False
-        self._primary = primary
-        self._log: JournalLog | QueueLog = log_of(primary, queue)
-        self._place = Place(primary)
-        self._standing = Standing(self._term())
-        self._replicas = [self._new_replica(f"replica {i}", store) for i, store in enumerate(replicas, 1)]
-        for replica in self._replicas:      # what is wrong with the set is said here; what fails is tried again
+        place = Place(primary)
+        self._standing = Standing(self._term(primary, place))
+        self._lineup = self._lined_up(primary, place, [(f"replica {i}", one) for i, one in enumerate(replicas, 1)])
+        for replica in self._lineup.replicas:   # what is wrong with the set is said here; what fails is tried again
             replica.round(replica.attach)
             if isinstance(replica.error, ConfigError | FencedError):
                 raise replica.error
         _open_stores.add(self)
         self._start()
 
-    def _new_replica(self, name: str, store: Any) -> Replica:
-        return Replica(name, store, self._primary, self._log, self._standing, poll=self._poll,
-                       overwrite=self._overwrite, progress=self._progress)
+    def _lined_up(self, primary: Any, place: Place, replicas: Sequence[tuple[str, Any]]) -> Lineup:
+        log = log_of(primary, self._queue)
+        return Lineup(primary, place, log, tuple(
+            Replica(name, store, primary, log, self._standing, poll=self._poll, overwrite=self._overwrite,
+                    progress=self._progress) for name, store in replicas))
 
-    def _term(self) -> int:
-        head = self._place.read()[1]
-        if head is None:
-            return 0
-        if head.role != PRIMARY:
-            raise FencedError(f"{self._primary!r} is a replica of another primary since term {head.term}: open the set "
-                              "with that one as the primary", head.term)
-        return head.term
+    @staticmethod
+    def _term(primary: Any, place: Place) -> int:
+        head = place.read()[1]
+        if head is not None and head.role != PRIMARY:
+            raise FencedError(f"{primary!r} is a replica of another primary since term {head.term}: open the set with "
+                              "that one as the primary", head.term)
+        return 0 if head is None else head.term
 
     # -- the threads -----------------------------------------------------------------------------------------
 
@@ -109,28 +115,29 @@ class Replicated(Forwarding):
         with self._starting:
             if not self._started and not self._shut:
                 self._started = True
-                for replica in self._replicas:
+                for replica in self._lineup.replicas:
                     replica.start()
 
     def _after_fork(self) -> None:
         """In the child of a fork: its threads are not here, and its queue is not that of the parent."""
         self._starting = threading.Lock()
         self._started = False
+        self._mine = threading.local()
         self._standing.renew()
-        self._log.renew()
-        for replica in self._replicas:
+        self._lineup.log.renew()
+        for replica in self._lineup.replicas:
             replica.renew()
             replica.head = None
-        if isinstance(self._log, QueueLog):
-            stores = [self._primary, *(replica.store for replica in self._replicas)]
-            self._orphan = any(store.capabilities.shared or store.capabilities.persistent for store in stores)
-            for replica in self._replicas:
+        if isinstance(self._lineup.log, QueueLog):
+            capabilities = [store.capabilities for _, store in self._lineup.stores]
+            self._orphan = any(one.shared or one.persistent for one in capabilities)
+            for replica in self._lineup.replicas:
                 replica.claimed, replica.seq = "", 0
 
     def _wake(self) -> None:
         if not self._started:
             self._start()
-        for replica in self._replicas:
+        for replica in self._lineup.replicas:
             replica.wake()
 
     # -- what kind of store it is ----------------------------------------------------------------------------
@@ -138,7 +145,7 @@ class Replicated(Forwarding):
     @property
     def capabilities(self) -> Capabilities:
         """What the primary can do, without tags and pins: the log does not tell them."""
-        return self._primary.capabilities._replace(tags=False, pins=False)
+        return self._lineup.primary.capabilities._replace(tags=False, pins=False)
 
     @property
     def closed(self) -> bool:
@@ -148,12 +155,12 @@ class Replicated(Forwarding):
     @property
     def primary(self) -> Any:
         """The store that decides."""
-        return self._primary
+        return self._lineup.primary
 
     @property
     def replicas(self) -> tuple[Any, ...]:
         """The stores that follow it."""
-        return tuple(replica.store for replica in self._replicas)
+        return tuple(replica.store for replica in self._lineup.replicas)
 
     @property
     def term(self) -> int:
@@ -162,59 +169,71 @@ class Replicated(Forwarding):
 
     @property
     def _events(self) -> Any:
-        return self._below()._events
+        return self._below().primary._events
 
     @property
     def _flights(self) -> Any:
-        return self._primary._flights
+        return self._lineup.primary._flights
 
     def _flight_name(self, key: Any) -> Any:
-        return flight_name(self._primary, key)
+        return flight_name(self._lineup.primary, key)
 
     def _claim(self, flight: Any, deadline: Seconds) -> Any:
-        return claim_on(self._primary, flight, deadline)
+        return claim_on(self._lineup.primary, flight, deadline)
 
     # -- reading ---------------------------------------------------------------------------------------------
 
-    def _below(self) -> Any:
+    def _below(self) -> Lineup:
         if self._shut:
             raise ClosedError(f"{type(self).__name__} is closed: open it again before use")
-        return self._primary
+        return self._lineup
+
+    def ask(self, call: Call, since: int) -> tuple[Any, int | None]:
+        """What a member that has change ``since`` says to a read, and how far it was; None for the primary."""
+        lineup = self._below()
+        hidden = lineup.place.key if lineup.place.known else None
+        return self.reads.ask(call, lineup.primary, hidden, lineup.replicas, since)
 
     def _ask(self, call: Call) -> Any:
-        return call.on(self._below())
+        return self.ask(call, 0)[0]
 
     _ask_key = _ask_keys = _ask_all = _ask
+
+    def session(self, seq: int = 0) -> Session:
+        """The same store for one user, whose reads see at least change ``seq``, what was written through it, and what
+        they saw before, whichever member answers."""
+        self._below()
+        return Session(self, seq)
 
     # -- writing ---------------------------------------------------------------------------------------------
 
     def _change(self, call: Call) -> Any:
-        primary = self._below()
+        lineup = self._below()
         self._refuse(call)
         if call.keys is not None and not len(call.keys):
-            return call.on(primary)
+            return call.on(lineup.primary)
         what = f"{call.name}({call.keys[0]!r})" if call.keys is not None and len(call.keys) == 1 else f"{call.name}()"
-        refuse_if_too_few(self._replicas, self._need, self._timeout, what)
+        refuse_if_too_few(lineup.replicas, self._need, self._timeout, what)
         if call.name == "expire":
-            return call.on(primary)     # replicas let expire by themselves
+            return call.on(lineup.primary)      # replicas let expire by themselves
         mine, outer = self._mine, self._under_way()
         kept = ("clear", call.args) if call.name == "clear" else ("keys", _plain(call))
-        ticket = self._log.begin(*kept, nested=outer > 0)
-        before = failures(self._replicas)
+        ticket = lineup.log.begin(*kept, nested=outer > 0)
+        before = failures(lineup.replicas)
         mine.depth = outer + 1
         mine.seq = mine.seq if outer else 0
         changed = True
         try:
-            result = call.on(primary)
+            result = call.on(lineup.primary)
         except BaseException as error:
             changed = blames_layer(error) or not isinstance(error, Exception)   # else nothing came of it
             raise
         finally:
             mine.depth = outer
-            mine.seq = max(self._log.end(ticket, changed), mine.seq)
+            mine.seq = max(lineup.log.end(ticket, changed), mine.seq)
             self._wake()
         if not outer:       # what a listener writes while the change goes on is waited for with it
-            wait(self._replicas, self._standing, mine.seq, self._need, self._timeout, what, before)
+            wait(lineup.replicas, self._standing, mine.seq, self._need, self._timeout, what, before)
         return result
 
     def _under_way(self) -> int:
@@ -237,8 +256,12 @@ class Replicated(Forwarding):
     @property
     def sequence(self) -> int:
         """The number of the last change; a replica that is there has all of them."""
-        self._below()
-        return self._log.last()
+        return self._below().log.last()
+
+    @property
+    def written(self) -> int:
+        """The number of this thread's last change, 0 if it made none."""
+        return getattr(self._mine, "seq", 0)
 
     def wait_for(self, seq: int | None = None, *, timeout: Seconds | None = None, replicas: int | None = None) -> None:
         """Return when the replicas have change ``seq``, all that was written before this call if not given.
@@ -246,7 +269,7 @@ class Replicated(Forwarding):
         Parameters
         ----------
         seq : int, optional
-            A number that ``sequence`` gave.
+            A number that ``sequence`` or ``written`` gave.
         timeout : seconds, optional
             For how long at the most; the store's own if not given.
         replicas : int, optional
@@ -257,46 +280,37 @@ class Replicated(Forwarding):
         ReplicationError
             If they have not got it by then: ``failed`` and ``unknown`` say which.
         """
-        self._below()
+        lineup = self._below()
         wanted = self.sequence if seq is None else seq
         if isinstance(wanted, bool) or not isinstance(wanted, int):
             raise TypeError(f"seq is the number of a change, not {type(wanted).__name__}")
-        count = len(self._replicas) if replicas is None else replicas
-        if not 0 <= count <= len(self._replicas):
-            raise ValueError(f"replicas={replicas} is out of range: there are {len(self._replicas)}")
+        count = len(lineup.replicas) if replicas is None else replicas
+        if not 0 <= count <= len(lineup.replicas):
+            raise ValueError(f"replicas={replicas} is out of range: there are {len(lineup.replicas)}")
         self._wake()
-        wait(self._replicas, self._standing, wanted, count + 1,
+        wait(lineup.replicas, self._standing, wanted, count + 1,
              self._timeout if timeout is None else span(timeout, "timeout"), "what was waited for")
 
     # -- care ------------------------------------------------------------------------------------------------
 
     def _care(self, call: Call) -> Any:
-        primary = self._below()
+        lineup = self._below()
         if call.name == "stats":
-            return self._stats()
+            return self._stats(lineup)
         if call.name == "verify":
-            return self._verify(call)
-        result = call.on(primary)
+            return _verified(lineup, call.options["progress"])
+        result = call.on(lineup.primary)
         if call.name == "flush" and not self._under_way():
             self.wait_for(replicas=self._need - 1 if self._need > 1 else None)
-            for replica in self._replicas:
+            for replica in lineup.replicas:
                 if not replica.late(self._timeout):
                     replica.store.flush()
         return result
 
-    def _stats(self) -> dict[str, Any]:
-        found = self._primary.stats()
-        return {**found, "replication": {
-            "consistency": self.consistency, "term": self.term, "sequence": self._log.last(),
-            "replicas": [replica.told() for replica in self._replicas]}}
-
-    def _verify(self, call: Call) -> dict[str, Any]:
-        checked, errors, told = 0, [], call.options["progress"]
-        for name, store in [*((one.name, one.store) for one in self._replicas), (PRIMARY, self._primary)]:
-            found = store.verify(progress=None if told is None else partial(_told, told, checked, name))
-            checked += found["checked"]
-            errors += [f"{name}: {error}" for error in found["errors"]]
-        return {"checked": checked, "errors": errors}
+    def _stats(self, lineup: Lineup) -> dict[str, Any]:
+        return {**lineup.primary.stats(), "replication": {
+            "consistency": self.consistency, "term": self.term, "sequence": lineup.log.last(),
+            "replicas": [replica.told() for replica in lineup.replicas]}}
 
     def close(self) -> None:
         """Let the replicas have all, under ``"eventual"`` and for ``close_timeout`` at the most; then close them.
@@ -316,27 +330,28 @@ class Replicated(Forwarding):
                 missing = self._missing(error)
         self._shut = True
         end = time.monotonic() + self._close_timeout
-        for replica in self._replicas:
+        for replica in self._lineup.replicas:
             replica.stop()
-        for replica in self._replicas:
+        for replica in self._lineup.replicas:
             if replica.thread is not None and replica.thread is not threading.current_thread():
                 replica.thread.join(max(end - time.monotonic(), 0.1))
-        failed = close_all([*(replica.store for replica in self._replicas), self._primary])
+        failed = close_all([store for _, store in self._lineup.stores])
         if missing is not None or failed is not None:
             raise missing or failed     # type: ignore[misc]
 
     def _missing(self, error: Exception) -> Exception:
         if not isinstance(error, ReplicationError):
             return error
-        lags = {replica.name: replica.lag()[0] for replica in self._replicas if replica.lag()[0]}
+        lags = {replica.name: replica.lag()[0] for replica in self._lineup.replicas if replica.lag()[0]}
         return ReplicationError(
             f"closed after {self._close_timeout:g} seconds with replicas that lack changes: "
             f"{', '.join(f'{name} lacks {count}' for name, count in lags.items())} ({error}). They get them when the "
             "set is opened again", error.done, error.failed, error.unknown)
 
     def __del__(self) -> None:
-        for replica in getattr(self, "_replicas", ()):
-            replica.stop()
+        if hasattr(self, "_lineup"):
+            for replica in self._lineup.replicas:
+                replica.stop()
 
 
 def replicated(primary: Any, replicas: Sequence[Any], consistency: str = "strong", **options: Any) -> Replicated:
@@ -344,14 +359,23 @@ def replicated(primary: Any, replicas: Sequence[Any], consistency: str = "strong
     return Replicated(primary, replicas, consistency, **options)
 
 
-def _told(progress: Progress, before: int, name: str, done: int, total: int, what: str) -> None:
-    progress(before + done, before + total, f"{what} of {name}")
-
-
 def _plain(call: Call) -> Any:
     """The keys that a call changes, as a log keeps them."""
     keys: Any = () if call.keys is None else call.keys
     return keys.tolist() if hasattr(keys, "tolist") else keys
+
+
+def _verified(lineup: Lineup, progress: Progress | None) -> dict[str, Any]:
+    checked, errors = 0, []
+    for name, store in lineup.stores:
+        found = store.verify(progress=None if progress is None else partial(_told, progress, checked, name))
+        checked += found["checked"]
+        errors += [f"{name}: {error}" for error in found["errors"]]
+    return {"checked": checked, "errors": errors}
+
+
+def _told(progress: Progress, before: int, name: str, done: int, total: int, what: str) -> None:
+    progress(before + done, before + total, f"{what} of {name}")
 
 
 def _renewed() -> None:

@@ -9,6 +9,7 @@ import pytest
 import door43fast as d43
 from door43fast.contracts import MISSING
 from door43fast.errors import FencedError, ReplicationError
+from door43fast.layers import Wrapper
 from door43fast.replication import copying, replica as replicas_module
 from door43fast.replication.head import KEYS, Head, Place
 from door43fast.testing.faults import Faulty
@@ -84,19 +85,44 @@ def test_a_primary_that_lost_its_last_changes_is_noticed(tmp_path):
         assert held(store.replicas[0]) == {"a": 1, "c": 1, "d": 1, "e": 1}
 
 
-def test_the_position_is_never_ahead_of_the_data(tmp_path):
-    """The replica is looked at by another opening of it while changes come: what its head says is there."""
-    primary, below = lmdb(tmp_path / "p", journal=True), lmdb(tmp_path / "r")
-    with d43.replicated(primary, [below], "eventual") as store:
-        place, seen = Place(below), 0
-        for i in range(2000):
-            store[f"k{i}"] = i
-            head = place.read()[1]
-            if head is not None and not head.log.startswith(copying.COPYING) and head.seq > seen:
-                seen = head.seq
-                assert below.get(f"k{seen - 1}") == seen - 1
-        assert seen > 100
+class Witness(Wrapper):
+    """Looks after each write if what the head says is there: a kill could come at any of these moments."""
 
+    def __init__(self, slow):
+        super().__init__(slow)
+        self.place, self.seen, self.ahead = Place(slow), 0, []
+
+    def _change(self, call):
+        done = super()._change(call)
+        head = self.place.read()[1]
+        if head is not None and not head.log.startswith(copying.COPYING) and head.seq > self.seen:
+            self.seen = head.seq
+            if self.slow.get(f"k{head.seq - 1}") != head.seq - 1:
+                self.ahead.append(head)
+        return done
+
+
+class WithoutTransactions(Witness):
+    """As a Redis Cluster is."""
+
+    @property
+    def capabilities(self):
+        return self.slow.capabilities._replace(transactions=False)
+
+    def _commit(self, reads, writes, ranges=()):
+        raise d43.UnsupportedError("no transactions")
+
+
+@pytest.mark.parametrize("transactions", [True, False])
+def test_the_position_is_never_ahead_of_the_data(tmp_path, transactions):
+    primary, below = lmdb(tmp_path / "p", journal=True), lmdb(tmp_path / "r")
+    witness = Witness(below) if transactions else WithoutTransactions(below)
+    with d43.replicated(primary, [witness], "eventual") as store:
+        for i in range(500):
+            store[f"k{i}"] = i
+            if i % 50 == 0:
+                store.wait_for()
+    assert witness.seen == 500 and witness.ahead == []
 
 def test_batches_and_transactions_arrive_as_units(tmp_path):
     """All keys of a batch are of one version in the replica, whenever it is read."""
