@@ -119,13 +119,13 @@ class Transaction:
 
     @staticmethod
     def _within(key: Any, prefix: Any, start: Any, stop: Any) -> bool:
-        return not (prefix and not _begins(key, prefix)) and (start is None or _place(key) >= _place(start)) and (
-            stop is None or _place(key) < _place(stop))
+        return not (prefix and not _begins(key, prefix)) and (start is None or place(key) >= place(start)) and (
+            stop is None or place(key) < place(stop))
 
     @staticmethod
     def _sorted(found: dict[Any, Any]) -> list[Any]:
         try:
-            return sorted(found, key=_place)
+            return sorted(found, key=place)
         except TypeError:
             raise UnsupportedError("a scan in a transaction cannot put keys of several types in order beside its own "
                                    "writes: scan before writing") from None
@@ -225,7 +225,7 @@ class Transaction:
             return None
 
 
-def _place(key: Any) -> tuple[int, Any]:
+def place(key: Any) -> tuple[int, Any]:
     """What keys of several types are ordered by: as ``keys="any"`` has them, bytes, str, tuples, int, float."""
     for rank, kind in enumerate(((bytes, bytearray, memoryview), str, tuple)):
         if isinstance(key, kind):

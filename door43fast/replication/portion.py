@@ -43,7 +43,7 @@ def portion(primary: Any, log: JournalLog | QueueLog, replica: Any, since: int, 
         else:
             whole = True
         keys = _keys(rows, reserved)
-        writes = _gone(rows, replica, reserved, lambda prefix: (key for key, _, _ in snapshot.scan(prefix)))
+        writes: dict[Any, Any] = _gone(rows, replica, reserved, lambda prefix: (key for key, _, _ in snapshot.scan(prefix)))
         values = [snapshot.read(key)[1] for key in keys]
         writes.update(zip(keys, _dated(primary, keys, values), strict=True))
         return Portion(writes, settled, whole)
@@ -64,7 +64,7 @@ def _queued_once(primary: Any, log: QueueLog, replica: Any, since: int, reserved
     settled = log.settled()
     rows = log.rows(since, settled)
     keys = _keys(rows, reserved)
-    writes: dict[Any, Any] = dict(_gone(rows, replica, reserved, lambda prefix: keys_of(primary, prefix)))
+    writes = _gone(rows, replica, reserved, lambda prefix: keys_of(primary, prefix))
     writes.update(records(primary, keys))
     return Portion(writes, settled, not _touched(keys, rows, log.rows(settled)))
 
@@ -95,7 +95,7 @@ def _keys(rows: Iterable[Row], reserved: Any) -> list[Any]:
     return list(keys)
 
 
-def _gone(rows: Iterable[Row], replica: Any, reserved: Any, present: Any) -> dict[Any, None]:
+def _gone(rows: Iterable[Row], replica: Any, reserved: Any, present: Any) -> dict[Any, Any]:
     """The replica's keys that the primary has no more, in ranges of which the log does not name the keys."""
     gone: dict[Any, None] = {}
     for prefix in dict.fromkeys(row.keys[0] if row.op == "clear" else "" for row in rows if row.op in WHOLE):

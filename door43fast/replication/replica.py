@@ -170,6 +170,16 @@ class Replica:
         self._stands(head)
         return not part.whole
 
+    def mend(self, changes: Callable[[], dict[Any, Any]]) -> None:
+        """Write what ``changes()`` gives over its data, at the position where it is, and follow from there."""
+        def work() -> None:
+            self.follow()
+            if self.head is not None:
+                self._between()
+                self.write(self.head.but(whole=False), changes())
+            self.follow()
+        self.round(work)
+
     def _between(self) -> None:
         """From here on nobody is to read it: in this order, so that whoever reads meanwhile finds out."""
         self.phase += 1
