@@ -30,7 +30,7 @@ class Comparison(NamedTuple):
 
 def compare(primary: Any, replicas: Sequence[Replica], mend: bool, catch_up: Callable[[Replica], None],
             progress: Progress | None) -> list[Comparison]:
-    """Compare each replica with the primary, and mend if asked to. REQUIRES: ``catch_up`` brings a replica up to date."""
+    """Compare each replica with the primary, and mend if asked to. ``catch_up`` brings a replica up to date."""
     total = max(len(primary), 1)
 
     def told(what: str) -> Callable[[int], None] | None:

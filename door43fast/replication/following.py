@@ -75,7 +75,7 @@ class Following(Forwarding):
 
     # -- what kind of store it is ----------------------------------------------------------------------------
 
-    @property       # type: ignore[override]
+    @property
     def capabilities(self) -> Capabilities:
         """What the primary can do, without tags and pins: the log does not tell them."""
         return self._lineup.primary.capabilities._replace(tags=False, pins=False)

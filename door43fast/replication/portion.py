@@ -43,7 +43,7 @@ def portion(primary: Any, log: JournalLog | QueueLog, replica: Any, since: int, 
         else:
             whole = True
         keys = _keys(rows, reserved)
-        writes: dict[Any, Any] = _gone(rows, replica, reserved, lambda prefix: (key for key, _, _ in snapshot.scan(prefix)))
+        writes = _gone(rows, replica, reserved, lambda prefix: (key for key, _, _ in snapshot.scan(prefix)))
         values = [snapshot.read(key)[1] for key in keys]
         writes.update(zip(keys, _dated(primary, keys, values), strict=True))
         return Portion(writes, settled, whole)

@@ -1,7 +1,7 @@
 """Hashes of the ranges of a store's keys, and of ranges of ranges: two stores are compared from the top down.
 
-Both are read once, in the order of keys. The ranges are those of one of them, of so many records each; the other is hashed
-by the same ranges. Then few hashes tell where they differ, and only those ranges are read again.
+Both are read once, in the order of keys. The ranges are those of one of them, of so many records each; the other is
+hashed by the same ranges. Then few hashes tell where they differ, and only those ranges are read again.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ def _sorted(store: Any, within: Callable[[Any], bool]) -> Iterator[tuple[Any, An
 
 
 class Ranges:
-    """The hashes of one store. ``starts`` are the first keys of the ranges but the first; those of another, if given."""
+    """The hashes of one store. ``starts`` are the first keys of the ranges after the first: of another, if given."""
 
     def __init__(self, store: Any, starts: list[Any] | None = None, told: Callable[[int], None] | None = None) -> None:
         self.starts: list[Any] = [] if starts is None else starts

@@ -35,7 +35,8 @@ class Reads:
         self._seconds: dict[int, float] = {}        # of a read, by the id of the store
         self._failed: dict[int, float] = {}         # when
 
-    def ask(self, call: Call, primary: Any, head: Any, replicas: Sequence[Replica], since: int) -> tuple[Any, int | None]:
+    def ask(self, call: Call, primary: Any, head: Any, replicas: Sequence[Replica],
+            since: int) -> tuple[Any, int | None]:
         """What a member says that has change ``since``, and how far it was; None for the primary.
 
         A member that fails is passed over for another; only if none is left its error is raised.

@@ -16,6 +16,19 @@ def members(kind, folder, count=3):
     return [d43.LmdbStore(folder / f"m{i}", durability="none", journal=i == 0 or None) for i in range(count)]
 
 
+def lmdb(path, **options):
+    return d43.LmdbStore(path, durability="none", **options)
+
+
+def open_pair(folder, consistency="strong", journal=True, **options):
+    return d43.replicated(lmdb(folder / "p", journal=journal), [lmdb(folder / "r")], consistency, **options)
+
+
+def told(store, number=0):
+    """The row of a replica in the stats."""
+    return store.stats()["replication"]["replicas"][number]
+
+
 def in_transaction(store):
     with store.transaction() as t:
         t["a"] = t["a"] + 1

@@ -1,6 +1,5 @@
 """Replicas that come late, are stalled or come back: by the log, by a copy, never by what is of another log."""
 
-import os
 import threading
 import time
 
@@ -10,22 +9,10 @@ import door43fast as d43
 from door43fast.contracts import MISSING
 from door43fast.errors import FencedError, ReplicationError
 from door43fast.layers import Wrapper
-from door43fast.replication import copying, replica as replicas_module
-from door43fast.replication.head import KEYS, Head, Place
+from door43fast.replication import copying
+from door43fast.replication.head import Place
 from door43fast.testing.faults import Faulty
-from replication_sets import digest, held, members, until
-
-
-def lmdb(path, **options):
-    return d43.LmdbStore(path, durability="none", **options)
-
-
-def open_pair(folder, consistency="strong", journal=True, **options):
-    return d43.replicated(lmdb(folder / "p", journal=journal), [lmdb(folder / "r")], consistency, **options)
-
-
-def told(store, number=0):
-    return store.stats()["replication"]["replicas"][number]
+from replication_sets import digest, held, lmdb, members, open_pair, told, until
 
 
 def test_a_reopened_replica_goes_on_by_the_log(tmp_path):
@@ -259,95 +246,6 @@ def test_what_another_process_writes_to_the_primary_arrives(tmp_path):
         until(lambda: held(store.replicas[0]) == {"from elsewhere": 1})
 
 
-def test_closing_says_what_is_missing_where(tmp_path):
-    primary, sound, below = members("memory", tmp_path)
-    faulty = Faulty(below)
-    store = d43.replicated(primary, [sound, faulty], "eventual", close_timeout=0.2)
-    store["a"] = 1
-    store.wait_for()
-    faulty.down("hang")
-    store.set_many({"a": 2, "b": 2})
-    with pytest.raises(ReplicationError, match="replica 2 lacks 2"):
-        store.close()
-    assert store.closed and primary.closed and sound.closed and below.closed
-    store.close()
-
-
-def test_closing_flushes_and_ends_the_threads(tmp_path):
-    primary, below = members("lmdb", tmp_path, 2)
-    slow = Faulty(below, latency=1.0, delay=0.05)
-    store = d43.replicated(primary, [slow], "eventual")
-    names = {thread.name for thread in threading.enumerate()}
-    for i in range(100):
-        store[f"k{i}"] = i
-    store.close()
-    assert "door43fast replica 1" in names
-    assert "door43fast replica 1" not in {thread.name for thread in threading.enumerate()}
-    with lmdb(tmp_path / "m1") as alone:
-        assert len(held(alone)) == 100
-
-
-def test_a_store_that_is_forgotten_ends_its_threads():
-    store = d43.replicated(d43.MemoryStore(), [d43.MemoryStore()])
-    store["a"] = 1
-    assert any(thread.name == "door43fast replica 1" for thread in threading.enumerate())
-    del store
-    until(lambda: not any(thread.name == "door43fast replica 1" for thread in threading.enumerate()))
-
-
-def test_a_child_of_a_fork_goes_on_by_the_journal(tmp_path):
-    with open_pair(tmp_path) as store:
-        store["a"] = 1
-        child = os.fork()
-        if not child:
-            status = 1
-            try:
-                store["b"] = store["a"] + 1
-                status = 0 if held(store.replicas[0]) == {"a": 1, "b": 2} else 2
-            finally:
-                os._exit(status)
-        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
-        store["c"] = 3
-        assert held(store.primary) == held(store.replicas[0]) == {"a": 1, "b": 2, "c": 3}
-
-
-def test_a_child_of_a_fork_does_not_write_by_a_queue_of_its_own(tmp_path):
-    with d43.replicated(d43.MemoryStore(), [lmdb(tmp_path / "r")]) as store:
-        store["a"] = 1
-        child = os.fork()
-        if not child:
-            status = 1
-            try:
-                store["b"] = 1
-            except FencedError:
-                status = 0 if store["a"] == 1 else 2
-            finally:
-                os._exit(status)
-        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
-        store["c"] = 3
-        assert held(store.replicas[0]) == {"a": 1, "c": 3}
-
-
-def test_threads_write_at_once(tmp_path):
-    for kind in ("memory", "lmdb"):
-        with d43.replicated(*_split(members(kind, tmp_path)), "strong", timeout=20) as store:
-            def write(n, store=store):
-                for i in range(100):
-                    store.incr("sum")
-                    store[f"{n}/{i % 10}"] = i
-            threads = [threading.Thread(target=write, args=(n,)) for n in range(6)]
-            for thread in threads:
-                thread.start()
-            for thread in threads:
-                thread.join()
-            assert store["sum"] == 600
-            assert held(store.primary) == held(store.replicas[0]) == held(store.replicas[1])
-
-
-def _split(stores):
-    return stores[0], stores[1:]
-
-
 def test_waiting_for_a_number(tmp_path):
     primary, below = members("lmdb", tmp_path, 2)
     faulty = Faulty(below)
@@ -366,56 +264,3 @@ def test_waiting_for_a_number(tmp_path):
         faulty.calm()
         store.wait_for(store.sequence)
         assert below.get("a", MISSING) == 2
-
-
-def test_an_expiry_is_that_of_the_primary(tmp_path):
-    with open_pair(tmp_path) as store:
-        store.set("a", 1, ttl=1000)
-        store.touch("a", 2000)
-        store.set("b", 1, ttl=0.05)
-        below = store.replicas[0]
-        assert 1990 < below.ttl("a") <= 2000
-        until(lambda: "b" not in below)
-
-
-def test_keys_of_other_types(tmp_path):
-    for kind, keys in (("bytes", [b"a", b"\xff"]), ("int", [-5, 7]), ("any", ["a", (1, "b"), 2.5])):
-        with d43.replicated(lmdb(tmp_path / f"{kind}p", keys=kind, journal=True),
-                            [lmdb(tmp_path / f"{kind}r", keys=kind)]) as store:
-            for key in keys:
-                store[key] = "x"
-            store.delete(keys[0])
-            assert held(store.primary) == held(store.replicas[0]) == dict.fromkeys(keys[1:], "x")
-
-
-@pytest.mark.parametrize("codec", ["raw", "json", "msgpack", "pickle"])
-def test_a_head_fits_every_codec(tmp_path, codec):
-    with d43.replicated(lmdb(tmp_path / "p", codec=codec, journal=True), [lmdb(tmp_path / "r", codec=codec)]) as store:
-        store["a"] = b"bytes" if codec == "raw" else "text"
-        assert held(store.replicas[0]) == held(store.primary)
-
-
-def test_a_plan_opens_it_and_pickles_it(tmp_path):
-    import pickle
-
-    plan = {"strategy": "replicated", "consistency": "quorum", "timeout": "2s", "layers": [
-        {"type": "lmdb", "path": str(tmp_path / "p"), "journal": True}, {"type": "lmdb", "path": str(tmp_path / "r")}]}
-    with d43.open(plan) as store:
-        store["a"] = 1
-        with pickle.loads(pickle.dumps(store)) as again:
-            again["b"] = 2
-            assert held(again.replicas[0]) == {"a": 1, "b": 2}
-    with pytest.raises(d43.ConfigError, match=r"plan\.consistency"):
-        d43.open({**plan, "consistency": "weak"})
-    with pytest.raises(d43.ConfigError, match="quorum.7.*out of range"):
-        d43.open({**plan, "consistency": "quorum(7)"})
-
-
-def test_a_head_that_is_none_is_refused(tmp_path):
-    primary, below = members("memory", tmp_path, 2)
-    below[KEYS[0]] = b"{}]"
-    store = d43.replicated(primary, [below], timeout=0.5)
-    with pytest.raises(ReplicationError, match="is no head of a replica"):
-        store["a"] = 1
-    store.close()
-    assert Head().but(seq=4).seq == 4 and replicas_module.PIECE > 1

@@ -111,7 +111,8 @@ def test_the_edges_of_ranges(tmp_path):
 
 @pytest.mark.parametrize("value", [1, 1.5, True, None, b"1", "1", [1, "x"], {"a": [1]}, (1, 2), {1, 2}, 2**90])
 def test_the_same_value_has_the_same_hash_in_every_store(tmp_path, value):
-    memory, disk = d43.MemoryStore(), d43.LmdbStore(tmp_path / "d", codec="pickle" if type(value) in (set, tuple) else "auto")
+    codec = "pickle" if type(value) in (set, tuple) else "auto"
+    memory, disk = d43.MemoryStore(), d43.LmdbStore(tmp_path / "d", codec=codec)
     memory["k"] = value
     try:
         disk["k"] = value
