@@ -11,6 +11,9 @@ from door43fast.layers.backlog import Backlog, Entry, bufferable
 from door43fast.layers.flusher import Flusher
 from door43fast.layers.forwarding import Call
 from door43fast.layers.terms import Terms
+from door43fast.native.tiers_nested import with_deadlines
+
+SIDES = ("train", "readers", "clear_readers")     # what some stores have besides
 
 
 class BufferedReads:
@@ -28,9 +31,15 @@ class BufferedReads:
         """What the store below can do, but record reads, of which that store sees only a part."""
         return self.slow.capabilities._replace(traces=False)
 
-    def _watched(self) -> tuple[Any, ...]:
-        """What a memory tier above looks at to know whether others have written: the store below."""
-        return (self.slow,)
+    def __getattr__(self, name: str) -> Any:
+        if name not in SIDES or "slow" not in self.__dict__:
+            return super().__getattr__(name)    # type: ignore[misc]
+        method = getattr(self.slow, name)
+
+        def call(*args: Any, **options: Any) -> Any:
+            self._settle(None)
+            return method(*args, **options)
+        return call
 
     # -- single keys -----------------------------------------------------------------------------------------
 
@@ -124,25 +133,14 @@ class BufferedReads:
 
     def _with_deadlines(self, keys: list[Any]) -> list[tuple[Any, float | None]]:
         """Each value, or MISSING, and the seconds that it has left: what a memory tier over this store asks for."""
-        return self._gather(list(keys), self._deadlines_below, self._with_deadline)
+        below = self._below()
+        return self._gather(list(keys), lambda rest: with_deadlines(below, rest), self._with_deadline)
 
     def _with_deadline(self, entry: Entry) -> tuple[Any, float | None]:
         value = self._value(entry)
         if value is MISSING or entry.deadline is None:
             return value, None
         return value, max(entry.deadline - self._terms.clock.seconds, 0.0)
-
-    def _deadlines_below(self, keys: list[Any]) -> list[tuple[Any, float | None]]:
-        below = self._below()
-        if hasattr(below, "_with_deadlines"):
-            return below._with_deadlines(keys)
-        found: list[tuple[Any, float | None]] = []
-        for key, value in zip(keys, below.get_many(keys, MISSING), strict=True):
-            try:
-                found.append((value, None if value is MISSING else below.ttl(key)))
-            except KeyError:        # it went between the two calls
-                found.append((MISSING, None))
-        return found
 
     def _gather(self, keys: list[Any], ask: Any, tell: Any) -> list[Any]:
         """For each key what ``tell`` gives for its dirty entry, or what one call of ``ask`` gives for all others."""

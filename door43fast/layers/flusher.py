@@ -12,11 +12,14 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Iterator
 from itertools import groupby
 from typing import Any
 
+from door43fast.errors import BackendUnavailableError
 from door43fast.layers.backlog import Backlog, Entry
 from door43fast.layers.failures import blames_layer
+from door43fast.layers.guard import Guard
 from door43fast.layers.parting import attend
 from door43fast.layers.terms import Terms
 
@@ -26,6 +29,12 @@ REFUSED = 5.0                   # seconds before a refused entry is tried again
 IDLE = 2.0                      # seconds without anything dirty after which the thread ends
 
 Run = list[tuple[Any, Entry]]
+
+
+def _down_from(store: Any) -> Iterator[Any]:
+    while store is not None:
+        yield store
+        store = getattr(store, "slow", None)
 
 
 class Flusher:
@@ -42,6 +51,7 @@ class Flusher:
         self.error: Exception | None = None     # of the last attempt, None if that went well
         self._thread: threading.Thread | None = None
         self._stopping = False
+        self._guards = [one for one in _down_from(store) if isinstance(one, Guard)]
         attend(self)
 
     # -- asked for -------------------------------------------------------------------------------------------
@@ -135,6 +145,9 @@ class Flusher:
 
     def _carry(self, shape: Any, run: Run) -> int:
         """Write one run. Gives how many writes the store below has counted."""
+        if any(guard.late for guard in self._guards):   # such a call may be a write of ours, and must not end after this
+            raise BackendUnavailableError(f"calls of {type(self.store).__name__} that were late are still under way: "
+                                          "nothing is flushed before they have ended")
         key, entry = run[0]
         if shape == "delete":
             return int(self.store.delete(key)) if len(run) == 1 else self.store.delete_many([key for key, _ in run])

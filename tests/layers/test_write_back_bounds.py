@@ -4,11 +4,11 @@ import pickle
 import threading
 
 import pytest
-from failing_layer import LIMIT, wait_for
+from failing_layer import LIMIT, FailingLayer, wait_for
 
 import door43fast as d43
 from door43fast import errors
-from door43fast.layers import Unflushed, WriteBuffer
+from door43fast.layers import Guard, Unflushed, WriteBuffer
 
 
 # -- bounds --------------------------------------------------------------------------------------------------
@@ -88,6 +88,27 @@ def test_one_entry_that_is_refused_holds_up_nothing(make_buffer):
     buffer["big"] = b"small"
     buffer.flush()
     assert below.slow["big"] == b"small"
+
+
+def test_a_late_write_does_not_end_after_a_newer_one():
+    """A guard gives up a call, which goes on: until it has ended nothing else is flushed."""
+    below = FailingLayer(d43.MemoryStore())
+    guard = Guard(below, deadline=0.05, reset=0.01)
+    buffer = WriteBuffer(guard, delay=1000, patience=LIMIT)
+    buffer["a"] = "old"
+    below.gate = gate = threading.Event()
+    with pytest.raises(errors.BackendUnavailableError, match="within"):
+        buffer.flush()
+    below.gate = None
+    buffer["a"] = "new"
+    for _ in range(3):
+        with pytest.raises(errors.BackendUnavailableError):
+            buffer.flush()
+    assert buffer["a"] == "new" and below.calls == []
+    gate.set()
+    wait_for(lambda: guard.late == 0)
+    buffer.close()
+    assert [call.args[1] for call in below.calls] == ["old", "new"]
 
 
 def test_a_close_that_fails_says_what_is_not_below(make_buffer, tmp_path):
