@@ -8,17 +8,18 @@ from typing import Annotated, Any
 
 from msgspec import Meta
 
-from door43fast.config import Duration, Options, Size, checked, fields, load
+from door43fast.config import Duration, Size, checked, fields, given, load
 from door43fast.config.files import is_plan
 from door43fast.config.urls import Address, parse, scheme_of
 from door43fast.errors import ConfigError, did_you_mean
 from door43fast.plans import guarded, opened
+from door43fast.plans.schemas import WriteOptions
 from door43fast.plugins.memory import Policy
 from door43fast.plugins.roster import registry
 
 
-class TierOptions(Options, kw_only=True):
-    """The options of the memory tier that ``open`` puts over a store."""
+class TierOptions(WriteOptions, kw_only=True):
+    """The options of the memory tier that ``open`` puts over a store, and of how writes reach that."""
 
     memory: Annotated[Size | None, Meta(description="Bytes of the memory tier; 0 for none.")] = None
     policy: Annotated[Policy | None, Meta(description="What makes room in it; `s3fifo` by default.")] = None
@@ -50,6 +51,9 @@ def open(target: Any = None, **options: Any) -> Any:
         ``memory={"max_bytes": "20MB"}``. See docs/profiles.md.
     share : bool, optional
         Hand out the same list, dict or array to every caller instead of a fresh copy.
+    write : {"through", "back"}, optional
+        ``"back"``: a write returns at once and is below a little later, and what was not flushed is lost with the
+        process: see docs/write-back.md. ``max_dirty`` and ``delay`` bound it.
     publish_metrics : float or str, optional
         Write the metrics of this process into the directory so often (``"1s"``), for ``door43fast top`` in another.
     **options
@@ -142,11 +146,11 @@ def _stacked(name: str, options: dict[str, Any], tier: TierOptions, where: str, 
         for option, set_ in (("share", tier.share), ("policy", tier.policy is not None)):
             if set_:
                 raise ConfigError(f"{option}= has no effect without a memory tier: give memory=")
-        return registry.open(name, options, where)
+        return _below(name, options, tier, where)
     from door43fast.layers import Cascade, weigh_shared
     from door43fast.native.clock import Clock
 
-    slow = registry.open(name, options, where)
+    slow = _below(name, options, tier, where)
     try:
         # Deadlines of the tier are those of the disk, so it goes by the same clock: a suspended machine expires both.
         fast = registry.open("memory", {"max_bytes": tier.memory, "policy": tier.policy or "s3fifo",
@@ -158,6 +162,20 @@ def _stacked(name: str, options: dict[str, Any], tier: TierOptions, where: str, 
         raise
     store.plan = plan
     return store
+
+
+def _below(name: str, options: dict[str, Any], tier: TierOptions, where: str) -> Any:
+    """A store, behind a buffer where writes are to be buffered."""
+    store = registry.open(name, options, where)
+    if (tier.write, tier.max_dirty, tier.delay) == ("through", None, None):
+        return store
+    from door43fast.layers import behind
+
+    try:
+        return behind(store, tier.write, tier.max_dirty, tier.delay)
+    except BaseException:
+        store.close()
+        raise
 
 
 def _from_url(address: Address, options: dict[str, Any]) -> Any:
@@ -185,19 +203,18 @@ def _opened(name: str, place: dict[str, Any], texts: dict[str, str], options: di
         if option not in both:
             raise ConfigError(f"{shown!r} has no option {option!r}: {did_you_mean(option, set(both) - {'path'})}")
         read[option] = both[option].read(text, option, from_text=True)
-    given = {**place, **read, **options}
+    wanted = {**place, **read, **options}
     if name == "memory":
-        return registry.open(name, given)
-    tier = _tier_of(name, given, "open()")
-    return _tiered(name, given, tier, "open()", _plan(name, given, tier))
+        return registry.open(name, wanted)
+    tier = _tier_of(name, wanted, "open()")
+    return _tiered(name, wanted, tier, "open()", _plan(name, wanted, tier))
 
 
 def _plan(name: str, options: dict[str, Any], tier: TierOptions) -> dict[str, Any]:
     """What a memory tier over a backend pickles by."""
     if "path" in options:
         options = {**options, "path": os.path.abspath(options["path"])}
-    return {"strategy": "tier", "type": name, "options": options,
-            "memory": tier.memory, "policy": tier.policy, "share": tier.share, "publish_metrics": tier.publish_metrics}
+    return {"strategy": "tier", "type": name, "options": options, "tier": given(tier)}
 
 
 def _from_plan(plan: dict[str, Any], path: str, folder: str) -> Any:
@@ -231,7 +248,6 @@ def _strategy(plan: dict[str, Any], path: str, folder: str) -> Any:
     if plan["strategy"] == "open":      # what open(path) pickles by
         return _embedded(plan["path"], plan["options"])
     if plan["strategy"] == "tier":      # what open(url, memory=) pickles by
-        tier = TierOptions(memory=plan["memory"], policy=plan["policy"], share=plan["share"],
-                           publish_metrics=plan["publish_metrics"])
+        tier = TierOptions(**plan["tier"])
         return _tiered(plan["type"], plan["options"], tier, path, plan)
     return opened(plan, path, folder, _from_plan)

@@ -1,7 +1,7 @@
 """Stores made of other stores: the cascade, a memory store over a slower one, and what stores in Python build on."""
 
 from door43fast.layers.buffer import Unflushed, WriteBuffer
-from door43fast.layers.cascade import Cascade, cascade, weigh_shared
+from door43fast.layers.cascade import Cascade, behind, cascade, weigh_shared
 from door43fast.layers.failures import blames_layer
 from door43fast.layers.forwarding import Call, Forwarding, Wrapper
 from door43fast.layers.guard import Guard

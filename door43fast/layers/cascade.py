@@ -5,10 +5,14 @@ from __future__ import annotations
 import sys
 from typing import Any
 
+from door43fast.contracts import Seconds
 from door43fast.errors import ConfigError, did_you_mean
+from door43fast.layers.buffer import WriteBuffer
 from door43fast.layers.planned import ByPlan
 from door43fast.native.stack import CascadeEngine
 from door43fast.surface import StoreSurface
+
+WRITES = ("through", "back")
 
 
 class Cascade(ByPlan, StoreSurface, CascadeEngine):
@@ -37,11 +41,29 @@ class Cascade(ByPlan, StoreSurface, CascadeEngine):
 
 
 def cascade(fast: Any, slow: Any, **options: Any) -> Cascade:
-    """A memory store over a slower one; see :class:`Cascade`."""
+    """A memory store over a slower one; see :class:`Cascade`.
+
+    Also ``write``: ``"through"``, or ``"back"`` for a :class:`WriteBuffer` over the slow one, with its ``max_dirty``
+    and ``delay``.
+    """
+    known = ["share", "write", "max_dirty", "delay"]
     for name in options:
-        if name != "share":
-            raise ConfigError(f"cascade() has no option {name!r}: {did_you_mean(name, ['share'])}")
-    return Cascade(fast, slow, **options)
+        if name not in known:
+            raise ConfigError(f"cascade() has no option {name!r}: {did_you_mean(name, known)}")
+    buffer = {name: options.pop(name) for name in known[1:] if name in options}
+    return Cascade(fast, behind(slow, **buffer), **options)
+
+
+def behind(slow: Any, write: str = "through", max_dirty: int | None = None, delay: Seconds | None = None) -> Any:
+    """``slow``, or a buffer over it where ``write`` is ``"back"``."""
+    if write not in WRITES:
+        raise ConfigError(f"write={write!r} is unknown: {did_you_mean(write, WRITES)}")
+    given = {name: value for name, value in (("max_dirty", max_dirty), ("delay", delay)) if value is not None}
+    if write == "back":
+        return WriteBuffer(slow, **given)
+    for name in given:
+        raise ConfigError(f"{name}= has no effect without write='back': give both, or neither")
+    return slow
 
 
 def weigh_shared(key: Any, value: Any) -> int:

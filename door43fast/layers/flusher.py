@@ -145,7 +145,7 @@ class Flusher:
 
     def _carry(self, shape: Any, run: Run) -> int:
         """Write one run. Gives how many writes the store below has counted."""
-        if any(guard.late for guard in self._guards):   # such a call may be a write of ours, and must not end after this
+        if any(guard.late for guard in self._guards):   # one may be a write of ours, and must not end after this
             raise BackendUnavailableError(f"calls of {type(self.store).__name__} that were late are still under way: "
                                           "nothing is flushed before they have ended")
         key, entry = run[0]

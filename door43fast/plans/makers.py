@@ -14,10 +14,13 @@ from door43fast.plans.schemas import CascadeOptions, ParallelOptions, Replicated
 
 
 def cascade(layers: list[Any], options: CascadeOptions, where: str) -> Any:
-    """Each layer over the next."""
-    from door43fast.layers import Cascade
+    """Each layer over the next; with write-back a buffer over the last."""
+    from door43fast.layers import Cascade, behind
 
-    store = layers[-1]
+    try:
+        store = behind(layers[-1], options.write, options.max_dirty, options.delay)
+    except ConfigError as error:
+        raise ConfigError(f"{where}: {error}") from error
     for i in reversed(range(len(layers) - 1)):
         try:
             store = Cascade(layers[i], store, share=options.share)

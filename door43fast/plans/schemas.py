@@ -21,7 +21,18 @@ class GuardOptions(Options, kw_only=True):
     max_late: Annotated[Count, Meta(description="Late calls that may go on at a time; beyond, it is not asked.")] = 8
 
 
-class CascadeOptions(Options, kw_only=True):
+class WriteOptions(Options, kw_only=True):
+    """How writes reach the slowest layer."""
+
+    write: Annotated[Literal["through", "back"], Meta(
+        description="When a write is there: when the call returns, or a little later: see write-back.md.")] = "through"
+    max_dirty: Annotated[Count | None, Meta(
+        description="Of `back`: keys that wait to be flushed, at the most; 10,000 if not given.")] = None
+    delay: Annotated[Duration | None, Meta(
+        description="Of `back`: how long a write waits at the most; 100 ms if not given.")] = None
+
+
+class CascadeOptions(WriteOptions, kw_only=True):
     """Memory over slower layers: reads promote, writes and deletes begin at the slowest."""
 
     share: Annotated[bool, Meta(description="Hand out the same list, dict or array to every caller.")] = False
