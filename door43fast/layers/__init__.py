@@ -3,9 +3,10 @@
 from door43fast.layers.buffer import Unflushed, WriteBuffer
 from door43fast.layers.cascade import Cascade, behind, cascade, weigh_shared
 from door43fast.layers.failures import blames_layer
+from door43fast.layers.fallback import PrimaryFallback, primary_fallback
 from door43fast.layers.forwarding import Call, Forwarding, Wrapper
 from door43fast.layers.guard import Guard
 from door43fast.layers.parallel import Parallel, parallel
 
-__all__ = ["Call", "Cascade", "Forwarding", "Guard", "Parallel", "Unflushed", "Wrapper", "WriteBuffer", "blames_layer",
-           "cascade", "parallel", "weigh_shared"]
+__all__ = ["Call", "Cascade", "Forwarding", "Guard", "Parallel", "PrimaryFallback", "Unflushed", "Wrapper",
+           "WriteBuffer", "blames_layer", "cascade", "parallel", "primary_fallback", "weigh_shared"]

@@ -65,7 +65,8 @@ class Repairs:
 
     def _owing(self) -> None:
         """Have the debts paid in the background, if there are any."""
-        if self._repair != "background" or self._shut or all(layer.ledger.clean for layer in self._layers):
+        if self._repair != "background" or self._shut or not any(
+                not layer.ledger.clean and self._payable(layer) for layer in self._layers):
             return
         with self._repairing:
             if self._repayer is None:
@@ -90,16 +91,24 @@ class Repairs:
                     continue        # it will be asked again when it is needed
                 (empty if found is MISSING else filled).append(layer)
         if filled:
-            for layer in empty:
+            for layer in filter(self._fillable, empty):
                 layer.ledger.lapse(next(self._numbers))
                 self._restart(layer)
+
+    def _payable(self, layer: Any) -> bool:
+        """Whether it can ever be brought up to date: overridden where it may take no writes."""
+        return True
+
+    def _fillable(self, layer: Any) -> bool:
+        """Whether it may be filled from another one at opening."""
+        return True
 
     # -- paying ----------------------------------------------------------------------------------------------
 
     def _pay_all(self) -> None:
         """Pay what can be paid now. What cannot stays owed, and the guard of the layer knows why."""
         for layer in self._layers:
-            if not layer.ledger.clean and layer.up and not layer.late:
+            if not layer.ledger.clean and layer.up and not layer.late and self._payable(layer):
                 self._repay(layer)
 
     def _repay(self, layer: Any) -> None:
@@ -252,7 +261,8 @@ class Repayer(threading.Thread):
 
 
 def _debts(store: Any) -> float:
-    return sum(len(layer.ledger.owed) if layer.ledger.lapsed is None else 1e18 for layer in store._layers)
+    return sum(len(layer.ledger.owed) if layer.ledger.lapsed is None else 1e18 for layer in store._layers
+               if store._payable(layer))
 
 
 def _with_deadlines(store: Any, keys: Sequence[Any]) -> list[tuple[Any, float | None]]:

@@ -309,7 +309,8 @@ class Several(Writes, Repairs, Care, Forwarding):
                 return
             self._pay_all()
             owing = {layer.name: BackendUnavailableError(debt_of(layer)) for layer in self._layers
-                     if not layer.ledger.clean and self._book is None and layer.store.capabilities.persistent}
+                     if not layer.ledger.clean and self._book is None and layer.store.capabilities.persistent
+                     and self._payable(layer)}
             self._shut = True
         self._end_repairs()
         errors: list[Exception] = []

@@ -1,0 +1,222 @@
+"""A primary store, and another one that answers when the primary fails.
+
+With ``mirror`` the fallback holds the same as the primary, and the two are several stores of which one must take a write
+(``several.py``). Without it, or where it takes no writes, the fallback is *partial* (``partial.py``): what it has is
+right, for as long as nobody has changed it, but what it lacks may be in the primary.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from door43fast.contracts import MISSING, Capabilities
+from door43fast.layers.failures import blames_layer
+from door43fast.layers.forwarding import Call
+from door43fast.layers.made import make
+from door43fast.layers.parallel import MAX_OWED
+from door43fast.layers.partial import PartialWrites
+from door43fast.layers.several import NONE, Layer, Several, _named
+from door43fast.layers.ways import ABSENT
+from door43fast.reference.packing import pack
+
+# What an ``on_miss`` store copies to the primary first, so that the primary can answer for both.
+ON_WHAT_IS_THERE = frozenset({"delete", "delete_many", "pop", "touch", "add", "replace", "incr", "_publish"})
+
+
+class PrimaryFallback(PartialWrites, Several):
+    """A primary store with another one for when it fails, as one store.
+
+    The primary is the truth while it is up. When it fails, the fallback answers, and takes the writes; the primary is
+    brought up to date when it is back, before it is read again for what it has missed. See docs/layers.md.
+
+    Parameters
+    ----------
+    primary, fallback : Store
+        They belong to it from now on. One that may hang comes in a ``Guard`` with a deadline; the others get a guard
+        without one.
+    on_miss : bool
+        Ask the fallback also for what the primary says it has not.
+    mirror : bool
+        Keep the fallback up to date with every write. False: it only loses the keys that are changed. A fallback that
+        takes no writes is not asked for them any more.
+    max_owed : int
+        Keys that either may owe; beyond, a mirror is copied anew, another fallback emptied, or, if it takes no writes,
+        not asked any more.
+    owed, repair, clock
+        As of :class:`Parallel`.
+
+    Raises
+    ------
+    ConfigError
+        If an option is wrong, or one of them is no store.
+    """
+
+    def __init__(self, primary: Any, fallback: Any, *, on_miss: bool = False, mirror: bool = True,
+                 max_owed: int = MAX_OWED, owed: Any = None, repair: str = "background", clock: Any = None) -> None:
+        self.on_miss, self.mirror = on_miss, mirror
+        writes = getattr(getattr(fallback, "capabilities", None), "writes", False)
+        self._partial = not (mirror and writes)
+        super().__init__([("primary", primary), ("fallback", fallback)], 1, max_owed=max_owed, owed=owed, repair=repair,
+                         clock=clock)
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """What both can do; what the primary can, where the fallback is no mirror of it."""
+        both = super().capabilities
+        if not self._partial:
+            return both
+        first = self._layers[0].store.capabilities
+        return first._replace(events=True, persistent=both.persistent, shared=both.shared, **dict.fromkeys(NONE, False))
+
+    # -- who is asked ----------------------------------------------------------------------------------------
+
+    def _complete(self) -> list[Layer]:
+        found = super()._complete()
+        return [layer for layer in found if layer is self._layers[0]] if self._partial else found
+
+    def _ask_key(self, call: Call) -> Any:
+        self._open()
+        key = _named(call.args[0])
+        what = f"{call.name.strip('_')} of key {key!r}"
+        primary, fallback = self._layers
+        ways = self._readers(key)
+        if ways == [fallback] or not (self._partial or self.on_miss):
+            return self._ask_first(ways, what, self._asking(call))
+        errors: dict[str, Exception] = {}
+        try:
+            found = _answer(primary, call) if primary in ways else ABSENT
+        except Exception as error:
+            if not blames_layer(error):
+                raise
+            errors[primary.name] = error
+        else:
+            if found is not ABSENT or not self.on_miss or fallback not in ways:
+                return _given(primary, call, found)
+        if fallback in ways:
+            try:
+                found = _answer(fallback, call)
+            except Exception as error:
+                if not blames_layer(error):
+                    raise
+                errors[fallback.name] = error
+                found = ABSENT
+            if not errors.get(primary.name):        # the primary has answered: it has nothing
+                return _given(primary, call, found)
+            if fallback.name not in errors and (found is not ABSENT or not self._partial):
+                return _given(fallback, call, found)
+        raise self._nobody(what, errors)
+
+    def _ask_keys(self, call: Call) -> Any:
+        if not (self._partial or self.on_miss):
+            return super()._ask_keys(call)
+        self._open()
+        assert call.keys is not None
+        keys = list(call.keys)
+        if call.name == "get_packed":
+            return pack(keys, self._batch("get_many", keys, MISSING), call.options["out"])
+        return self._batch(call.name, keys, *call.args[1:])
+
+    def _batch(self, method: str, keys: list[Any], default: Any = False) -> list[Any]:
+        """``get_many`` or ``contains_many``: one batch of each for what it may know and the primary has not."""
+        primary, fallback = self._layers
+        rest = () if method == "contains_many" else (ABSENT,)
+        lacks = False if method == "contains_many" else ABSENT
+        found: list[Any] = [lacks] * len(keys)
+        ways = [self._readers(_named(key)) for key in keys]
+        first = [i for i in range(len(keys)) if primary in ways[i]]
+        failed: Exception | None = None
+        errors: dict[str, Exception] = {}
+        if first or not keys:
+            try:
+                answers = getattr(primary.store, method)([keys[i] for i in first], *rest)
+            except Exception as error:
+                if not blames_layer(error):
+                    raise
+                failed = errors[primary.name] = error
+            else:
+                for i, answer in zip(first, answers, strict=True):
+                    found[i] = answer
+        alone = {i for i in range(len(keys)) if primary not in ways[i]}      # what the fallback alone knows
+        open_ = [i for i in range(len(keys)) if fallback in ways[i] and (
+            i in alone or failed is not None or self.on_miss and found[i] is lacks)]
+        if open_:
+            try:
+                answers = getattr(fallback.store, method)([keys[i] for i in open_], *rest)
+            except Exception as error:
+                if not blames_layer(error):
+                    raise
+                errors[fallback.name] = error
+            else:
+                for i, answer in zip(open_, answers, strict=True):
+                    found[i] = answer
+        for i in range(len(keys)):
+            sure = found[i] is not lacks or i in alone and fallback in ways[i] and fallback.name not in errors or (
+                i not in alone and failed is None) or (
+                failed is not None and not self._partial and fallback in ways[i] and fallback.name not in errors)
+            if not sure:
+                raise self._nobody(f"{method} of key {keys[i]!r}", errors)
+        return [default if one is ABSENT else one for one in found]
+
+    # -- writes ----------------------------------------------------------------------------------------------
+
+    def _numbered(self, call: Call, keys: Any) -> Any:
+        if self.on_miss and call.name in ON_WHAT_IS_THERE:
+            self._pull(keys)
+        return super()._numbered(call, keys)
+
+    def _pull(self, keys: Sequence[Any]) -> None:
+        """Copy to the primary what only the fallback has of ``keys``. REQUIRES: their section."""
+        primary, fallback = self._layers
+        mine = [key for key in keys if not primary.ledger.owes(key) and not fallback.ledger.owes(key)]
+        if not mine or not primary.up or not fallback.up or not primary.takes(mine):
+            return
+        try:
+            lacking = [key for key, there in zip(mine, primary.store.contains_many(mine), strict=True) if not there]
+            if lacking:
+                self._give(primary, fallback, lacking)
+        except Exception as error:      # then the primary alone answers, or fails in the write itself
+            if not blames_layer(error):
+                raise
+
+    # -- repair ----------------------------------------------------------------------------------------------
+
+    def _fillable(self, layer: Layer) -> bool:
+        """A mirror that is empty where the primary is not is filled; the primary never is."""
+        return layer is self._layers[1] and not self._partial
+
+
+def _answer(layer: Layer, call: Call) -> Any:
+    """What a layer gives to a read of one key, or ABSENT where it has nothing."""
+    if call.name == "get":
+        return layer.store.get(call.args[0], ABSENT)
+    try:
+        found = call.on(layer.store)
+    except KeyError:
+        return ABSENT
+    if call.name == "__contains__":
+        return found or ABSENT
+    if call.name == "_lookup":
+        return found if found[0] else ABSENT
+    return ABSENT if call.name == "_read" and found[1] is MISSING else found
+
+
+def _given(layer: Layer, call: Call, found: Any) -> Any:
+    """What the caller gets for it from ``layer``, or in its name: a token is always that layer's own."""
+    if call.name == "_read":
+        token, value = layer.store._read(call.args[0])
+        return (layer.place, token), value if found is ABSENT else found[1]
+    if found is not ABSENT:
+        return found
+    if call.name == "get":
+        return call.args[1]
+    if call.name == "__contains__":
+        return False
+    if call.name == "_lookup":
+        return 0, None
+    raise KeyError(call.args[0])
+
+
+def primary_fallback(primary: Any, fallback: Any, **options: Any) -> PrimaryFallback:
+    """A store with another one for when it fails; see :class:`PrimaryFallback`."""
+    return make(PrimaryFallback, "primary_fallback()", (primary, fallback), options)
