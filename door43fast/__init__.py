@@ -22,6 +22,8 @@ _HOMES = {
     "Guard": "layers",
     "Parallel": "layers",
     "parallel": "layers",
+    "PrimaryFallback": "layers",
+    "primary_fallback": "layers",
     "Namespace": "namespaces",
     "namespace": "namespaces",
     "Packed": "native.packed",
@@ -72,7 +74,7 @@ if TYPE_CHECKING:
         ReplicationError,
         UnsupportedError,
     )
-    from door43fast.layers import Cascade, Guard, Parallel, cascade, parallel
+    from door43fast.layers import Cascade, Guard, Parallel, PrimaryFallback, cascade, parallel, primary_fallback
     from door43fast.lmdb import LmdbStore
     from door43fast.memory import MemoryStore
     from door43fast.namespaces import Namespace, namespace

@@ -10,7 +10,7 @@ from typing import Any
 
 from door43fast import config
 from door43fast.errors import ConfigError
-from door43fast.plans.schemas import CascadeOptions, ParallelOptions, ReplicatedOptions
+from door43fast.plans.schemas import CascadeOptions, FallbackOptions, ParallelOptions, ReplicatedOptions
 
 
 def cascade(layers: list[Any], options: CascadeOptions, where: str) -> Any:
@@ -37,6 +37,16 @@ def replicated(layers: list[Any], options: ReplicatedOptions, where: str) -> Any
         return Replicated(layers[0], layers[1:], **config.given(options))
     except ConfigError as error:
         raise ConfigError(f"{where}: {error}") from error
+
+
+def primary_fallback(layers: list[Any], options: FallbackOptions, where: str) -> Any:
+    """The first layer is the primary, the second the fallback."""
+    from door43fast.layers import PrimaryFallback
+
+    if len(layers) != 2:
+        raise ConfigError(f"{where}.layers must be two, the primary and the fallback, and are {len(layers)}: a layer may "
+                          "be a plan with layers itself")
+    return PrimaryFallback(*layers, **{name: getattr(options, name) for name in config.fields(type(options))})
 
 
 def parallel(layers: list[Any], options: ParallelOptions, where: str) -> Any:

@@ -70,6 +70,14 @@ class OwingOptions(Options, kw_only=True):
         description="Bring layers up to date as soon as they are back, or only by `repair()`.")] = "background"
 
 
+class FallbackOptions(OwingOptions, kw_only=True):
+    """A primary, and a store that answers when it fails."""
+
+    on_miss: Annotated[bool, Meta(description="Ask the fallback also for what the primary has not.")] = False
+    mirror: Annotated[bool, Meta(
+        description="Keep the fallback up to date; else it only loses what is changed.")] = True
+
+
 class ParallelOptions(OwingOptions, kw_only=True):
     """Stores that hold the same: each write goes to all, each read to the first that is up."""
 

@@ -36,6 +36,7 @@ class Strategy(NamedTuple):
 STRATEGIES = {
     "cascade": Strategy(schemas.CascadeOptions, makers.cascade, "the fastest first"),
     "replicated": Strategy(schemas.ReplicatedOptions, makers.replicated, "the primary first"),
+    "primary_fallback": Strategy(schemas.FallbackOptions, makers.primary_fallback, "the primary first"),
     "parallel": Strategy(schemas.ParallelOptions, makers.parallel, "the one to read first comes first"),
 }
 

@@ -90,3 +90,37 @@ def test_the_call_refuses_options_it_does_not_have():
         d43.parallel(d43.MemoryStore(), d43.MemoryStore(), requires=1)
     with d43.parallel(d43.MemoryStore(), d43.MemoryStore(), require=1) as store:
         assert isinstance(store, d43.Parallel)
+
+
+def test_a_primary_with_a_fallback(tmp_path):
+    with d43.LmdbStore(tmp_path / "old") as old:
+        old["k"] = "old"
+    plan = {"strategy": "primary_fallback", "on_miss": True, "layers": [
+        {"type": "sqlite", "path": str(tmp_path / "s.db"), "guard": {"deadline": "20s"}},
+        {"type": "lmdb", "path": str(tmp_path / "old"), "readonly": True}]}
+    with d43.open(plan) as store:
+        assert isinstance(store, d43.PrimaryFallback) and store.on_miss and store["k"] == "old"
+        store["k"] = "new"
+        again = pickle.dumps(store)
+    with pickle.loads(again) as store:
+        assert store["k"] == "new" and store.layers[1]["k"] == "old"
+    with pytest.raises(d43.ConfigError, match=r"plan\.layers must be two"):
+        d43.open({**plan, "layers": [{"type": "memory"}] * 3})
+    with pytest.raises(d43.ConfigError, match="did you mean 'mirror'"):
+        d43.primary_fallback(d43.MemoryStore(), d43.MemoryStore(), miror=True)
+
+
+def test_every_strategy_in_every_other():
+    memory = {"type": "memory"}
+    inner = [{"strategy": name, "layers": [memory, memory]} for name in ("cascade", "parallel", "primary_fallback")]
+    for name in ("parallel", "primary_fallback"):
+        for one in inner:
+            for two in inner:
+                with d43.open({"strategy": name, "layers": [one, two]}) as store:
+                    store["a"] = 1
+                    assert store["a"] == 1 == store.layers[0]["a"] == store.layers[1]["a"]
+                    assert store.incr("a") == 2 and store.delete("a") and "a" not in store and len(store) == 0
+    for one in inner:
+        with d43.open({"strategy": "cascade", "layers": [memory, one]}) as store:
+            store["a"] = 1
+            assert store["a"] == 1 == store.slow["a"] and store.delete("a") and "a" not in store
