@@ -1,7 +1,7 @@
 """A primary store, and another one that answers when the primary fails.
 
-With ``mirror`` the fallback holds the same as the primary, and the two are several stores of which one must take a write
-(``several.py``). Without it, or where it takes no writes, the fallback is *partial* (``partial.py``): what it has is
+With ``mirror`` the fallback holds the same as the primary, and the two are several stores of which one must take a
+write (``several.py``). Without it, or where it takes no writes, the fallback is *partial* (``partial.py``): what it has is
 right, for as long as nobody has changed it, but what it lacks may be in the primary.
 """
 
@@ -57,8 +57,8 @@ class PrimaryFallback(PartialWrites, Several):
         self.on_miss, self.mirror = on_miss, mirror
         writes = getattr(getattr(fallback, "capabilities", None), "writes", False)
         self._partial = not (mirror and writes)
-        super().__init__([("primary", primary), ("fallback", fallback)], 1, max_owed=max_owed, owed=owed, repair=repair,
-                         clock=clock)
+        super().__init__([("primary", primary), ("fallback", fallback)], 1, max_owed=max_owed, owed=owed,
+                         repair=repair, clock=clock)
 
     @property
     def capabilities(self) -> Capabilities:

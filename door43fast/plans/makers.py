@@ -44,8 +44,8 @@ def primary_fallback(layers: list[Any], options: FallbackOptions, where: str) ->
     from door43fast.layers import PrimaryFallback
 
     if len(layers) != 2:
-        raise ConfigError(f"{where}.layers must be two, the primary and the fallback, and are {len(layers)}: a layer may "
-                          "be a plan with layers itself")
+        raise ConfigError(f"{where}.layers must be two, the primary and the fallback, and are {len(layers)}: a layer "
+                          "may be a plan with layers itself")
     return PrimaryFallback(*layers, **{name: getattr(options, name) for name in config.fields(type(options))})
 
 

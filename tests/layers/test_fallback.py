@@ -1,4 +1,4 @@
-"""A primary with a fallback when either fails: who answers, who is written, and what the primary finds when it is back."""
+"""A primary with a fallback when either fails: who answers, who is written, and what the primary is given afterwards."""
 
 import time
 
