@@ -1,8 +1,8 @@
 """A primary store, and another one that answers when the primary fails.
 
 With ``mirror`` the fallback holds the same as the primary, and the two are several stores of which one must take a
-write (``several.py``). Without it, or where it takes no writes, the fallback is *partial* (``partial.py``): what it has is
-right, for as long as nobody has changed it, but what it lacks may be in the primary.
+write (``several.py``). Without it, or where it takes no writes, the fallback is *partial* (``partial.py``): what it has
+is right, for as long as nobody has changed it, but what it lacks may be in the primary.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""A primary with a fallback when either fails: who answers, who is written, and what the primary is given afterwards."""
+"""A primary with a fallback when either fails: who answers, who is written, and what the primary gets afterwards."""
 
 import time
 
