@@ -136,7 +136,9 @@ class WriteBuffer(BufferedReads, Wrapper):
         if asked:
             there = {key for key, is_there in zip(asked, self.slow.contains_many(asked), strict=True) if is_there}
         with backlog.lock:
-            if backlog.passes(keys) or asked and (news != backlog.news or any(key in self._rows for key in asked)):
+            # One that was dirty may have been flushed meanwhile: then it is below, and nobody has asked there.
+            if backlog.passes(keys) or asked and news != backlog.news or (
+                    asked != [key for key in keys if key not in self._rows]):
                 return None
             self._below()
             now = self._terms.clock.seconds
