@@ -17,6 +17,7 @@ from door43fast.errors import ClosedError, Error, ReplicationError
 from door43fast.layers.forwarding import Call, Forwarding
 from door43fast.replication.acknowledging import wait
 from door43fast.replication.comparing import Comparison, compare
+from door43fast.replication.gate import Gate
 from door43fast.replication.log import QueueLog
 from door43fast.replication.members import Lineup, close_all
 from door43fast.replication.replica import Replica
@@ -40,6 +41,7 @@ class Following(Forwarding):
         self._mine = threading.local()      # of each thread: changes under way, and the last number of them
         self._starting = threading.Lock()
         self._started = False
+        self._gate = Gate()
 
     # -- the threads -----------------------------------------------------------------------------------------
 
@@ -56,6 +58,7 @@ class Following(Forwarding):
         self._starting = threading.Lock()
         self._started = False
         self._mine = threading.local()
+        self._gate = Gate()
         self._standing.renew()
         self._lineup.log.renew()
         for replica in self._lineup.replicas:
@@ -229,15 +232,19 @@ class Following(Forwarding):
             except (Error, OSError) as error:
                 missing = self._missing(error)
         self._shut = True
-        end = time.monotonic() + self._close_timeout
+        self._stop(self._close_timeout)
+        failed = close_all([store for _, store in self._lineup.stores])
+        if missing is not None or failed is not None:
+            raise missing or failed     # type: ignore[misc]
+
+    def _stop(self, seconds: float) -> None:
+        """End the threads, waiting for them within a bound: one may hang in its store."""
+        end = time.monotonic() + seconds
         for replica in self._lineup.replicas:
             replica.stop()
         for replica in self._lineup.replicas:
             if replica.thread is not None and replica.thread is not threading.current_thread():
                 replica.thread.join(max(end - time.monotonic(), 0.1))
-        failed = close_all([store for _, store in self._lineup.stores])
-        if missing is not None or failed is not None:
-            raise missing or failed     # type: ignore[misc]
 
     def _missing(self, error: Exception) -> Exception:
         if not isinstance(error, ReplicationError):

@@ -79,6 +79,7 @@ class Place:
                     raise
                 self._text = True
                 continue
+            self.known = True
             return
 
     def put(self, head: Head) -> None:
@@ -89,3 +90,4 @@ class Place:
         except TypeError:
             self._text = True
             self.store.set(self.key, data.decode())
+        self.known = True

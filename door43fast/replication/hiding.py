@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from door43fast.events import begins
 from door43fast.layers.forwarding import Call
+from door43fast.transactions import place
 
-LISTING = ("__len__", "__iter__", "scan", "scan_packed", "keys", "count")
+LISTING = ("__len__", "__iter__", "scan", "scan_packed", "keys", "count", "changes", "_snapshot")
 
 
 def read(store: Any, call: Call, head: Any) -> Any:
@@ -23,7 +24,30 @@ def read(store: Any, call: Call, head: Any) -> Any:
         return _scan(store, call, head)
     if call.name == "scan_packed":
         return _packed(call.on(store), head)
+    if call.name == "changes":
+        return (change for change in call.on(store) if change.key != head)
+    if call.name == "_snapshot":
+        return View(call.on(store), head)
     return (key for key in call.on(store) if key != head)
+
+
+class View:
+    """What a transaction reads from. ``unhidden`` puts back, for its end, what was not shown of the ranges it read."""
+
+    def __init__(self, snapshot: Any, head: Any) -> None:
+        self.read, self.close = snapshot.read, snapshot.close
+        self._snapshot, self._head = snapshot, head
+
+    def scan(self, prefix: Any, start: Any, stop: Any, reverse: bool) -> Iterator[tuple[Any, Any, Any]]:
+        return (row for row in self._snapshot.scan(prefix, start, stop, reverse) if row[0] != self._head)
+
+
+def unhidden(ranges: Iterable[Any], head: Any, token: Any) -> list[Any]:
+    """The ranges that a transaction read, with the head in those that hold it: the store compares all there is."""
+    return [(prefix, start, stop, [(head, token), *pairs])
+            if begins(head, prefix) and (start is None or place(start) <= place(head)) and (
+                stop is None or place(stop) > place(head)) else (prefix, start, stop, pairs)
+            for prefix, start, stop, pairs in ranges]
 
 
 def _scan(store: Any, call: Call, head: Any) -> Iterator[tuple[Any, Any]]:

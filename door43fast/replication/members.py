@@ -33,17 +33,21 @@ def check_members(stores: Sequence[Any], queue: int, overwrite: bool) -> None:
     if len(stores) < 2:
         raise ConfigError("a replicated store needs a primary and one replica or more")
     for i, store in enumerate(stores):
-        if not hasattr(store, "_commit"):
-            raise ConfigError(f"member {i}, {store!r}, is not a store")
+        check_member(i, store)
         if any(store is other for other in stores[:i]):
             raise ConfigError(f"member {i}, {store!r}, is there twice")
-        if not store.capabilities.writes or not store.capabilities.listing:
-            raise ConfigError(f"member {i}, {store!r}, cannot be written and listed, as a member "
-                              "must be")
     if isinstance(queue, bool) or not isinstance(queue, int) or queue < 1:
         raise ConfigError(f"queue={queue!r} is not allowed: give how many changes are kept, 1 or more")
     if not isinstance(overwrite, bool):
         raise ConfigError(f"overwrite={overwrite!r} is not allowed; it may be true or false")
+
+
+def check_member(number: int, store: Any) -> None:
+    """Refuse what cannot be a member."""
+    if not hasattr(store, "_commit"):
+        raise ConfigError(f"member {number}, {store!r}, is not a store")
+    if not store.capabilities.writes or not store.capabilities.listing:
+        raise ConfigError(f"member {number}, {store!r}, cannot be written and listed, as a member must be")
 
 
 def seconds_of(given: Any, option: str) -> float:

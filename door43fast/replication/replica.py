@@ -5,12 +5,14 @@ from __future__ import annotations
 import threading
 import time
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from door43fast.contracts import Progress
 from door43fast.errors import ConfigError, ConflictError, FencedError, PrunedError
-from door43fast.replication.copying import copied, foreign_copy
+from door43fast.layers.failures import blames_layer
+from door43fast.replication.copying import COPYING, copied, foreign_copy
 from door43fast.replication.head import Head, Place
 from door43fast.replication.log import JournalLog, QueueLog
 from door43fast.replication.portion import portion
@@ -22,6 +24,21 @@ BACKOFF = (0.02, 1.0)       # seconds after a first failure, and the longest
 
 class Moved(Exception):
     """Somebody else has written to the replica meanwhile: look where it is, and go on from there."""
+
+
+class PrimaryFailed(Exception):
+    """It is not the replica that failed."""
+
+
+@contextmanager
+def of_primary() -> Iterator[None]:
+    """What fails in here is the primary."""
+    try:
+        yield
+    except Exception as error:
+        if blames_layer(error):
+            raise PrimaryFailed from error
+        raise
 
 
 class Replica:
@@ -42,6 +59,7 @@ class Replica:
         self.whole = False          # its data are a state of the primary: it may be read
         self.phase = 0              # grows when its data begin to be between two states
         self.error: Exception | None = None
+        self.waits: BaseException | None = None     # what the primary fails with
         self.failures = self.copies = self.applied = 0
         self.claimed = ""           # what we have called our copy, where nobody else may write
         self.current_at = time.monotonic()      # when it was last known to have all
@@ -84,12 +102,15 @@ class Replica:
                 self.error = error
                 self.standing.fence(error)
                 self.halt.set()
-            except Exception as error:      # whatever the store or the primary raised: kept, told, and tried again
+            except PrimaryFailed as error:
+                self.waits = error.__cause__
+                self.error = None
+            except Exception as error:      # whatever the store raised: kept, told, and tried again
                 self.error = error
                 self.failures += 1
                 self.standing.tell()
             else:
-                self.error = None
+                self.error = self.waits = None
             finally:
                 self.busy_since = None
 
@@ -105,7 +126,9 @@ class Replica:
                 if self.head is None:
                     self._copy()
                     continue
-                if self.head.whole and self.head.seq == self.log.settled():
+                with of_primary():
+                    settled = self.log.settled()
+                if self.head.whole and self.head.seq == settled:
                     self.whole, self.current_at = True, looked
                     return
                 if not self._step():
@@ -125,14 +148,19 @@ class Replica:
                                   "overwrite=True")
             return
         self.check(head)
-        if self.log.believes(head) and head.role == "replica":
+        with of_primary():
+            believed, empty = self.log.believes(head), not len(self.primary)
+        if believed and head.role == "replica":
+            self.claimed = "" if self.log.foreign else head.log
             self._stands(head)
-        elif not self.overwrite and len(self.store) > 1 and not len(self.primary):
+        elif empty and not self.overwrite and len(self.store) > 1:
             raise ConfigError(f"{self.name} ({self.store!r}) holds the records of an earlier primary, and this primary "
                               "is empty: promote the replica, or give overwrite=True to be rid of its records")
 
     def check(self, head: Head | None) -> None:
         """Refuse to go on where another is the writer by now."""
+        if self.stopping:
+            raise Moved     # of a lineup that is no more
         if head is not None and head.term > self.standing.term:
             raise FencedError(f"{self.name} is in term {head.term} and this store is the writer of term "
                               f"{self.standing.term}: another primary was promoted. Close this store, and open it with "
@@ -141,6 +169,13 @@ class Replica:
             raise FencedError(f"{self.name} was taken over by another process, which writes by a log of its own: a "
                               "primary without a journal has one writer. Close this store, or give the primary a "
                               "journal", head.term)
+
+    def stand(self, head: Head) -> None:
+        """It has all that the primary has: a promotion knows that."""
+        self.head = self.place.read()[1]
+        self.write(head, {})
+        self.claimed = "" if self.log.foreign else head.log
+        self._stands(head)
 
     def _stands(self, head: Head) -> None:
         self.head = head
@@ -152,9 +187,10 @@ class Replica:
         """Apply the next portion. Whether there may be more."""
         assert self.head is not None
         looked = time.monotonic()
-        part = portion(self.primary, self.log, self.store, self.head.seq, self.place.key)
-        head = Head(term=self.standing.term, log=self.log.name, seq=part.seq, mark=self.log.mark(part.seq),
-                    whole=part.whole)
+        with of_primary():
+            part = portion(self.primary, self.log, self.store, self.head.seq, self.place.key)
+            head = Head(term=self.standing.term, log=self.log.name, seq=part.seq, mark=self.log.mark(part.seq),
+                        whole=part.whole)
         if not part.writes and head == self.head:
             return False        # what is left is not settled yet
         writes = list(part.writes.items())
@@ -238,12 +274,14 @@ class Replica:
     def told(self) -> dict[str, Any]:
         """Its row in ``stats()``."""
         changes, seconds = self.lag()
-        state = "failing" if self.error is not None else "following" if self.head is not None and (
-            not self.head.log.startswith("copying")) else "copying"
+        wrong = self.error or self.waits
+        follows = self.head is not None and not self.head.log.startswith(COPYING)
+        state = "failing" if self.error is not None else "waiting" if wrong is not None else (
+            "following" if follows else "copying")
         return {"name": self.name, "state": state, "position": self.seq,
                 "lag": {"changes": changes, "seconds": seconds},
                 "applied": self.applied, "copies": self.copies, "failures": self.failures,
-                "error": None if self.error is None else f"{type(self.error).__name__}: {self.error}"}
+                "error": None if wrong is None else f"{type(wrong).__name__}: {wrong}"}
 
 
 def _run(reference: weakref.ref[Replica]) -> None:
@@ -257,8 +295,9 @@ def _run(reference: weakref.ref[Replica]) -> None:
         replica.round()
         if replica.stopping:
             return
-        delay = min(delay * 2, BACKOFF[1]) if replica.error is not None else BACKOFF[0]
-        pause = delay if replica.error is not None else replica.poll if replica.log.foreign else 1.0
-        waited = replica.woken if replica.error is None else replica.halt   # writes wake it, and it would try at once
+        wrong = replica.error is not None or replica.waits is not None
+        delay = min(delay * 2, BACKOFF[1]) if wrong else BACKOFF[0]
+        pause = delay if wrong else replica.poll if replica.log.foreign else 1.0
+        waited = replica.halt if wrong else replica.woken       # writes wake it, and it would try at once
         del replica
         waited.wait(pause)

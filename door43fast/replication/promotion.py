@@ -1,0 +1,185 @@
+"""The promotion of a replica: who may become the primary, and how the one before is kept from writing.
+
+A promotion takes a new term and writes it into the heads of the members, the old primary's first. A writer of an
+earlier term finds it there: in a replica, in the transaction that would write to it; in the primary, after the write
+and before the acknowledgement. So what was acknowledged was in the log before the old primary was fenced, and is read
+from it if it can be. If it cannot, so many others must be fenced that those left can acknowledge nothing any more.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from door43fast.errors import ConfigError, ConflictError, ReplicationError
+from door43fast.layers.failures import blames_layer
+from door43fast.replication.acknowledging import needed
+from door43fast.replication.copying import COPYING
+from door43fast.replication.head import Head, Place
+from door43fast.replication.members import PRIMARY, check_member
+
+TRIES = 20          # of a write of a head that others write at the same time
+
+
+class Promotion:
+    """Of the store ``chosen``. ``members`` are the others by name, ``need`` of ``total`` acknowledge a write."""
+
+    def __init__(self, name: str, chosen: Any, members: Mapping[str, Any], total: int, need: int, force: bool) -> None:
+        self.name, self.total, self.need, self.force = name, total, need, force
+        self.chosen = Place(chosen)
+        self.places = {other: Place(store) for other, store in members.items()}
+        self.errors: dict[str, Exception] = {}
+        self.begun = False          # the new term may stand in a head
+        self.heads: dict[str, Head | None] = {}
+        self.look()
+        self.term = max([self.head.term, *(one.term for one in self.heads.values() if one is not None)]) + 1
+
+    def look(self) -> None:
+        """Read all heads."""
+        for other, place in self.places.items():
+            try:
+                self.heads[other] = place.read()[1]
+            except Exception as error:      # it is told, and counted as not fenced
+                if not blames_layer(error):
+                    raise
+                self.errors[other] = error
+        head = self.chosen.read()[1]
+        if head is None or not head.log or head.log.startswith(COPYING):
+            raise ReplicationError(f"{self.name} cannot become the primary: it is no replica yet, or only a part of a "
+                                   "copy")
+        self.head = head
+
+    def refuse(self, acknowledged: int = 0) -> None:
+        """Raise if what was acknowledged would be lost, as far as anybody knows."""
+        ahead = {name: head.seq for name, head in self.heads.items()
+                 if head is not None and head.role != PRIMARY and head.log == self.head.log
+                 and head.seq > self.head.seq}
+        lacks = acknowledged - self.head.seq
+        if self.force:
+            return
+        if not self.head.whole:
+            raise ReplicationError(f"{self.name} is between two states of the primary: promote another replica, or "
+                                   "give force=True")
+        if lacks > 0:
+            raise ReplicationError(f"{self.name} lacks {lacks} changes that were acknowledged: promote another "
+                                   "replica, or give force=True to lose them", failed=self.errors)
+        if ahead:
+            best = max(ahead, key=lambda name: ahead[name])
+            raise ReplicationError(f"{self.name} is at change {self.head.seq}, and {best} at {ahead[best]}: promote "
+                                   "that one, or give force=True to lose what is between")
+
+    def fence(self, names: Sequence[str]) -> None:
+        """Write the new term into the heads of members; those that cannot be reached are remembered."""
+        self.begun = True
+        for name in names:
+            if name not in self.errors:
+                try:
+                    self._fence(self.places[name])
+                except Exception as error:      # told by enough(), unless enough others are fenced
+                    if not blames_layer(error):
+                        raise
+                    self.errors[name] = error
+
+    def _fence(self, place: Place) -> None:
+        for _ in range(TRIES):
+            token, head = place.read()
+            if head is None or head.role == PRIMARY:
+                after = Head(term=self.term)        # what it was the primary of it is not a replica of
+            else:
+                after = head.but(term=self.term)
+            if rewritten(place, after, token):
+                return
+        raise ReplicationError(f"the head of {place.store!r} is written by others all the time: close their stores")
+
+    def enough(self) -> None:
+        """Raise if the members that were not reached could still acknowledge a write among themselves."""
+        left = self.total - 1 - len(self.places) + len(self.errors)
+        if left >= self.need and not self.force:
+            raise ReplicationError(
+                f"{self.name} cannot become the primary: {left} of {self.total} members were not reached, and "
+                f"{self.need} are enough to acknowledge a write, so it may lack some, and another writer could go on. "
+                "Bring them back, or give force=True", failed=self.errors)
+
+    def crown(self) -> None:
+        """Make the chosen one the primary."""
+        for _ in range(TRIES):
+            token, head = self.chosen.read()
+            if head is not None and head.term > self.term:
+                raise ReplicationError(f"{self.name} was promoted or fenced by another at the same time, in term "
+                                       f"{head.term}: see who is the primary, and open the set with it")
+            if rewritten(self.chosen, Head(term=self.term, role=PRIMARY), token):
+                return
+        raise ReplicationError(f"the head of {self.name} is written by others all the time: close their stores")
+
+
+    def restored(self, place: Place, before: int) -> int:
+        """After a promotion that failed: the old primary is it again, in the new term if others may know of it."""
+        if not self.begun:
+            return before
+        if PRIMARY in self.places and PRIMARY not in self.errors:
+            for _ in range(TRIES):
+                token, head = place.read()
+                if head is None or head.term > self.term or rewritten(place, Head(term=self.term, role=PRIMARY), token):
+                    break
+        return self.term
+
+
+def rewritten(place: Place, head: Head, token: Any) -> bool:
+    """Write a head if it is still that of ``token``; whether it was."""
+    if not place.store.capabilities.transactions:
+        place.put(head)
+        return True
+    try:
+        place.write(head, token)
+    except ConflictError:
+        return False
+    return True
+
+
+def promote(store: Any, others: Sequence[Any] = (), *, consistency: str = "strong", lost: int = 1,
+            force: bool = False) -> int:
+    """Make a replica the primary of a set that nobody has open any more, such as when its process was killed.
+
+    Then open the set with it: ``replicated(store, others)``.
+
+    Parameters
+    ----------
+    store : Store
+        The replica.
+    others : sequence of Store
+        The other members that can be reached; the old primary too, if it can be.
+    consistency : str
+        That of the set.
+    lost : int
+        How many members cannot be reached, the old primary among them.
+    force : bool
+        Also where it may lack writes that were acknowledged, or others could still acknowledge some.
+
+    Returns
+    -------
+    int
+        The term that begins.
+
+    Raises
+    ------
+    ReplicationError
+        If it may lack what was acknowledged; the message says what is known.
+    """
+    for i, one in enumerate((store, *others)):
+        check_member(i, one)
+    if isinstance(lost, bool) or not isinstance(lost, int) or lost < 0:
+        raise ConfigError(f"lost={lost!r} is not allowed: give how many members cannot be reached")
+    total = 1 + len(others) + lost
+    names = {f"member {i}": other for i, other in enumerate(others, 1)}
+    made = Promotion("the replica", store, names, total, needed(consistency, total), force)
+    if not force and any(name not in made.errors and (len(names[name]) if head is None else head.role == PRIMARY)
+                         for name, head in made.heads.items()):
+        raise ReplicationError("the primary of the set is among the others and can be reached: open the set with it "
+                               "and call promote() of that, so that the replica gets what it lacks; or give force=True")
+    made.refuse()
+    made.fence(list(made.places))
+    made.look()
+    made.refuse()
+    made.enough()
+    made.crown()
+    return made.term
