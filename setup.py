@@ -28,7 +28,7 @@ EXTENSIONS = {
         "audit audit_index audit_order tables journal undo budget bounding saver handle trust upkeep longkeys "
         "lmdb_walk"),
     ("libxxhash",): (
-        "directory structure"),
+        "directory structure marks"),
     ("lmdb",): (
         "status keyindex"),
 }

@@ -10,12 +10,14 @@ The locks are those of an open file description where the system has them. Those
 are gone when it closes any descriptor of the file. For their sake a process has one descriptor for each file, open for
 as long as anybody here wants a claim in it, and a table of its own claims. The table also names the flight that stands
 in the way where that is of this process, by another store: then there is something better to do than to ask again.
+
+With the lock comes a mark in shared memory (marks.pxd). It tells that the key was deleted meanwhile, by whichever
+process, or claimed by another; then what was computed is not stored.
 """
 
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import os
 import struct
 import threading
@@ -24,6 +26,7 @@ from typing import Any
 
 from door43fast.arguments import span
 from door43fast.contracts import Seconds
+from door43fast.native.marks import hash_of
 
 try:
     import fcntl
@@ -76,14 +79,17 @@ def _file_at(path: str) -> Sharing:
 
 
 class Claim:
-    """The claim of one flight on its key. To be tried until it is got, or until it is not needed any more."""
+    """The claim of one flight on its key. To be tried until it is got, or until it is not needed any more.
+
+    ``mark`` is there as long as it is held.
+    """
 
     waits = False       # what its methods do takes microseconds, also in an event loop
 
-    def __init__(self, path: str, flight: Any, deadline: float) -> None:
-        name = flight.name if isinstance(flight.name, bytes) else str(flight.name).encode("utf-8", "surrogatepass")
-        self._path, self._flight, self._deadline = path, flight, deadline
-        self._at = (int.from_bytes(hashlib.blake2b(name, digest_size=8).digest(), "little") >> 5) * LANES
+    def __init__(self, marks: Any, hash: int, flight: Any, deadline: float) -> None:
+        self._marks, self._hash, self._flight, self._deadline = marks, hash, flight, deadline
+        self._at = _place(hash)
+        self.mark: Any = None
         self._lane, self._end = 0, 0.0      # the end is set by the first try
         self._file: Sharing | None = None
         self._held = self._over = False
@@ -96,13 +102,14 @@ class Claim:
         elif now >= self._end:
             self._end = now + self._deadline
             self._lane += 1
-        if self._lane >= LANES:     # all hang who hold one
-            return True
         with _guard:
             if self._over:
                 return False
             if self._file is None:
-                self._file = _file_at(self._path)
+                self._file = _file_at(f"{self._marks.path}.lock")
+            if self._lane >= LANES:     # all hang who hold one
+                self.mark = self._marks.begin(self._hash, self._dead)
+                return True
             lanes = self._file.held.get(self._at, {})
             if any(lane >= self._lane for lane in lanes) or not self._file.lock(
                     self._at + self._lane, LANES - self._lane, fcntl.F_WRLCK):
@@ -111,7 +118,20 @@ class Claim:
                 self._file.lock(self._at + self._lane + 1, LANES - self._lane - 1, fcntl.F_UNLCK)
             self._file.held.setdefault(self._at, {})[self._lane] = self._flight
             self._held = True
+            self.mark = self._marks.begin(self._hash, self._dead)
             return True
+
+    def good(self) -> bool:
+        """Whether what was computed may be stored: asked by whoever holds the store's lock for writers."""
+        return self.mark is not None and self.mark.good()
+
+    def _dead(self, hash: int) -> bool:
+        """Whether nobody holds a claim on the key with this hash. REQUIRES: the guard."""
+        at, file = _place(hash), self._file
+        if file is None or at in file.held or not file.lock(at, LANES, fcntl.F_WRLCK):
+            return False
+        file.lock(at, LANES, fcntl.F_UNLCK)
+        return True
 
     def rival(self) -> Any:
         """The flight of this process that stands in the way, None where it is of another process."""
@@ -124,8 +144,11 @@ class Claim:
         with _guard:
             self._over = True
             file, self._file = self._file, None
+            mark, self.mark = self.mark, None
             if file is None or _files.get(file.identity) is not file:       # it is of the parent of a fork
                 return
+            if mark is not None:
+                mark.end()
             if self._held:
                 file.lock(self._at + self._lane, 1, fcntl.F_UNLCK)
                 del file.held[self._at][self._lane]
@@ -135,6 +158,11 @@ class Claim:
             if not file.users:
                 del _files[file.identity]
                 os.close(file.descriptor)
+
+
+def _place(hash: int) -> int:
+    """Where the lanes of a key begin: 59 bits of its hash, and three for the lanes."""
+    return (hash >> 5) * LANES
 
 
 class Patience:
@@ -154,12 +182,18 @@ def claim_on(store: Any, flight: Any, deadline: Seconds) -> Any:
         if not hasattr(store, "slow"):
             return None
         store = store.slow
-    return store._claim(flight, span(deadline, "deadline"))
+    flight.claim = store._claim(flight, span(deadline, "deadline"))
+    return flight.claim
 
 
-def claim_in_file(path: str | None, flight: Any, deadline: float) -> Claim | None:
-    """A claim in the file at ``path``, if there may be one there."""
-    return None if path is None or fcntl is None else Claim(path, flight, deadline)
+def claim_by(marks: Any, flight: Any, deadline: float) -> Claim | None:
+    """The claim of a flight by the marks of its store, if it has any."""
+    return None if marks is None or fcntl is None else Claim(marks, name_hash(flight.name), flight, deadline)
+
+
+def name_hash(name: Any) -> int:
+    """The hash of what a key is called in the table of flights."""
+    return hash_of(name if isinstance(name, bytes) else str(name).encode("utf-8", "surrogatepass"))
 
 
 def _after_fork() -> None:

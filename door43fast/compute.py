@@ -47,8 +47,11 @@ class Computation(Flight):  # type: ignore[misc,valid-type]
     """One computation of one key under way.
 
     ``done`` is a future that only tells the end; ``result`` and ``error`` hold what came of it. ``abandoned`` says
-    that there was no outcome to share: the thread was interrupted, or the task cancelled.
+    that there was no outcome to share: the thread was interrupted, or the task cancelled. ``claim`` is there as long as
+    other processes are kept from computing the key.
     """
+
+    claim: Any = None
 
     def __init__(self, store: Any, key: Any, loop: Any = None) -> None:
         self.key = key

@@ -219,8 +219,7 @@ class Stream:
         return True
 
 
-def stream_of(store: Any, pattern: Any, wants: dict[str, Any], values: bool, size: int, overflow: str) -> Stream:
-    """What ``store.subscribe(..., queue=size)`` gives."""
-    name, chosen = wanted(pattern, **wants)
+def stream_of(store: Any, listen: Callable[..., Any], size: int, overflow: str) -> Stream:
+    """What ``store.subscribe(..., queue=size)`` gives. ``listen(callback, ended)`` subscribes."""
     inbox = Inbox(size, overflow)
-    return Stream(store, inbox, store._events.subscribe(name, inbox.put, values=values, wants=chosen))
+    return Stream(store, inbox, listen(inbox.put, inbox.end))

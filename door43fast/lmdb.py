@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import os
 from typing import Any
 
-from door43fast.claims import Claim, claim_in_file
+from door43fast.claims import Claim, claim_by
+from door43fast.following import flush
 from door43fast.native.lmdb import LmdbEngine
 from door43fast.native.upkeep import compact
 from door43fast.surface import StoreSurface
@@ -82,10 +82,14 @@ class LmdbStore(StoreSurface, LmdbEngine):
 
     __slots__ = ()
 
+    def flush(self) -> None:
+        """Sync everything, and return when every listener has had what happened before this call."""
+        super().flush()
+        flush(self)
+
     def _claim(self, flight: Any, deadline: float) -> Claim | None:
         """What keeps other processes from computing the same key."""
-        return claim_in_file(None if self._plan.get("readonly") else os.path.join(self.path, "flights"), flight,
-                             deadline)
+        return claim_by(self._marks, flight, deadline)
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _reopen, (type(self), self.path, self._plan)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, MutableMapping
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from door43fast.contracts import DEADLINE, MISSING, Event, Items, Seconds
@@ -175,7 +176,8 @@ class StoreSurface:
 
     def subscribe(self, pattern: str | None = None, callback: Callable[[Event], Any] | None = None, *, key: Any = None,
                   prefix: Any = None, tag: str | None = None, values: bool = False, queue: int | None = None,
-                  overflow: str = "drop") -> Any:
+                  overflow: str = "drop", others: bool = False, since: int | None = None,
+                  every: Seconds | None = None) -> Any:
         """Be told after each change of certain keys; see docs/changes.md.
 
         Parameters
@@ -192,6 +194,12 @@ class StoreSurface:
         overflow : {"drop", "block", "raise"}
             What happens where the queue is full: the oldest goes, told by an event ``lost``; whoever brings one waits;
             or the reader gets ``LostEventsError``.
+        others : bool
+            Be told of what every process changes, this one too, from the journal and with its numbers.
+        since : int
+            The same, beginning after this number of the journal.
+        every : seconds
+            How often to look whether others have changed anything; 0.01 if not given.
 
         Returns
         -------
@@ -200,14 +208,15 @@ class StoreSurface:
         """
         self._needs("events", "tells of no events")
         from door43fast.events import stream_of, wanted
-        wants = {"key": key, "prefix": prefix, "tag": tag}
+        from door43fast.following import listen
+        name, chosen = wanted(pattern, key=key, prefix=prefix, tag=tag)
+        hear = partial(listen, self, name, values=values, wants=chosen, others=others, since=since, every=every)
         if callback is None and queue is not None:
-            return stream_of(self, pattern, wants, values, queue, overflow)
+            return stream_of(self, hear, queue, overflow)
         if queue is not None or overflow != "drop":
             raise TypeError("queue= and overflow= are for subscriptions that are read: leave the callback out, and "
                             "give queue=")
-        name, chosen = wanted(pattern, **wants)
-        return self._events.subscribe(name, callback, values=values, wants=chosen)
+        return hear(callback)
 
     def changes(self, since: int = 0) -> Iterator[Any]:
         """Yield the changes after number ``since``, the oldest first, as the journal keeps them.

@@ -9,6 +9,7 @@ from typing import Any
 
 from door43fast.contracts import Event
 from door43fast.events import SLICE, Inbox, wanted
+from door43fast.following import listen
 
 
 class AsyncSubscription:
@@ -18,20 +19,20 @@ class AsyncSubscription:
     for`` or :meth:`get`; ``async with`` ends it, as does letting go of it.
     """
 
-    def __init__(self, store: Any, pattern: Any, callback: Callable[[Event], Any] | None, values: bool,
-                 size: int, overflow: str, wants: dict[str, Any]) -> None:
+    def __init__(self, store: Any, pattern: Any, callback: Callable[[Event], Any] | None, size: int, overflow: str,
+                 wants: dict[str, Any], how: dict[str, Any]) -> None:
         store._needs("events", "tells of no events")
         name, chosen = wanted(pattern, **wants)
         loop = asyncio.get_running_loop()
         self._store, self.pattern = store, name
         if callback is not None:
-            hear = _told(loop, callback)
+            hear, ended = _told(loop, callback), None
         else:
             ready = self._ready = asyncio.Event()
             inbox = self._inbox = Inbox(size, overflow, lambda: _wake(loop, ready))
             inbox.reader = _thread()
-            hear = inbox.put
-        self._subscription = store._events.subscribe(name, hear, values=values, wants=chosen)
+            hear, ended = inbox.put, inbox.end
+        self._subscription = listen(store, name, hear, ended, wants=chosen, **how)
         self._told = callback is not None
 
     def __await__(self) -> Generator[Any, None, Any]:

@@ -143,15 +143,17 @@ class AsyncSurface(AsyncCompute):
 
     def subscribe(self, pattern: str | None = None, callback: Callable[[Event], Any] | None = None, *, key: Any = None,
                   prefix: Any = None, tag: str | None = None, values: bool = False, queue: int = 1024,
-                  overflow: str = "drop") -> AsyncSubscription:
+                  overflow: str = "drop", others: bool = False, since: int | None = None,
+                  every: Seconds | None = None) -> AsyncSubscription:
         """Events to be awaited: ``async for event in store.aio.subscribe(prefix="a/"):``.
 
         As the store's, with a queue in any case. With a ``callback`` it is to be awaited instead, as in
         ``await store.aio.subscribe("*", callback)``: ``callback`` runs in this event loop, as a task if it is a
         coroutine function. Where the store answers in the loop itself, ``overflow="block"`` cannot wait, and drops.
         """
-        return AsyncSubscription(self._store, pattern, callback, values, queue, overflow,
-                                 {"key": key, "prefix": prefix, "tag": tag})
+        return AsyncSubscription(self._store, pattern, callback, queue, overflow,
+                                 {"key": key, "prefix": prefix, "tag": tag},
+                                 {"values": values, "others": others, "since": since, "every": every})
 
     # -- care ------------------------------------------------------------------------------------------------
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from door43fast import codecs
 from door43fast.arguments import pairs, span
-from door43fast.claims import claim_in_file
+from door43fast.claims import claim_by
 from door43fast.config import Options, checked, given
 from door43fast.contracts import MISSING, Items, Progress, Seconds
 from door43fast.errors import ConfigError, UnsupportedError
@@ -25,7 +25,6 @@ class RecordEngine(Singles):
     """The methods for keys and batches. A backend brings what :class:`Section` asks of it."""
 
     Options: type[Options] = BackendOptions
-    _flights_file: str | None = None    # the path of a file of ours that all processes share which have the store open
 
     def __init__(self, options: Options | None = None, /, **wanted: Any) -> None:
         super().__init__()
@@ -124,7 +123,7 @@ class RecordEngine(Singles):
 
     def _claim(self, flight: Any, deadline: float) -> Any:
         """What keeps other processes from computing the same key; None where there are none."""
-        return claim_in_file(self._flights_file if self.capabilities.writes else None, flight, deadline)
+        return claim_by(self._shared_marks() if self.capabilities.writes else None, flight, deadline)
 
     def _lookup(self, key: Any) -> tuple[int, Any]:
         self._lacks("compute", "stores nothing that is computed")
@@ -149,7 +148,9 @@ class RecordEngine(Singles):
 
     def _step_publish(self, flight: Any, key: str, draft: Draft) -> Step:
         def step(found: Found) -> tuple[bool, list[Change]]:
-            if flight.voided or self._token(found[0]) != flight.token or draft.ttl == 0:
+            claim = getattr(flight, "claim", None)
+            if flight.voided or self._token(found[0]) != flight.token or draft.ttl == 0 or (
+                    claim is not None and not claim.good()):
                 return False, []
             return True, self._stored([key], found, [draft])
         return step

@@ -17,6 +17,7 @@ from contextlib import AbstractContextManager, nullcontext
 from itertools import count
 from typing import Any, NamedTuple
 
+from door43fast.claims import name_hash
 from door43fast.contracts import Capabilities
 from door43fast.errors import ClosedError, ReadOnlyError, UnsupportedError
 from door43fast.plugins.record import Record
@@ -48,6 +49,7 @@ class Section:
 
     capabilities = Capabilities(persistent=True, traces=True, streams=True)
     _text_keys = True
+    _flights_file: str | None = None    # the path of a file of ours that all processes share which have the store open
     _depth = 0      # how many stores with locks stand below it: theirs are taken after its own
 
     def __init__(self) -> None:
@@ -57,6 +59,7 @@ class Section:
         self._serial = 0            # grows with each write of this store
         self._queue = EventQueue(f"{type(self).__name__}-{os.urandom(6).hex()}")
         self._flight_table: dict[Any, Any] = {}
+        self._marks: Any = None     # of computations in all processes
         self._recording: Any = None
         self._is_closed = False
         self._renumber()
@@ -122,6 +125,8 @@ class Section:
                     result, changes = step(self._fetch(keys) if look else [None] * len(keys))
                     if serial == self._serial:
                         break
+                if void:
+                    self._void_elsewhere(keys, changes)
                 if changes:
                     self._serial += 1
                     self._apply([(change.key, change.record) for change in changes])
@@ -145,6 +150,24 @@ class Section:
                 if flight is not None:
                     flight.voided = True
 
+    def _shared_marks(self) -> Any:
+        """What computations in other processes can be told by; None where there are no others."""
+        if self._marks is None and self._flights_file is not None:
+            from door43fast.native.marks import Marks
+            self._marks = Marks(self._flights_file)
+        return self._marks
+
+    def _void_elsewhere(self, keys: Sequence[str], changes: Sequence[Change]) -> None:
+        """What other processes compute of ``keys`` that are taken out, or were not there, is not to be stored.
+
+        A set is seen by its version. REQUIRES: inside :meth:`_writing`.
+        """
+        if self._flights_file is not None:
+            kept = {change.key for change in changes if change.record is not None}
+            for key in keys:
+                if key not in kept:
+                    self._shared_marks().touch(name_hash(key))
+
     def _note(self, change: Change) -> None:
         """Count a change and have it told. REQUIRES: the store's lock is held."""
         self._counts[COUNTED[change.op or SET, change.reason]] += 1
@@ -156,6 +179,8 @@ class Section:
             self._open()
             with self._writing():
                 self._serial += 1
+                if self._flights_file is not None:
+                    self._shared_marks().touch_all()
                 work()
             self._void_all()
 

@@ -20,6 +20,8 @@ def opened(kind, path, **options):
         return d43.LmdbStore(path, durability="none", **options)
     if kind == "cascade":
         return d43.open(path, durability="none", **options)
+    if kind == "redis":
+        return d43.open(path, namespace=os.environ["NAMESPACE"], **options)
     scheme = {"sqlite": "sqlite", "file": "file", "tiered": "sqlite"}[kind]
     if kind == "tiered":
         options["memory"] = "20MB"

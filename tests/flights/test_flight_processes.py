@@ -195,6 +195,46 @@ def in_hurry(store, loads, gate, answers):
     answers.put(store.get_or_compute("k", loader(loads, 0.05, "next"), deadline=0.2))
 
 
+@pytest.mark.parametrize("what", ["set", "delete", "both", "clear"])
+def test_what_another_process_writes_meanwhile_keeps_the_result_from_being_stored(start, kind, path, what):
+    writer = start(what, "k", "new")
+    with opened(kind, path) as store:
+        def fn():
+            go(writer)
+            writer.communicate(timeout=LIMIT)
+            return "old"
+        assert store.get_or_compute("k", fn) == "old"
+        assert store.get("k") == ("new" if what == "set" else None)
+        assert store.get_or_compute("k", lambda: "next") == ("new" if what == "set" else "next") == store["k"]
+
+
+@pytest.mark.parametrize("what", ["delete_many", "transaction", "pop"])
+def test_other_ways_to_delete_do_so_too(kind, path, what):
+    """Through another store on the same files, which knows of none of the flights of the first."""
+    with opened(kind, path) as store, opened(kind, path) as other:
+        def fn():
+            if what == "delete_many":
+                other.delete_many(["a", "k", "z"])
+            elif what == "pop":
+                other.pop("k", None)
+            else:
+                with other.transaction() as t:
+                    t["a"] = 1
+                    t.delete("k")
+            return "old"
+        assert store.get_or_compute("k", fn) == "old" and "k" not in store
+        assert store.get_or_compute("k", lambda: "next") == "next" == store["k"]
+
+
+def test_what_is_done_to_other_keys_keeps_nothing_from_being_stored(kind, path):
+    with opened(kind, path) as store, opened(kind, path) as other:
+        def fn():
+            other.delete_many([f"other {i}" for i in range(5000)])
+            other["k2"] = 1
+            return "value"
+        assert store.get_or_compute("k", fn) == "value" == store["k"]
+
+
 def test_others_get_the_stale_value_meanwhile(start, kind, path, loads):
     with opened(kind, path) as store:
         store.get_or_compute("k", lambda: "old", ttl=0.02, stale=600)

@@ -15,7 +15,8 @@ from door43fast.native.clock cimport Clock, span_ns
 from door43fast.native.compression cimport Compression
 from door43fast.native.core cimport BY_EXPIRY, BY_USER, EventQueue, Flight, OP_DELETE, OP_SET
 from door43fast.native.environment cimport Environment, acquire
-from door43fast.native.status cimport lmdb_raise
+from door43fast.native.marks cimport Marks
+from door43fast.native.status cimport lmdb_raise, told
 from door43fast.native.frame cimport *
 from door43fast.native.handle cimport handle_sure
 from door43fast.native.journal cimport ORIGIN
@@ -76,6 +77,9 @@ cdef class LmdbEngine(BudgetEngine):
             self._keep_journal(plan["journal"])
             self._keep_budget(plan["max_bytes"], plan["policy"])
             if not self.readonly:
+                with told("opening", self.home.path):
+                    self.marks = Marks(os.path.join(self.home.path, "flights"))
+                self.mark_words = self.marks.words
                 self._sweep()
         except BaseException:
             self.closed = True
@@ -262,6 +266,11 @@ cdef class LmdbEngine(BudgetEngine):
             free(<void*>job.large.data)
         self.deletes += 1
         return self.settle(frame.mark, lifted)
+
+    @property
+    def _marks(self):
+        """Of computations in all processes, None for whoever only reads."""
+        return self.marks
 
     def _flight_name(self, key):
         """What ``key`` is called in the table of flights: its bytes, so that looking it up runs no caller's code."""

@@ -241,9 +241,7 @@ cdef class BatchEngine(ChangeEngine):
             elif rc == MDB_NOTFOUND:
                 name.mv_size = 0
                 rc = 0
-        if rc:
-            n = 0
-        for i in range(n):
+        for i in range(0 if rc else n):
             key = batch.places[i].key
             if not erase:
                 if i + 2 * VALUES_AHEAD < n:
@@ -260,6 +258,7 @@ cdef class BatchEngine(ChangeEngine):
                 rc = self.put(txn, cursor, order if key.size <= MAX_KEY else 0, key, draft)
             else:
                 alive[i] = 0
+                self.void_elsewhere(key)
                 rc = self.find(txn, key, &old, now)
                 if rc == MDB_NOTFOUND:
                     rc = 0

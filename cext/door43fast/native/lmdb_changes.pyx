@@ -15,6 +15,7 @@ from door43fast.native.frame cimport FRAME_CORRUPT, FRAME_NEWER, PINNED, REFUSED
 from door43fast.native.lmdb_records cimport ERASE, FEW, PUT_SAME, reaped_clear
 from door43fast.native.lmdb_room cimport FRAME_ROOM
 from door43fast.native.longrow cimport MAX_KEY, long_weight
+from door43fast.native.marks cimport Mark
 from door43fast.native.status cimport lmdb_raise
 
 cdef extern from "d43_atomic.h" nogil:
@@ -116,6 +117,9 @@ cdef class ChangeEngine(GroupEngine):
         if flight is not None:
             job.voided = &flight.voided
             job.guarded = token is not None
+            mark = getattr(getattr(flight, "claim", None), "mark", None)     # held by the claim
+            if isinstance(mark, Mark):
+                job.mark = <void*>mark
         while not self.perform(&job, key, value, OP_SET, BY_USER):
             if not job.busy or flight.voided:
                 return False

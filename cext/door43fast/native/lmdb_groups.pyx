@@ -17,6 +17,7 @@ from door43fast.native.environment cimport *
 from door43fast.native.frame cimport *
 from door43fast.native.journal cimport CHANGED_DELETE, CHANGED_EXPIRE
 from door43fast.native.lmdb_records cimport *
+from door43fast.native.marks cimport Mark
 
 cdef extern from "d43_atomic.h" nogil:
     uint64_t d43_load(uint64_t*)
@@ -115,6 +116,8 @@ cdef class GroupEngine(RoomEngine):
         cdef bint changed = False
         cdef int rc = 0, found = MDB_NOTFOUND
         job.existed = False
+        if job.verb == ERASE:
+            self.void_elsewhere(job.key)
         if job.verb != PUT:
             found = self.find(txn, job.key, &old, now)
             job.existed = found == 0 and old.state == FRESH
@@ -138,7 +141,8 @@ cdef class GroupEngine(RoomEngine):
                 rc = REFUSED if found == MDB_NOTFOUND else 0
         if rc == 0 and job.verb == PUT_FLIGHT:
             job.busy = behind or d43_load(&self.unvoided) != 0
-            rc = REFUSED if job.busy or job.voided[0] else 0
+            rc = REFUSED if job.busy or job.voided[0] or (
+                job.mark != NULL and not (<Mark>job.mark).holds()) else 0
         if rc == 0:
             changed = True
             if job.verb == ERASE:

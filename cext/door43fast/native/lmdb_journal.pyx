@@ -142,6 +142,30 @@ cdef class JournalEngine(TransactionEngine):
             raise PrunedError(self._pruned(since, oldest), oldest)
         return self._walk_changes(since)
 
+    def _last_change(self):
+        """The number of the last change."""
+        cdef uint64_t oldest
+        self.begin(False)
+        return self.last_change(&oldest)
+
+    def _look(self, uint64_t known):
+        """The newest transaction that readers see, if the file has another one than ``known``; else ``known``.
+
+        The number in the file comes a moment before readers see it: whoever read before that asks again.
+        """
+        cdef MDB_txn* txn
+        cdef uint64_t seen
+        self.begin(False)
+        self.home.enter()
+        seen = self.home.last_txn()
+        self.home.leave()
+        if seen != known:
+            txn = self.home.reader()
+            seen = mdb_txn_id(txn)
+            self.home.give(txn)
+            self.home.leave()
+        return seen
+
     def _pruned(self, since, oldest):
         return (f"the changes of {self.home.path} after {since} are no longer all kept: the oldest is {oldest}. Read "
                 f"the store as it is, and go on with changes(since={oldest - 1}) or a later one")

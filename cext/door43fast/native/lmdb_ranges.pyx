@@ -24,6 +24,7 @@ from door43fast.native.lmdb_walk cimport (Range, Walk, walk_begin, walk_end, wal
 from door43fast.native.longkeys cimport long_count
 from door43fast.native.longrow cimport LONGEST_KEY, MAX_KEY
 from door43fast.native.mapped cimport Stroll, stroll
+from door43fast.native.marks cimport marks_touch_all
 
 from door43fast.errors import CorruptError
 
@@ -306,6 +307,7 @@ cdef class RangeEngine(BatchEngine):
         cdef int rc = self.open_write(&txn)
         if rc:
             return rc
+        marks_touch_all(self.mark_words)
         if range.low.data == NULL and range.high.data == NULL:
             rc = mdb_drop(txn, self.home.data, 0)
             if rc == 0:

@@ -4,7 +4,7 @@ from libc.stdint cimport int64_t, uint8_t, uint64_t
 from libc.string cimport memcpy
 
 from clib.lmdb cimport MDB_cursor, MDB_txn, MDB_val
-from clib.xxhash cimport XXH128_canonicalFromHash, XXH128_canonical_t, XXH3_128bits
+from clib.xxhash cimport XXH128_canonicalFromHash, XXH128_canonical_t, XXH3_128bits, XXH3_64bits
 from door43fast.native.core cimport EventQueue
 from door43fast.native.environment cimport d43_line, d43_waiter
 from door43fast.native.frame cimport Draft, Frame, Slice
@@ -12,6 +12,7 @@ from door43fast.native.handle cimport handle_newest
 from door43fast.native.journal cimport ORIGIN, Change
 from door43fast.native.lmdb_values cimport ValueEngine
 from door43fast.native.longrow cimport MAX_KEY, key_free, key_keep
+from door43fast.native.marks cimport Mark, Marks, marks_touch
 
 cdef extern from "d43_atomic.h" nogil:
     uint64_t d43_load(uint64_t*)
@@ -47,6 +48,7 @@ cdef struct Job:
     const char* token       # TOKEN bytes, or NULL for "nothing is there"
     bint guarded            # PUT_FLIGHT: the token counts too
     const bint* voided
+    void* mark              # PUT_FLIGHT: a Mark, or NULL; borrowed
     bint durable
     bint busy               # out: refused only because a change of ours has not voided its flights yet
     bint existed            # out: something was there, and alive
@@ -79,6 +81,10 @@ cdef class RecordEngine(ValueEngine):
     # the lower 24. Atomic.
     cdef uint64_t own_run
 
+    # Of computations in all processes; None, and NULL, for whoever only reads.
+    cdef Marks marks
+    cdef uint64_t* mark_words
+
     cdef uint64_t generation        # number of the fork in which ``unvoided`` was counted and ``line`` was made
     cdef d43_line line              # of jobs under ``commit``
 
@@ -92,6 +98,12 @@ cdef class RecordEngine(ValueEngine):
     cdef inline bint unchanged(self, uint64_t epoch) noexcept nogil:
         return self.home.metas != NULL and handle_newest(self.home) <= d43_load(&self.known) and (
             d43_load(&self.epoch) == epoch)
+
+    # A key is taken out, or was not there: computations of it in other processes are not to be stored.
+    # REQUIRES: the writer lock.
+    cdef inline void void_elsewhere(self, Slice key) noexcept nogil:
+        if self.mark_words != NULL:
+            marks_touch(self.mark_words, XXH3_64bits(key.data, key.size) or 1)
 
     cdef int find(self, MDB_txn* txn, Slice key, Frame* frame, int64_t now) noexcept nogil
     cdef int generation_of(self, MDB_txn* txn, const char* tag, uint64_t* generation) noexcept nogil

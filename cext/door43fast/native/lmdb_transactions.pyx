@@ -213,6 +213,7 @@ cdef class TransactionEngine(TrainingEngine):
             key = commit.writes.places[i].key
             if commit.erased[at]:
                 commit.alive[i] = 0
+                self.void_elsewhere(key)
                 rc = self.find(txn, key, &old, now)
                 if rc == MDB_NOTFOUND:
                     rc = 0

@@ -1,4 +1,5 @@
-"""What records and tags are called in Redis: ``namespace:key``, and ``namespace:`` NUL ``tag:`` for a tag.
+"""What things are called in Redis: ``namespace:key`` for a record, ``namespace:`` NUL ``tag:`` for a tag, and
+``namespace:`` NUL ``flight:key`` for the claim of whoever computes a key.
 
 A namespace holds no colon, so that none is the beginning of another. A record's name never begins with one NUL (see
 ``name_of`` in backend.py), so that no key is a tag's name.
@@ -11,6 +12,7 @@ import re
 
 PAGE = 1000         # names that the server is to look at for each page of a scan
 TAG = b"\0tag:"
+FLIGHT = "\0flight:"
 SPECIAL = re.compile(rb"([*?\[\]\\^])")
 
 _source = random.SystemRandom()
@@ -28,6 +30,9 @@ class Names:
     def tag(self, tag: str) -> bytes:
         return self.prefix + TAG + tag.encode("utf-8", "surrogatepass")
 
+    def flight(self, key: str) -> bytes:
+        return self.record(FLIGHT + key)
+
     def name(self, there: bytes) -> str:
         """The name of a record or of a tag, as text."""
         return there[len(self.prefix):].decode("utf-8", "surrogatepass")
@@ -39,6 +44,8 @@ class Names:
             name = there[len(self.prefix):]
             if name.startswith(TAG):
                 return None
+            if name.startswith(FLIGHT.encode()):
+                continue
             try:
                 found.append((name[1:] if name.startswith(b"\0") else name).decode())
             except UnicodeDecodeError:      # no name of ours, and so no key

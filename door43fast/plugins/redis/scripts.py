@@ -38,14 +38,28 @@ end
 return 1
 """ % VERSION
 
-DIGEST = hashlib.sha1(SWAP).hexdigest().encode()
+# KEYS: a claim. ARGV: whose it is to be, for how many milliseconds, and who may have it so far: nobody if that is
+# empty. The answer is whose it is then.
+CLAIM = b"""
+local held = redis.call('GET', KEYS[1])
+if held and held ~= ARGV[3] then return held end
+redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
+return ARGV[1]
+"""
+
+# KEYS: a claim. ARGV: whose it is.
+RELEASE = b"""
+if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('UNLINK', KEYS[1]) end
+return 0
+"""
+
+DIGEST, OF_CLAIM, OF_RELEASE = (hashlib.sha1(text).hexdigest().encode() for text in (SWAP, CLAIM, RELEASE))
+TEXTS = {DIGEST: SWAP, OF_CLAIM: CLAIM, OF_RELEASE: RELEASE}
 
 
 def text_of(digest: Any) -> bytes:
     """The script with this digest."""
-    if digest != DIGEST:
-        raise KeyError(digest)
-    return SWAP
+    return TEXTS[digest]
 
 
 def put(writes: Sequence[tuple[bytes, bytes, int]]) -> tuple[Any, ...]:

@@ -19,6 +19,7 @@ from door43fast.plugins import TAIL, Backend, Record, outline, pack, unpack
 from door43fast.plugins.redis import batches
 from door43fast.plugins.redis import names as naming
 from door43fast.plugins.redis import scripts
+from door43fast.plugins.redis.claims import ServerClaim
 from door43fast.plugins.redis.cluster import Cluster
 from door43fast.plugins.redis.clock import ServerClock, passed
 from door43fast.plugins.redis.link import Call, Link
@@ -167,7 +168,7 @@ class RedisStore(Backend):
     # -- writing ---------------------------------------------------------------------------------------------
 
     def _change(self, keys: Sequence[str], step: Callable[[Found], Any], *, void: bool = True, look: bool = True,
-                durable: bool = False, prefixes: Sequence[str] = ()) -> Any:
+                durable: bool = False, prefixes: Sequence[str] = (), claim: ServerClaim | None = None) -> Any:
         """As with a lock, without one: ``step`` is made anew until nothing that it saw has changed."""
         self._lacks("writes", "takes no writes")
         if durable:
@@ -176,11 +177,11 @@ class RedisStore(Backend):
                                    "with wait_replicas=")
         if void:
             self._void(keys)        # before and after: a computation may begin or end while the server works
-        attempt = self._attempt(keys, step, look, prefixes)
+        attempt = self._attempt(keys, step, void, look, prefixes, claim)
         if attempt is None:
             with self._turns.turn(keys[0]):     # of those in this process that met, the others wait
                 vain = 1
-                while (attempt := self._attempt(keys, step, look, prefixes)) is None:
+                while (attempt := self._attempt(keys, step, void, look, prefixes, claim)) is None:
                     vain += 1
                     if vain >= CROWDED:
                         pause(random.random() * 0.002 * min(vain, 50))
@@ -191,16 +192,34 @@ class RedisStore(Backend):
         self._queue.drain()
         return result
 
-    def _attempt(self, keys: Sequence[str], step: Callable[[Found], Any], look: bool,
-                 prefixes: Sequence[str]) -> tuple[Any, Sequence[Any]] | None:
+    def _attempt(self, keys: Sequence[str], step: Callable[[Found], Any], void: bool, look: bool,
+                 prefixes: Sequence[str], claim: ServerClaim | None) -> tuple[Any, Sequence[Any]] | None:
         """One attempt at a step: its result and its changes, None where it was in vain."""
         self._open()
         spans = [self._span(prefix) for prefix in prefixes]
         found: Found = self._fetch(keys) if look else [None] * len(keys)
         result, changes = step(found)
-        if changes and not self._written(keys, found if look else None, changes, spans):
+        if void:
+            kept = {change.key for change in changes if change.record is not None}
+            self._end_claims([key for key in keys if key not in kept])
+        if changes and not self._written(keys, found if look else None, changes, spans, claim):
             return None
         return result, changes
+
+    def _claim(self, flight: Any, deadline: float) -> ServerClaim | None:
+        """What keeps others from computing the same key."""
+        return ServerClaim(self._link, self._names.flight(flight.name), deadline) if self.capabilities.writes else None
+
+    def _end_claims(self, keys: Iterable[str]) -> None:
+        """What others compute of ``keys`` is not to be stored."""
+        calls = [Call(name, ("UNLINK", name)) for name in map(self._names.flight, keys)]
+        if calls:
+            self._link.write(calls)
+
+    def _publish(self, flight: Any, key: Any, value: Any, ttl: Seconds | None, stale: Seconds | None) -> bool:
+        key = self._key(key)
+        return self._change([key], self._step_publish(flight, key, self._draft(value, ttl, stale=stale)), void=False,
+                            claim=getattr(flight, "claim", None))
 
     def _void(self, keys: Iterable[str]) -> None:
         for key in keys if self._flight_table else ():
@@ -215,7 +234,7 @@ class RedisStore(Backend):
         return self._names.pattern(prefix), list(zip(names, held, strict=True))
 
     def _written(self, keys: Sequence[str], found: Found | None, changes: Sequence[Any],
-                 spans: Sequence[Span] = ()) -> bool:
+                 spans: Sequence[Span] = (), claim: ServerClaim | None = None) -> bool:
         """Make all changes if ``keys`` still hold what was ``found``, and ``spans`` too. Whether they did."""
         if found is None:
             self.write({self.name_of(change.key): None if change.record is None else pack(change.key, change.record)
@@ -225,18 +244,20 @@ class RedisStore(Backend):
             raise UnsupportedError(f"{len(keys)} keys and what is in ranges are more than one step on Redis can hold "
                                    f"({MOST}): take fewer")
         return self._link.write([self._swapping(keys, found, [(change.key, change.record) for change in changes],
-                                                spans)]) == [1]
+                                                spans, claim)]) == [1]
 
     def _swapping(self, keys: Sequence[str], found: Found, changes: Sequence[tuple[str, Record | None]],
-                  spans: Sequence[Span] = ()) -> Call:
-        """The call that makes ``changes`` if ``keys`` hold what was ``found``."""
-        tags = {} if self._link.clustered else {
-            tag: b"%d" % generation
+                  spans: Sequence[Span] = (), claim: ServerClaim | None = None) -> Call:
+        """The call that makes ``changes`` if ``keys`` hold what was ``found``, and ``claim`` is held."""
+        seen = {} if self._link.clustered else {
+            self._names.tag(tag): b"%d" % generation
             for record in found if record is not None and not record.revoked for tag, generation in record.tags}
+        if claim is not None and not self._link.clustered:
+            seen[claim.name] = claim.own
         return Call(self._name(keys[0]), scripts.swap(
             [(self._name(key), scripts.version(record)) for key, record in zip(keys, found, strict=True)]
             + [pair for _, pairs in spans for pair in pairs],
-            [(self._names.tag(tag), generation) for tag, generation in tags.items()],
+            list(seen.items()),
             [(self._name(key), b"" if record is None else pack(key, record), self._lasts(record))
              for key, record in changes], [(pattern, len(pairs)) for pattern, pairs in spans]))
 
@@ -276,6 +297,7 @@ class RedisStore(Backend):
     def _delete_each(self, wanted: list[str]) -> int:
         """Each by itself, and all at the same time; those that others change meanwhile are looked at again."""
         self._void(wanted)
+        self._end_claims(wanted)
         gone, left = 0, wanted
         while left:
             there = [(key, record) for key, record in zip(left, self._fetch(left), strict=True) if record is not None]
@@ -310,7 +332,11 @@ class RedisStore(Backend):
 
     def _erase(self, low: str, high: str | None) -> None:
         """Page by page; with everything go the generations of tags, which revives nothing."""
-        names = self.names("") if not low and high is None else map(self.name_of, self._within(low, high))
+        names: Iterator[str] = self.names("")
+        if low or high is not None:
+            self._end_claims(key for key in (name[len(naming.FLIGHT):] for name in self.names(naming.FLIGHT))
+                             if key >= low and (high is None or key < high))
+            names = map(self.name_of, self._within(low, high))
         while page := list(islice(names, self.options.batch_keys)):
             self.write(dict.fromkeys(page))
 
