@@ -13,7 +13,8 @@ FLOORS = {name: floor for floor, names in enumerate((
     "native.clock native.core native.hashing native.index native.recency native.queues native.ghost"
     " native.sketch native.shadow native.policy native.wheel native.slab native.encoded"
     " native.table native.tags native.weigh native.arrow native.tuples native.gate native.tickets"
-    " native.libraries native.recording native.meter native.marks native.methods native.watches arguments traces recordings pieces",
+    " native.libraries native.recording native.meter native.marks native.methods native.watches"
+    " arguments traces recordings pieces",
     # 2: engines that hold data, value codecs, keys on disk, the packed batch, and what all stores share
     "codecs native.codec native.messagepack native.jsontext native.keys native.spans native.packed moments arrays"
     " native.memory native.memory_transactions native.batch native.writes native.readers native.singles"
