@@ -12,6 +12,7 @@ import time
 import pytest
 
 import door43fast as d43
+from door43fast.plugins.redis.names import Names
 from door43fast.testing.redis_servers import RedisCluster, redis_server
 from flight_worker import ask, ask_in_loop, loader
 
@@ -159,16 +160,8 @@ def test_others_get_the_stale_value_meanwhile(open_store):
         assert other["k"] == "old, renewed"
 
 
-def test_a_tier_above_keeps_what_it_has_while_others_compute(server, loads):
-    with d43.open(server.url, namespace="tiered", memory="1MB") as store, \
-            d43.open(server.url, namespace="tiered") as other:
-        store.set_many({"flight:k": 1, "marker": 1})
-        while not ("flight:k" in store.fast and "marker" in store.fast):    # what is heard of its own writes has come
-            assert store.get_many(["flight:k", "marker"]) == [1, 1]
-            time.sleep(0.02)
-        other.get_or_compute("k", loader(loads, 0.02))
-        other["marker"] = 2
-        while store["marker"] != 2:         # what came before was heard before
-            time.sleep(0.005)
-        assert "flight:k" in store.fast
-        store.clear()
+def test_a_tier_above_hears_of_records_and_not_of_claims():
+    """Or the key "flight:k" would leave it with each claim on "k"."""
+    names = Names("ns")
+    assert names.keys([names.flight("k"), names.record("k"), names.record("flight:k")]) == ["k", "flight:k"]
+    assert names.keys([names.record("k"), names.tag("t")]) is None
