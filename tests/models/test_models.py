@@ -13,15 +13,19 @@ WHOLE = {
     "coherence": ["THEIRS=0 JOURNAL", "THEIRS=0 JOURNAL FAILING", "THEIRS=0",
                   "THEIRS=0 OURS=0 JOURNAL READS=3 PLAIN=2 KEPT=1",
                   "OURS=0 READS=1 JOURNAL", "READS=1 PLAIN=0"],
+    "writeback": ["WRITERS=1", "WRITERS=1 ROOM=1", "WRITERS=1 FLUSHES=0 CHANGES=1", "WRITES=1 READS=0"],
 }
 NIGHTLY = {
     "promotion": ["READERS=1", "READERS=1 WRITES=2", "READS=1"],
     "coherence": ["THEIRS=0 JOURNAL KEPT=1 PLAIN=2", "THEIRS=0 OURS=0 READERS=2 JOURNAL", "READERS=2 THEIRS=0 READS=1",
                   "READS=1 JOURNAL PLAIN=0"],
+    "writeback": ["WRITES=1", "WRITERS=1 CHANGES=1", "WRITERS=1 WRITES=3"],
 }
 
-# Each switch takes one rule away. Not here is NO_BEGIN of the promotion: see test_the_first_raise.
+# Each switch takes one rule away, and the sizes with it are those at which that shows. Not here is NO_BEGIN of the
+# promotion: see test_the_first_raise.
 SMALL = "READERS=1 READS=1"
+ALONE = "WRITERS=1"
 BROKEN = {
     "promotion": {
         "NO_TICKET": SMALL,         # a promotion does not look at its ticket,
@@ -44,6 +48,19 @@ BROKEN = {
         "SKIP_ALL": "THEIRS=0 JOURNAL",                     # rows before the store's own are passed over too
         "PRUNED_UNSEEN": "THEIRS=0 PLAIN=2 KEPT=1 JOURNAL", # a gap in the journal goes unseen
         "KNOWN_STAYS": "THEIRS=0 JOURNAL FAILING",          # a failed commit leaves its number as known
+    },
+    "writeback": {
+        "DROP_EARLY": ALONE,        # what is being written is no longer dirty,
+        "DROP_ALWAYS": ALONE,       # nor what was written again meanwhile
+        "BELOW_FIRST": ALONE,       # a read asks below before it looks at what is dirty
+        "NO_TOMBSTONE": ALONE,      # a delete of a dirty key only forgets it
+        "FLUSHED_UNSEEN": ALONE,    # it takes what was flushed meanwhile for not there,
+        "NO_NEWS": "WRITES=1",      # or trusts what was said below before others wrote there
+        "IGNORE_LATE": ALONE,       # a call that is late does not hold up the next
+        "ANY_ORDER": ALONE,         # the last to become dirty is the first to be written
+        "NO_TURN": ALONE,           # a flush does not wait for another
+        "NO_GOING": "WRITERS=1 FLUSHES=0 CHANGES=1",    # a write may become dirty while one of its key goes below
+        "PASS_BY": "WRITERS=1 FLUSHES=0 CHANGES=1",     # that one does not flush its key first
     },
 }
 
