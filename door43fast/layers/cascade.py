@@ -9,6 +9,7 @@ from door43fast.contracts import Seconds
 from door43fast.errors import ConfigError, did_you_mean
 from door43fast.layers.buffer import WriteBuffer
 from door43fast.layers.planned import ByPlan
+from door43fast.native.memory import MemoryEngine
 from door43fast.native.stack import CascadeEngine
 from door43fast.surface import StoreSurface
 
@@ -40,8 +41,8 @@ class Cascade(ByPlan, StoreSurface, CascadeEngine):
     __slots__ = ("plan",)
 
 
-def cascade(fast: Any, slow: Any, **options: Any) -> Cascade:
-    """A memory store over a slower one; see :class:`Cascade`.
+def cascade(fast: Any, slow: Any, **options: Any) -> Any:
+    """A memory store over a slower one; see :class:`Cascade`. Any other store over one is a :class:`ReadThrough`.
 
     Also ``write``: ``"through"``, or ``"back"`` for a :class:`WriteBuffer` over the slow one, with its ``max_dirty``
     and ``delay``.
@@ -51,7 +52,20 @@ def cascade(fast: Any, slow: Any, **options: Any) -> Cascade:
         if name not in known:
             raise ConfigError(f"cascade() has no option {name!r}: {did_you_mean(name, known)}")
     buffer = {name: options.pop(name) for name in known[1:] if name in options}
-    return Cascade(fast, behind(slow, **buffer), **options)
+    return over(fast, behind(slow, **buffer), **options)
+
+
+def over(fast: Any, slow: Any, **options: Any) -> Any:
+    """One layer over another: natively where the fast one is in memory."""
+    from door43fast.layers.readthrough import ReadThrough
+
+    if isinstance(fast, MemoryEngine):
+        return Cascade(fast, slow, **options)
+    for name, value in options.items():
+        if value:
+            raise ConfigError(f"{name}= has no effect where the fast layer is no memory store, and it is a "
+                              f"{type(fast).__name__}: leave it out")
+    return ReadThrough(fast, slow)
 
 
 def behind(slow: Any, write: str = "through", max_dirty: int | None = None, delay: Seconds | None = None) -> Any:

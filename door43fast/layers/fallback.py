@@ -57,6 +57,7 @@ class PrimaryFallback(PartialWrites, Several):
         self.on_miss, self.mirror = on_miss, mirror
         writes = getattr(getattr(fallback, "capabilities", None), "writes", False)
         self._partial = not (mirror and writes)
+        self._fills = not self._partial
         super().__init__([("primary", primary), ("fallback", fallback)], 1, max_owed=max_owed, owed=owed,
                          repair=repair, clock=clock)
 
@@ -183,7 +184,7 @@ class PrimaryFallback(PartialWrites, Several):
 
     def _fillable(self, layer: Layer) -> bool:
         """A mirror that is empty where the primary is not is filled; the primary never is."""
-        return layer is self._layers[1] and not self._partial
+        return layer is self._layers[1]
 
 
 def _answer(layer: Layer, call: Call) -> Any:

@@ -275,7 +275,8 @@ class Wrapper(Forwarding):
     def __getattr__(self, name: str) -> Any:
         # A memory tier above asks these of a store that has them: whether others have written, and what is left.
         if name in ("_epoch", "_with_deadlines") and "slow" in self.__dict__:
-            return getattr(self.slow, name)
+            found = getattr(self.slow, name)
+            return found if name == "_epoch" else lambda keys: self._ask_keys(Call(name, list(keys), (list(keys),)))
         raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
 
     def close(self) -> None:

@@ -154,10 +154,9 @@ class Several(Writes, Repairs, Care, Forwarding):
         if self._shut:
             raise ClosedError(f"{type(self).__name__} is closed: open it again before use")
 
-    def _epoch(self) -> int:
-        """What a memory tier above asks: a number that grows when others have written to a layer."""
-        self._open()
-        return sum(layer.store._epoch() for layer in self._layers if hasattr(layer.store, "_epoch"))
+    def _watched(self) -> tuple[Any, ...]:
+        """What a memory tier above looks at, to know what others have written."""
+        return tuple(self.layers)
 
     # -- who is asked ----------------------------------------------------------------------------------------
 
@@ -278,13 +277,17 @@ class Several(Writes, Repairs, Care, Forwarding):
         def forward(place: int, event: Any) -> None:
             store = me()
             if store is not None and event.reason in ("expire", "evict") and not store._shut and (
-                    next((layer.place for layer in store._layers if layer.up), -1) == place):
+                    store._told_by() == place):
                 store._tell(event.op, event.key, event.reason)
                 if not store._stripes.inside():
                     store._roster.drain()
         for layer in self._layers:
             if layer.store.capabilities.events:
                 layer.store._events.subscribe("*", lambda event, place=layer.place: forward(place, event))
+
+    def _told_by(self) -> int:
+        """The layer of which it is told what expires."""
+        return next((layer.place for layer in self._layers if layer.up), -1)
 
     def _void(self, keys: Sequence[Any] | None) -> None:
         """End the computations of keys that were written, or all."""

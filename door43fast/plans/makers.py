@@ -15,7 +15,7 @@ from door43fast.plans.schemas import CascadeOptions, FallbackOptions, ParallelOp
 
 def cascade(layers: list[Any], options: CascadeOptions, where: str) -> Any:
     """Each layer over the next; with write-back a buffer over the last."""
-    from door43fast.layers import Cascade, behind
+    from door43fast.layers import behind, over
 
     try:
         store = behind(layers[-1], options.write, options.max_dirty, options.delay)
@@ -23,7 +23,7 @@ def cascade(layers: list[Any], options: CascadeOptions, where: str) -> Any:
         raise ConfigError(f"{where}: {error}") from error
     for i in reversed(range(len(layers) - 1)):
         try:
-            store = Cascade(layers[i], store, share=options.share)
+            store = over(layers[i], store, **({"share": options.share} if i == 0 else {}))
         except ConfigError as error:
             raise ConfigError(f"{where}.layers[{i}]: {error}") from error
     return store

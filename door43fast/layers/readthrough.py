@@ -1,0 +1,448 @@
+"""A cascade whose fast layer is no memory store: a disk before a network, for example.
+
+The slow layer is the truth. A read that the fast one cannot answer goes to the slow one, and what is found is promoted.
+A write takes its keys out of the fast layer first and then goes to the slow one: so a process that is killed between the
+two leaves nothing old behind, and only reads put values into the fast layer.
+
+Order alone does not keep the dead dead: a reader may have fetched a value that a writer replaces meanwhile. A promotion
+takes a ticket at its miss, which is the count of the key's stripe, and puts the value up in the section of the key, if
+the count is still the same; every write raises it before it leaves the section. While a write of the key hangs in the
+slow layer, beyond its deadline, nothing is promoted: it may land later.
+"""
+
+from __future__ import annotations
+
+import weakref
+from collections import OrderedDict
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from door43fast.arguments import span
+from door43fast.contracts import MISSING, Capabilities, Seconds
+from door43fast.errors import ConfigError, did_you_mean
+from door43fast.layers.failures import Late, Spared, blames_layer, reached
+from door43fast.layers.forwarding import Call
+from door43fast.layers.parallel import MAX_OWED
+from door43fast.layers.several import Layer, Several, Snapshot, _named
+from door43fast.layers.ways import ABSENT, WAYS
+from door43fast.reference.cascade import IMMUTABLE
+from door43fast.reference.packing import pack
+
+TICKETS = 4096
+PROMOTES = ("always", "second", "never")
+ONCE = 65536        # keys of which it is known that they were missed once
+REFUSED = (TypeError, ValueError)       # of a key that a layer cannot hold, and so does not
+
+
+class ReadThrough(Several):
+    """A store over a slower one, of which the fast one is not in memory.
+
+    Parameters
+    ----------
+    fast, slow : Store
+        They belong to it from now on, and nothing else may write to the fast one. One that may hang comes in a
+        ``Guard`` with a deadline; the others get a guard without one.
+    promote : {"always", "second", "never"}
+        When what was found in the slow layer goes up: at the first miss, at the second, or not at all.
+    fast_ttl : float or timedelta, optional
+        The longest that anything stays in the fast layer: a bound on what is old where others write to the slow one and
+        it cannot tell.
+    max_owed, owed, repair, clock
+        As of :class:`Parallel`, for the fast layer: what it owes it has still to lose.
+
+    Raises
+    ------
+    ConfigError
+        If an option is wrong, or a layer is no store.
+    """
+
+    _fills = False
+
+    def __init__(self, fast: Any, slow: Any, *, promote: str = "always", fast_ttl: Seconds | None = None,
+                 max_owed: int = MAX_OWED, owed: Any = None, repair: str = "background", clock: Any = None) -> None:
+        if promote not in PROMOTES:
+            raise ConfigError(f"promote={promote!r} is unknown: {did_you_mean(promote, PROMOTES)}")
+        try:
+            self._cap = None if fast_ttl is None else span(fast_ttl, "fast_ttl")
+        except (TypeError, ValueError) as error:
+            raise ConfigError(str(error)) from None
+        if self._cap is not None and not self._cap:
+            raise ConfigError("fast_ttl=0 would keep nothing in the fast layer: give seconds, or None for no bound")
+        self.promote = promote
+        self._counts = [0] * TICKETS
+        self._once: OrderedDict[int, None] = OrderedDict()
+        self._unsure: set[Any] = set()      # keys of which a late write may land in the slow layer; all, if None is one
+        self.promotions = 0
+        super().__init__([("fast", fast), ("slow", slow)], 1, max_owed=max_owed, owed=owed, repair=repair, clock=clock)
+        can = self._fast.store.capabilities
+        if not can.writes:
+            raise ConfigError("the fast layer of a cascade must take writes")
+        self._keeps_objects = not (can.persistent or can.shared)
+        self._follow()
+
+    @property
+    def fast(self) -> Any:
+        """The layer above."""
+        return self._layers[0].store
+
+    @property
+    def slow(self) -> Any:
+        """The layer below."""
+        return self._layers[1].store
+
+    @property
+    def _fast(self) -> Layer:
+        return self._layers[0]
+
+    @property
+    def _slow(self) -> Layer:
+        return self._layers[1]
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """What the slow layer can do."""
+        return self.slow.capabilities._replace(events=True, traces=False)
+
+    def _told_by(self) -> int:
+        return 1
+
+    # -- what others write -----------------------------------------------------------------------------------
+
+    def _watched(self) -> tuple[Any, ...]:
+        """What a memory tier above looks at: the fast layer is nobody else's."""
+        return (self.slow,)
+
+    def _follow(self) -> None:
+        """Hear of what others write to the slow layer, where it can tell."""
+        self._epochs = []
+        for store in _watched(self.slow):
+            if hasattr(store, "_epoch"):
+                self._epochs.append(store._epoch)
+            if hasattr(store, "_tells"):
+                store._tells(weakref.ref(self))
+        self._seen = sum(ask() for ask in self._epochs)
+
+    def _renew(self) -> None:
+        """If others have written to the slow layer nobody knows what, nothing in the fast one is believed any more."""
+        if not self._epochs:
+            return
+        epoch = sum(ask() for ask in self._epochs)
+        if epoch != self._seen:
+            with self._stripes.section(None):
+                self._drop_all(next(self._numbers))
+            self._seen = epoch
+
+    def _evicted(self, keys: Sequence[Any]) -> None:
+        """Others have changed these keys in the slow layer."""
+        with self._stripes.section(keys):
+            if not self._shut:
+                self._lose(keys, next(self._numbers))
+                self._void_tickets(keys)
+        self._owing()
+
+    # -- reads -----------------------------------------------------------------------------------------------
+
+    def _ticket(self, key: Any) -> tuple[int, int]:
+        place = hash(key) % TICKETS
+        return place, self._counts[place]
+
+    def _void_tickets(self, keys: Sequence[Any] | None) -> None:
+        """REQUIRES: the section of the keys, before it is left."""
+        if keys is None:
+            self._counts = [count + 1 for count in self._counts]
+        else:
+            for place in {hash(key) % TICKETS for key in keys}:
+                self._counts[place] += 1
+
+    def _above(self, keys: Sequence[Any]) -> list[tuple[Any, float | None]]:
+        """What the fast layer has of ``keys``, and how long; ABSENT for what it has not or must not be asked."""
+        found: list[tuple[Any, float | None]] = [(ABSENT, None)] * len(keys)
+        mine = [i for i in range(len(keys)) if not self._fast.ledger.owes(_named(keys[i]))]
+        if not mine or not self._fast.up:
+            return found
+        try:
+            answers = self.fast._with_deadlines([keys[i] for i in mine])
+        except REFUSED:
+            return found        # the slow layer says what is a key
+        except Exception as error:
+            if not blames_layer(error):
+                raise
+            return found        # its guard has counted it; the slow layer answers
+        for i, (value, left) in zip(mine, answers, strict=True):
+            if value is not MISSING:
+                found[i] = value, left
+        return found
+
+    def _holds_above(self, key: Any) -> bool:
+        if self._fast.ledger.owes(_named(key)) or not self._fast.up:
+            return False
+        try:
+            return key in self.fast
+        except REFUSED:
+            return False
+        except Exception as error:
+            if not blames_layer(error):
+                raise
+            return False
+
+    def _fetch(self, keys: Sequence[Any]) -> list[tuple[Any, float | None]]:
+        """Values and the seconds that they have left, or ``(ABSENT, None)``: one batch of each layer."""
+        self._open()
+        self._renew()
+        found = self._above(keys)
+        missed = [i for i in range(len(keys)) if found[i][0] is ABSENT]
+        if missed or not keys:
+            tickets = [self._ticket(_named(keys[i])) for i in missed]
+            below = self.slow._with_deadlines([keys[i] for i in missed])
+            up = []
+            for i, ticket, (value, left) in zip(missed, tickets, below, strict=True):
+                if value is not MISSING:
+                    found[i] = value, left
+                    up.append((_named(keys[i]), value, left, ticket))
+            if up:
+                self._promote(up)
+        return found
+
+    def _promote(self, entries: list[tuple[Any, Any, float | None, tuple[int, int]]]) -> None:
+        """Put up what was found below, where the ticket still holds."""
+        wanted = [one for one in entries if self._worthy(*one[:3])]
+        keys = [key for key, *_ in wanted]
+        if not keys or not self._fast.up:
+            return
+        with self._stripes.section(keys):
+            if self._shut:
+                return
+            good = {key: (value, self._lasting(left)) for key, value, left, (place, count) in wanted
+                    if self._counts[place] == count and not self._in_doubt(key) and not self._fast.ledger.owes(key)}
+            if not good or not self._fast.takes(list(good)):
+                return
+            try:
+                plain = {key: value for key, (value, left) in good.items() if left is None}
+                if plain:
+                    self.fast.set_many(plain)
+                for key, (value, left) in good.items():
+                    if left is not None:
+                        self.fast.set(key, value, ttl=left)
+                self.promotions += len(good)
+            except Exception as error:
+                if blames_layer(error):     # it may land yet, after a later write: it must be lost
+                    self._fast.ledger.add(list(good), next(self._numbers))
+        self._owing()
+
+    def _worthy(self, key: Any, value: Any, left: float | None) -> bool:
+        if self.promote == "never" or left is not None and left <= 0 or (
+                self._keeps_objects and type(value) not in IMMUTABLE):
+            return False
+        if self.promote == "always":
+            return True
+        name = hash(key)
+        if name in self._once:
+            self._once.pop(name, None)
+            return True
+        self._once[name] = None
+        if len(self._once) > ONCE:
+            try:
+                self._once.popitem(last=False)
+            except KeyError:        # another thread was faster
+                return False
+        return False
+
+    def _lasting(self, left: float | None) -> float | None:
+        """How long it may stay above: no longer than it has, nor than the layer's own time to live."""
+        bounds = [one for one in (left, self._cap, _own_ttl(self.fast)) if one is not None]
+        return min(bounds, default=None)
+
+    def _in_doubt(self, key: Any) -> bool:
+        """Whether a late write of the key may land in the slow layer."""
+        if not self._unsure:
+            return False
+        with self._telling:
+            if not self._slow.late:
+                self._unsure.clear()
+            return key in self._unsure or None in self._unsure
+
+    def _with_deadlines(self, keys: Sequence[Any]) -> list[tuple[Any, float | None]]:
+        return [(MISSING, None) if value is ABSENT else (value, left) for value, left in self._fetch(keys)]
+
+    def _ask_key(self, call: Call) -> Any:
+        if call.name == "_read":
+            self._open()
+            _named(call.args[0])
+            token, value = self.slow._read(call.args[0])
+            return (1, token), value
+        if call.name == "ttl":
+            self._open()
+            _named(call.args[0])
+            return self.slow.ttl(call.args[0])
+        if call.name == "__contains__":
+            self._open()
+            self._renew()
+            return self._holds_above(call.args[0]) or call.args[0] in self.slow
+        _named(call.args[0])
+        value, _ = self._fetch([call.args[0]])[0]
+        if call.name == "_lookup":
+            return (1, value) if value is not ABSENT else self.slow._lookup(call.args[0])
+        if value is not ABSENT:
+            return value
+        if call.name == "get":
+            return call.args[1]
+        raise KeyError(call.args[0])
+
+    def _ask_keys(self, call: Call) -> Any:
+        self._open()
+        assert call.keys is not None
+        if call.name == "contains_many":
+            return self.slow.contains_many(call.keys)
+        keys = list(call.keys)
+        values = [value for value, _ in self._fetch(keys)]
+        if call.name == "get_packed":
+            return pack(keys, [MISSING if value is ABSENT else value for value in values], call.options["out"])
+        return [call.args[1] if value is ABSENT else value for value in values]
+
+    def _ask_all(self, call: Call) -> Any:
+        self._open()
+        if call.name == "_snapshot":
+            return Snapshot(self._slow, call)
+        return call.on(self.slow)
+
+    # -- writes ----------------------------------------------------------------------------------------------
+
+    def _lose(self, keys: Sequence[Any], number: int) -> None:
+        """Have the fast layer lose ``keys``; where it does not, it owes them, and is not asked for them."""
+        fast = self._fast
+        if fast.ledger.lapsed is not None:
+            return
+        if fast.takes(keys) and fast.up:
+            try:
+                self.fast.delete_many(list(keys))
+            except REFUSED:
+                return
+            except Exception as error:
+                if not blames_layer(error):
+                    raise
+            else:
+                fast.ledger.paid(keys)
+                return
+        fast.ledger.add(keys, number)
+
+    def _drop_all(self, number: int) -> None:
+        """REQUIRES: the section of all keys."""
+        self._fast.ledger.lapse(number)
+        self._void_tickets(None)
+        self._copy(self._fast)
+
+    def _below(self, call: Any, keys: Sequence[Any] | None) -> Any:
+        """Carry out a write on the slow layer, and void the tickets of its keys."""
+        try:
+            return call(self.slow)
+        except Late:
+            with self._telling:
+                self._unsure.update([None] if keys is None else keys)
+            raise
+        finally:
+            self._void_tickets(keys)
+
+    def _absolute(self, call: Call, keys: Sequence[Any], number: int) -> Any:
+        events = self._events_of(call)
+        self._lose(keys, number)
+        answer = self._below(call.on, keys)
+        events()
+        return answer
+
+    def _conditional(self, call: Call, keys: Sequence[Any], number: int) -> Any:
+        way = WAYS[call.name](call)
+        self._lose(keys, number)
+        answer = self._below(way.decide, keys)
+        if way.follow(answer) is not None:
+            self._told_conditional(call, answer)
+        return answer
+
+    def _whole(self, call: Call, number: int) -> None:
+        everything = call.name == "invalidate"      # what was promoted carries no tags
+        try:
+            if not everything:
+                self._clear_above(call, number)
+            self._below(call.on, None)
+        except BaseException as error:
+            if reached(error) and everything:
+                self._drop_all(number)
+            raise
+        if everything:
+            self._drop_all(number)
+        self._tell(call.name, call.args[0])
+
+    def _clear_above(self, call: Call, number: int) -> None:
+        try:
+            if not self._fast.up or not self._fast.takes(None):
+                raise Spared("the fast layer cannot follow")
+            call.on(self.fast)
+        except Exception:       # a prefix that it cannot read, or a failure: it is emptied as a whole when it can be
+            self._fast.ledger.lapse(number)
+
+    def _expire(self, call: Call) -> int:
+        try:
+            call.on(self.fast)
+        except Exception as error:
+            if not blames_layer(error):
+                raise
+        return call.on(self.slow)
+
+    def _cut_short(self, keys: Sequence[Any] | None, number: int) -> None:
+        """A write ended nobody knows where: the fast layer must lose the keys."""
+        if keys is None:
+            self._fast.ledger.lapse(number)
+        else:
+            self._fast.ledger.add(keys, number)
+        self._void_tickets(keys)
+
+    # -- repair ----------------------------------------------------------------------------------------------
+
+    def _payable(self, layer: Any) -> bool:
+        return layer is self._fast
+
+    def _pay(self, layer: Any, keys: Sequence[Any]) -> None:
+        layer.store.delete_many(list(keys))
+        layer.ledger.paid(keys)
+
+    def _copy(self, layer: Any) -> bool:
+        """The fast layer is emptied, and fills by what is read."""
+        if self._restart(layer):
+            layer.ledger.copied()
+            return True
+        return False
+
+    # -- care ------------------------------------------------------------------------------------------------
+
+    def _care_flush(self, call: Call) -> None:
+        """Sync the slow layer; the fast one holds nothing else."""
+        call.on(self.slow)
+        self._roster.flush()
+
+    def _care_backup(self, call: Call) -> Any:
+        return call.on(self.slow)
+
+    def _care_stats(self, call: Call) -> dict[str, Any]:
+        told = super()._care_stats(call)
+        fast, slow = told["layers"]
+        return {**told, **{name: slow.get(name) or 0 for name in ("misses", "sets", "deletes", "expirations")},
+                "entries": slow["entries"], "promotions": self.promotions}
+
+
+def _own_ttl(store: Any) -> float | None:
+    """The time to live that a store gives to what is set without one."""
+    while hasattr(store, "slow"):
+        store = store.slow
+    ttl = getattr(getattr(store, "options", None), "ttl", None)
+    if ttl is None:
+        ttl = (getattr(store, "_plan", None) or {}).get("ttl")
+    return None if ttl is None else span(ttl, "ttl")
+
+
+def _watched(store: Any) -> Iterator[Any]:
+    """The stores of which a store is made, the innermost."""
+    if hasattr(store, "_watched"):
+        for one in store._watched():
+            yield from _watched(one)
+    else:
+        yield store
+
