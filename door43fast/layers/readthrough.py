@@ -1,40 +1,32 @@
 """A cascade whose fast layer is no memory store: a disk before a network, for example.
 
 The slow layer is the truth. A read that the fast one cannot answer goes to the slow one, and what is found is promoted.
-A write takes its keys out of the fast layer first and then goes to the slow one: so a process that is killed between the
-two leaves nothing old behind, and only reads put values into the fast layer.
+A write takes its keys out of the fast layer first and then goes to the slow one: so a process that is killed between
+the two leaves nothing old behind, and only reads put values into the fast layer.
 
-Order alone does not keep the dead dead: a reader may have fetched a value that a writer replaces meanwhile. A promotion
-takes a ticket at its miss, which is the count of the key's stripe, and puts the value up in the section of the key, if
-the count is still the same; every write raises it before it leaves the section. While a write of the key hangs in the
-slow layer, beyond its deadline, nothing is promoted: it may land later.
+What may go up, and when: ``promotion.py``.
 """
 
 from __future__ import annotations
 
 import weakref
-from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from door43fast.arguments import span
 from door43fast.contracts import MISSING, Capabilities, Seconds
-from door43fast.errors import ConfigError, did_you_mean
+from door43fast.errors import ConfigError
 from door43fast.layers.failures import Late, Spared, blames_layer, reached
 from door43fast.layers.forwarding import Call
 from door43fast.layers.parallel import MAX_OWED
+from door43fast.layers.promotion import Promotions
 from door43fast.layers.several import Layer, Several, Snapshot, _named
 from door43fast.layers.ways import ABSENT, WAYS
-from door43fast.reference.cascade import IMMUTABLE
 from door43fast.reference.packing import pack
 
-TICKETS = 4096
-PROMOTES = ("always", "second", "never")
-ONCE = 65536        # keys of which it is known that they were missed once
 REFUSED = (TypeError, ValueError)       # of a key that a layer cannot hold, and so does not
 
 
-class ReadThrough(Several):
+class ReadThrough(Promotions, Several):
     """A store over a slower one, of which the fast one is not in memory.
 
     Parameters
@@ -60,19 +52,7 @@ class ReadThrough(Several):
 
     def __init__(self, fast: Any, slow: Any, *, promote: str = "always", fast_ttl: Seconds | None = None,
                  max_owed: int = MAX_OWED, owed: Any = None, repair: str = "background", clock: Any = None) -> None:
-        if promote not in PROMOTES:
-            raise ConfigError(f"promote={promote!r} is unknown: {did_you_mean(promote, PROMOTES)}")
-        try:
-            self._cap = None if fast_ttl is None else span(fast_ttl, "fast_ttl")
-        except (TypeError, ValueError) as error:
-            raise ConfigError(str(error)) from None
-        if self._cap is not None and not self._cap:
-            raise ConfigError("fast_ttl=0 would keep nothing in the fast layer: give seconds, or None for no bound")
-        self.promote = promote
-        self._counts = [0] * TICKETS
-        self._once: OrderedDict[int, None] = OrderedDict()
-        self._unsure: set[Any] = set()      # keys of which a late write may land in the slow layer; all, if None is one
-        self.promotions = 0
+        self._begin_promotions(promote, fast_ttl)
         super().__init__([("fast", fast), ("slow", slow)], 1, max_owed=max_owed, owed=owed, repair=repair, clock=clock)
         can = self._fast.store.capabilities
         if not can.writes:
@@ -142,18 +122,6 @@ class ReadThrough(Several):
 
     # -- reads -----------------------------------------------------------------------------------------------
 
-    def _ticket(self, key: Any) -> tuple[int, int]:
-        place = hash(key) % TICKETS
-        return place, self._counts[place]
-
-    def _void_tickets(self, keys: Sequence[Any] | None) -> None:
-        """REQUIRES: the section of the keys, before it is left."""
-        if keys is None:
-            self._counts = [count + 1 for count in self._counts]
-        else:
-            for place in {hash(key) % TICKETS for key in keys}:
-                self._counts[place] += 1
-
     def _above(self, keys: Sequence[Any]) -> list[tuple[Any, float | None]]:
         """What the fast layer has of ``keys``, and how long; ABSENT for what it has not or must not be asked."""
         found: list[tuple[Any, float | None]] = [(ABSENT, None)] * len(keys)
@@ -202,64 +170,6 @@ class ReadThrough(Several):
             if up:
                 self._promote(up)
         return found
-
-    def _promote(self, entries: list[tuple[Any, Any, float | None, tuple[int, int]]]) -> None:
-        """Put up what was found below, where the ticket still holds."""
-        wanted = [one for one in entries if self._worthy(*one[:3])]
-        keys = [key for key, *_ in wanted]
-        if not keys or not self._fast.up:
-            return
-        with self._stripes.section(keys):
-            if self._shut:
-                return
-            good = {key: (value, self._lasting(left)) for key, value, left, (place, count) in wanted
-                    if self._counts[place] == count and not self._in_doubt(key) and not self._fast.ledger.owes(key)}
-            if not good or not self._fast.takes(list(good)):
-                return
-            try:
-                plain = {key: value for key, (value, left) in good.items() if left is None}
-                if plain:
-                    self.fast.set_many(plain)
-                for key, (value, left) in good.items():
-                    if left is not None:
-                        self.fast.set(key, value, ttl=left)
-                self.promotions += len(good)
-            except Exception as error:
-                if blames_layer(error):     # it may land yet, after a later write: it must be lost
-                    self._fast.ledger.add(list(good), next(self._numbers))
-        self._owing()
-
-    def _worthy(self, key: Any, value: Any, left: float | None) -> bool:
-        if self.promote == "never" or left is not None and left <= 0 or (
-                self._keeps_objects and type(value) not in IMMUTABLE):
-            return False
-        if self.promote == "always":
-            return True
-        name = hash(key)
-        if name in self._once:
-            self._once.pop(name, None)
-            return True
-        self._once[name] = None
-        if len(self._once) > ONCE:
-            try:
-                self._once.popitem(last=False)
-            except KeyError:        # another thread was faster
-                return False
-        return False
-
-    def _lasting(self, left: float | None) -> float | None:
-        """How long it may stay above: no longer than it has, nor than the layer's own time to live."""
-        bounds = [one for one in (left, self._cap, _own_ttl(self.fast)) if one is not None]
-        return min(bounds, default=None)
-
-    def _in_doubt(self, key: Any) -> bool:
-        """Whether a late write of the key may land in the slow layer."""
-        if not self._unsure:
-            return False
-        with self._telling:
-            if not self._slow.late:
-                self._unsure.clear()
-            return key in self._unsure or None in self._unsure
 
     def _with_deadlines(self, keys: Sequence[Any]) -> list[tuple[Any, float | None]]:
         return [(MISSING, None) if value is ABSENT else (value, left) for value, left in self._fetch(keys)]
@@ -426,16 +336,6 @@ class ReadThrough(Several):
         fast, slow = told["layers"]
         return {**told, **{name: slow.get(name) or 0 for name in ("misses", "sets", "deletes", "expirations")},
                 "entries": slow["entries"], "promotions": self.promotions}
-
-
-def _own_ttl(store: Any) -> float | None:
-    """The time to live that a store gives to what is set without one."""
-    while hasattr(store, "slow"):
-        store = store.slow
-    ttl = getattr(getattr(store, "options", None), "ttl", None)
-    if ttl is None:
-        ttl = (getattr(store, "_plan", None) or {}).get("ttl")
-    return None if ttl is None else span(ttl, "ttl")
 
 
 def _watched(store: Any) -> Iterator[Any]:
