@@ -21,7 +21,8 @@ SLICE = 0.2     # seconds after which a waiting reader looks if the store is sti
 def wanted(pattern: Any = None, *, key: Any = None, prefix: Any = None, tag: Any = None) -> tuple[str, Wants | None]:
     """What a subscription is called, and what it wants; None for every change of a key.
 
-    A ``clear`` is wanted where what it cleared and what is wanted have keys in common.
+    A ``clear`` is wanted where what it cleared and what is wanted have keys in common. Of the changes of entries that
+    carry a ``tag`` a queue of events decides by itself: it is given the tag beside this.
     """
     given = [name for name, one in (("pattern", pattern), ("key", key), ("prefix", prefix), ("tag", tag))
              if one is not None]

@@ -211,12 +211,12 @@ def _bottom(store: Any) -> Any:
 
 
 def listen(store: Any, pattern: str, callback: Any, ended: Callable[[], Any] | None = None, *, values: bool,
-           wants: Wants | None, others: bool, since: int | None, every: Seconds | None) -> Any:
+           wants: Wants | None, tag: str | None, others: bool, since: int | None, every: Seconds | None) -> Any:
     """A subscription to what this open store changes or, with ``others`` or ``since``, to its journal."""
     if not others and since is None:
         if every is not None:
             raise TypeError("every= is for subscriptions that also tell of others: give others=True or since=")
-        return store._events.subscribe(pattern, callback, values=values, wants=wants)
+        return store._events.subscribe(pattern, callback, values=values, wants=wants, tag=tag)
     if not callable(callback):
         raise TypeError(f"a listener must be callable, not {type(callback).__name__}")
     if not store.capabilities.journal:

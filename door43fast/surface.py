@@ -184,7 +184,8 @@ class StoreSurface:
         ----------
         pattern : str
             A glob that matches keys as a whole, such as ``"en_tn@84/*"``. Or one of ``key``, ``prefix`` and ``tag``
-            instead; ``tag`` is told of ``invalidate``.
+            instead; ``tag`` is told of what happens to entries that carry the tag, before or after it, and of
+            ``invalidate(tag)``.
         callback : callable
             ``callback(event)`` is called in order, by a thread that changes the store. Without it, give ``queue``.
         values : bool
@@ -195,7 +196,8 @@ class StoreSurface:
             What happens where the queue is full: the oldest goes, told by an event ``lost``; whoever brings one waits;
             or the reader gets ``LostEventsError``.
         others : bool
-            Be told of what every process changes, this one too, from the journal and with its numbers.
+            Be told of what every process changes, this one too, from the journal and with its numbers. A journal keeps
+            no tags of entries: ``tag`` is then told of ``invalidate`` and ``clear`` alone.
         since : int
             The same, beginning after this number of the journal.
         every : seconds
@@ -210,7 +212,8 @@ class StoreSurface:
         from door43fast.events import stream_of, wanted
         from door43fast.following import listen
         name, chosen = wanted(pattern, key=key, prefix=prefix, tag=tag)
-        hear = partial(listen, self, name, values=values, wants=chosen, others=others, since=since, every=every)
+        hear = partial(listen, self, name, values=values, wants=chosen, tag=tag, others=others, since=since,
+                       every=every)
         if callback is None and queue is not None:
             return stream_of(self, hear, queue, overflow)
         if queue is not None or overflow != "drop":

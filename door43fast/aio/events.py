@@ -32,7 +32,7 @@ class AsyncSubscription:
             inbox = self._inbox = Inbox(size, overflow, lambda: _wake(loop, ready))
             inbox.reader = _thread()
             hear, ended = inbox.put, inbox.end
-        self._subscription = listen(store, name, hear, ended, wants=chosen, **how)
+        self._subscription = listen(store, name, hear, ended, wants=chosen, tag=wants["tag"], **how)
         self._told = callback is not None
 
     def __await__(self) -> Generator[Any, None, Any]:

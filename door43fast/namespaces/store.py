@@ -194,9 +194,9 @@ class Namespace(Keyed):
             raise
         self._follow(book)
         self._own += writing.written
-        for key, reason in writing.told:
+        for key, reason, tags in writing.told:
             self._counts["evictions" if reason == "evict" else "expirations"] += 1
-            self._queue.push("delete", self._shown(key), reason)
+            self._queue.push("delete", self._shown(key), reason, None, tags)
 
     def _follow(self, book: Book) -> None:
         """Go by the rate that the book says."""

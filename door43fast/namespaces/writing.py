@@ -49,7 +49,7 @@ class Writing:
         self.generations: dict[str, int] = {}
         self.seqs: dict[str, int] = {}
         self.gone: list[Any] = []                       # places in the order that are no longer
-        self.told: list[tuple[str, str]] = []           # keys that made room, and why
+        self.told: list[tuple[str, str, Any]] = []      # keys that made room, why, and the tags that they carried
         self.changed = False        # something else than records
         self.written = 0            # 1 if it has written
         self.before: list[tuple[Any, Any]] = []     # what is in each place that it writes, where that may be undone
@@ -145,7 +145,7 @@ class Writing:
     def _drop(self, key: str, data: Any, reason: str) -> None:
         self.rows[key] = None
         self._count(key, data, None)
-        self.told.append((key, reason))
+        self.told.append((key, reason, [tag for tag, _ in self.space._row(key, data).tags or ()]))
 
     def _reap(self) -> None:
         """Take out what has expired or lost a tag, if there can be any."""

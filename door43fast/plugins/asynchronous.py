@@ -238,7 +238,8 @@ class Awaited(AsyncRecords):
         keys = [key for key, record in zip(named, await self.fetch(named), strict=True) if due(record)]
 
         def step(found: Found) -> tuple[int, list[Change]]:
-            gone = [Change(key, None, DELETE, "expire") for key, record in zip(keys, found, strict=True) if due(record)]
+            gone = [Change(key, None, DELETE, "expire", None, record)
+                    for key, record in zip(keys, found, strict=True) if due(record)]
             return len(gone), gone
         return await self.change(keys, step, void=False) if keys else 0
 

@@ -88,8 +88,7 @@ class AsyncRecords(AsyncSurface):
 
     async def _put(self, keys: list[str], drafts: list[Any], durable: bool = False) -> None:
         self._store._lacks("writes", "takes no writes")
-        look = any(draft.ttl == 0 for draft in drafts)
-        await self.change(keys, self._store._step_put(keys, drafts), look=look, durable=durable)
+        await self.change(keys, self._store._step_put(keys, drafts), look=self._store._looks(drafts), durable=durable)
 
     async def set(self, key: Any, value: Any, *, ttl: Seconds | None = None, tags: Iterable[str] = (),
                   pin: bool = False, durable: bool = False) -> None:

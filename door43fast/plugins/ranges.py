@@ -140,9 +140,9 @@ class Ranges(Section):
     def _reap(self, keys: Sequence[str]) -> int:
         def step(found: Found) -> tuple[int, list[Change]]:
             now = self._clock.seconds
-            gone = [key for key, record in zip(keys, found, strict=True) if record is not None
-                    and record.deadline is not None and record.deadline + record.stale <= now]
-            return len(gone), [Change(key, None, DELETE, "expire") for key in gone]
+            gone = [Change(key, None, DELETE, "expire", None, record) for key, record in zip(keys, found, strict=True)
+                    if record is not None and record.deadline is not None and record.deadline + record.stale <= now]
+            return len(gone), gone
         return self._change(keys, step, void=False)
 
     def invalidate(self, tag: str) -> None:

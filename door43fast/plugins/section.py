@@ -31,13 +31,17 @@ _open_stores: weakref.WeakSet[Section] = weakref.WeakSet()
 
 
 class Change(NamedTuple):
-    """One step of a write: what to keep under a key, None to take it out; and what to tell of it, if anything."""
+    """One step of a write: what to keep under a key, None to take it out; and what to tell of it, if anything.
+
+    ``before`` is what it replaces or takes out, where that was looked at: its tags are told of too.
+    """
 
     key: str
     record: Record | None
     op: str | None = None
     reason: str = "user"
     value: Any = None
+    before: Record | None = None
 
 
 Found = list[Record | None]
@@ -171,7 +175,9 @@ class Section:
     def _note(self, change: Change) -> None:
         """Count a change and have it told. REQUIRES: the store's lock is held."""
         self._counts[COUNTED[change.op or SET, change.reason]] += 1
-        self._queue.push(change.op or SET, change.key, change.reason, change.value)
+        carried = {tag for record in (change.before, change.record) if record is not None
+                   for tag, _ in record.tags} if self._queue.tagged else ()
+        self._queue.push(change.op or SET, change.key, change.reason, change.value, carried)
 
     def _at_once(self, work: Callable[[], None]) -> None:
         """Do ``work`` that changes any number of records, with nobody else writing."""

@@ -83,10 +83,10 @@ class Singles(Ranges):
                 deadline = None if draft.ttl is None else now + draft.ttl
                 tags = tuple((tag, generations.get(tag, 0)) for tag in draft.tags)
                 changes.append(Change(key, Record(draft.mark, draft.payload, deadline, draft.stale, tags,
-                                                  next(self._versions)), SET, "user", draft.value))
+                                                  next(self._versions)), SET, "user", draft.value, record))
             elif record is not None:
                 reason = "user" if draft is None and self._live(record) else "expire"
-                changes.append(Change(key, None, DELETE, reason))
+                changes.append(Change(key, None, DELETE, reason, None, record))
         return changes
 
     # -- single keys -----------------------------------------------------------------------------------------
@@ -132,8 +132,11 @@ class Singles(Ranges):
         self._put([self._key(key)], [self._draft(value, ttl, tags, pin)], durable)
 
     def _put(self, keys: list[str], drafts: list[Draft], durable: bool = False) -> None:
-        look = any(draft.ttl == 0 for draft in drafts)
-        self._change(keys, self._step_put(keys, drafts), look=look, durable=durable)
+        self._change(keys, self._step_put(keys, drafts), look=self._looks(drafts), durable=durable)
+
+    def _looks(self, drafts: Iterable[Draft]) -> bool:
+        """Whether storing ``drafts`` asks for what is there: to know if it ends something, or whom to tell of it."""
+        return self._queue.tagged or any(draft.ttl == 0 for draft in drafts)
 
     def __setitem__(self, key: Any, value: Any) -> None:
         self.set(key, value)
@@ -220,7 +223,7 @@ class Singles(Ranges):
             if record is None or not self._live(record):
                 return False, []
             if seconds == 0:
-                return True, [Change(key, None, DELETE, "expire")]
+                return True, [Change(key, None, DELETE, "expire", None, record)]
             deadline = None if seconds is None else self._clock.seconds + seconds
             return True, [Change(key, record._replace(deadline=deadline, stale=0.0))]
         return step

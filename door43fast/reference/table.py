@@ -162,10 +162,14 @@ class Table:
 
     def _remove(self, entry: Entry, reason: str, dropped: list[Any]) -> None:
         self._counts[REASONS[reason]] += 1
-        self._queue.push("delete", entry.key, reason)
+        self._queue.push("delete", entry.key, reason, None, self._told_tags(entry.tags))
         if self._journal is not None:
             self._journal.note("delete" if self._live(entry) else "expire", entry.key, 0, entry.version)
         self._forget(entry, dropped)
+
+    def _told_tags(self, *carried: tuple[tuple[str, int], ...]) -> frozenset[str]:
+        """The names in the tags of an entry, where somebody listens by tag."""
+        return frozenset(tag for tags in carried for tag, _ in tags) if self._queue.tagged else frozenset()
 
     def _forget(self, entry: Entry, dropped: list[Any]) -> None:
         del self._index[entry]
@@ -267,6 +271,7 @@ class Table:
 
     def _put(self, probe: Probe, entry: Entry | None, write: Write, dropped: list[Any]) -> None:
         known = False       # the policy knows the entry
+        carried = () if entry is None else entry.tags
         base = 0 if entry is None else entry.version
         if entry is None:
             self._make_room(len(self._index) + 1, self._weight + write.weight, dropped)
@@ -301,4 +306,4 @@ class Table:
         if self._journal is not None:
             self._journal.note("set", entry.key, entry.version, base)
         self._counts["sets"] += 1
-        self._queue.push("set", entry.key, "user", write.value)
+        self._queue.push("set", entry.key, "user", write.value, self._told_tags(carried, entry.tags))

@@ -151,8 +151,8 @@ class Driven(Face):
     def aio(self) -> Any:
         return self._aio
 
-    def subscribe(self, pattern: str, callback: Any, *, values: bool = False) -> Any:
-        return self._store.subscribe(pattern, callback, values=values)
+    def subscribe(self, *wanted: Any, **options: Any) -> Any:
+        return self._store.subscribe(*wanted, **options)
 
     def reader(self, key: Any) -> Any:
         return self._store.reader(key)

@@ -52,7 +52,7 @@ def test_each_is_told_of_its_own(store):
     assert got["a"] == [("set", "a"), ("set", "a"), ("clear", "")]
     assert got["a."] == [("set", "a.b"), ("set", "a.d"), ("delete", "a.b"), ("clear", "a.c"), ("clear", "")]
     assert got["glob"] == [("set", "a.b"), ("delete", "a.b"), ("clear", "a.c"), ("clear", "")]
-    assert got["tag"] == [("invalidate", "t"), *clears]
+    assert got["tag"] == [*sets, ("delete", "a.b"), ("invalidate", "t"), ("set", "a"), *clears]
     assert got["x"] == [("clear", "")]
 
 

@@ -13,7 +13,7 @@ FLOORS = {name: floor for floor, names in enumerate((
     "native.clock native.core native.hashing native.index native.recency native.queues native.ghost"
     " native.sketch native.shadow native.policy native.wheel native.slab native.encoded"
     " native.table native.tags native.weigh native.arrow native.tuples native.gate native.tickets"
-    " native.libraries native.recording native.meter native.marks native.methods native.watches"
+    " native.labels native.libraries native.recording native.meter native.marks native.methods native.watches"
     " arguments traces recordings pieces",
     # 2: engines that hold data, value codecs, keys on disk, the packed batch, and what all stores share
     "codecs native.codec native.messagepack native.jsontext native.keys native.spans native.packed moments arrays"
@@ -22,7 +22,7 @@ FLOORS = {name: floor for floor, names in enumerate((
     " native.lmdb native.frame native.expiry native.environment native.directory native.audit native.status"
     " native.tables native.journal native.handle native.saver native.structure native.trust native.mapped"
     " native.keyindex native.compression native.descent native.upkeep native.undo native.budget native.bounding"
-    " native.chunks native.longkeys native.longrow native.replay"
+    " native.chunks native.longkeys native.longrow native.replay native.told"
     " simulation streams reference surface metrics claims following compute transactions aio memory lmdb",
     # 3: tiers
     "native.stack native.coherence native.below native.tiers layers replication",

@@ -41,6 +41,7 @@ cdef struct Candidate:
     Slice key               # copied out of the map
     bint again              # in: it was read since it came, and gets another round
     bint gone               # out: it was evicted
+    Slice tags              # out, if it was and somebody listens by tag: what it carried
 
 
 cdef struct Budget:

@@ -5,6 +5,7 @@ from libc.string cimport memcmp, memcpy, memset
 
 from clib.lmdb cimport *
 from door43fast.native.longrow cimport LONGEST_KEY, MAX_KEY, key_free, key_keep
+from door43fast.native.told cimport told_free
 
 cdef enum:
     HEADS = 2               # head pages of LMDB
@@ -146,6 +147,7 @@ cdef void order_free(Candidate* rows, Py_ssize_t count) noexcept nogil:
     cdef Py_ssize_t i
     for i in range(count):
         key_free(rows[i].key)
+        told_free(&rows[i].tags)
 
 
 cdef uint64_t pages_used(MDB_txn* txn, const MDB_dbi* tables, int count) noexcept nogil:

@@ -3,6 +3,8 @@
 from cpython.object cimport PyObject
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 
+from door43fast.native.labels cimport Labels
+
 cdef extern from "d43_section.h" nogil:
     const bint FREE "D43_FREE"      # there is no GIL; a constant
     void spin_lock "d43_spin_lock"(uint32_t* lock) noexcept
@@ -26,10 +28,12 @@ cdef enum Reason:
 cdef struct Record:
     PyObject* key       # owned; NULL while the place is only reserved, or was given up
     PyObject* value     # owned, may be NULL
+    Labels* labels      # owned; NULL for none
     int64_t time        # Unix nanoseconds
     char op
     char reason
     char state          # RESERVED, FILLED or CANCELLED
+
 
 
 cdef class Flight:
@@ -42,6 +46,8 @@ cdef class EventQueue:
     """Events in the order of the changes; see the class docstring in core.pyx for the rules."""
     cdef readonly str origin
     cdef bint active
+    cdef bint by_tag            # some subscription is by tag
+    cdef object spelling        # what a tag is called where entries are kept; None for as it is
     cdef tuple subscriptions    # guarded by the critical section of the queue
     cdef uint32_t lock          # guards all below
     cdef Record* records
@@ -55,9 +61,11 @@ cdef class EventQueue:
 
     # Take n consecutive numbers. Needs no GIL, but the lock that orders the changes. Returns the first.
     cdef uint64_t reserve(self, uint64_t n) noexcept nogil
-    cdef int fill(self, uint64_t seq, Op op, Reason reason, object key, object value) except -1
+    # Takes ``labels``, NULL for none, whatever comes of it; so does push.
+    cdef int fill(self, uint64_t seq, Op op, Reason reason, object key, object value, Labels* labels) except -1
     cdef int cancel(self, uint64_t seq, uint64_t n) except -1
-    cdef int push(self, Op op, Reason reason, PyObject* key, PyObject* value) except -1
+    cdef int push(self, Op op, Reason reason, PyObject* key, PyObject* value, Labels* labels) except -1
+    cdef int listen(self, tuple subscriptions) except -1
     cdef bint place(self, uint64_t seq) noexcept
     cdef bint passed(self, uint64_t seq) noexcept
     cdef bint next(self, Record* r, uint64_t* seq) noexcept
@@ -66,6 +74,10 @@ cdef class EventQueue:
     # Whether anybody listens.
     cdef inline bint heard(self) noexcept nogil:
         return flag_now(self.active)
+
+    # Whether anybody listens by tag: then ``labels`` are asked for.
+    cdef inline bint labelled(self) noexcept nogil:
+        return flag_now(self.by_tag)
 
 
 cdef class Core:
@@ -76,5 +88,6 @@ cdef class Core:
     cdef uint64_t stales        # values that were served past their time, in their stale window
     cdef void* gauges           # owned; what is measured of this store (meter.pyx), NULL for nothing
 
+    cdef object spelling(self)      # what tells what a tag is called here
     cdef int void_flight(self, object key) except -1
     cdef int void_flights(self) except -1

@@ -11,6 +11,7 @@ from libc.stdlib cimport calloc, free
 from libc.string cimport memset
 
 from door43fast.native.clock cimport d43_wall_ns
+from door43fast.native.labels cimport labels_free, labels_tuple
 
 from door43fast.contracts import Event
 
@@ -48,14 +49,14 @@ cdef class Subscription:
     cdef readonly str pattern
     cdef readonly bint values
     cdef object wants           # of op and key; None for every change of a key
+    cdef object label           # what the tag is called whose entries are wanted; None for any
     cdef object callback
 
     def cancel(self):
         """Stop listening. An event that is being delivered at this moment may still arrive."""
         cdef EventQueue queue = self.queue
         with cython.critical_section(queue):
-            queue.subscriptions = tuple([s for s in queue.subscriptions if s is not self])
-            flag_put(queue.active, bool(queue.subscriptions))
+            queue.listen(tuple([s for s in queue.subscriptions if s is not self]))
 
     def __enter__(self):
         return self
@@ -83,8 +84,7 @@ cdef class EventQueue:
     def __dealloc__(self):
         cdef size_t i
         for i in range(self.capacity):
-            Py_XDECREF(self.records[i].key)
-            Py_XDECREF(self.records[i].value)
+            _let_go(&self.records[i])
         free(self.records)
 
     @property
@@ -96,8 +96,11 @@ cdef class EventQueue:
         spin_unlock(&self.lock)
         return last
 
-    def subscribe(self, str pattern, callback, *, bint values=False, wants=None):
-        """Call ``callback(event)`` for each change that ``wants(op, key)``; for each of a key if that is None."""
+    def subscribe(self, str pattern, callback, *, bint values=False, wants=None, tag=None):
+        """Call ``callback(event)`` for each change that ``wants(op, key)``; for each of a key if that is None.
+
+        With ``tag``, sets and deletes are those of entries that carry it, whatever their keys.
+        """
         cdef Subscription s = Subscription.__new__(Subscription)
         if not callable(callback):
             raise TypeError(f"a listener must be callable, not {type(callback).__name__}")
@@ -106,10 +109,23 @@ cdef class EventQueue:
         s.values = values
         s.callback = callback
         s.wants = wants
+        if tag is not None:
+            tag = str.__str__(tag)
+            s.label = tag if self.spelling is None else self.spelling(tag)
         with cython.critical_section(self):
-            self.subscriptions = self.subscriptions + (s,)
-            flag_put(self.active, True)
+            self.listen(self.subscriptions + (s,))
         return s
+
+    cdef int listen(self, tuple subscriptions) except -1:
+        """REQUIRES: the critical section."""
+        cdef Subscription s
+        cdef bint by_tag = False
+        self.subscriptions = subscriptions
+        for s in subscriptions:
+            by_tag = by_tag or s.label is not None
+        flag_put(self.active, len(subscriptions) > 0)
+        flag_put(self.by_tag, by_tag)
+        return 0
 
     cdef uint64_t reserve(self, uint64_t n) noexcept nogil:
         cdef uint64_t first
@@ -141,19 +157,21 @@ cdef class EventQueue:
             self.held = need
         return True
 
-    cdef int fill(self, uint64_t seq, Op op, Reason reason, object key, object value) except -1:
+    cdef int fill(self, uint64_t seq, Op op, Reason reason, object key, object value, Labels* labels) except -1:
         cdef Record* r
         cdef bint room
         spin_lock(&self.lock)
         room = self.place(seq)
         if not room:
             spin_unlock(&self.lock)
+            labels_free(labels)
             raise MemoryError()
         r = &self.records[(self.head + <size_t>(seq - self.base)) & (self.capacity - 1)]
         r.key = <PyObject*>key
         r.value = <PyObject*>value
         Py_XINCREF(r.key)
         Py_XINCREF(r.value)
+        r.labels = labels
         r.time = d43_wall_ns()
         r.op = op
         r.reason = reason
@@ -175,8 +193,8 @@ cdef class EventQueue:
             spin_unlock(&self.lock)
         return 0
 
-    cdef int push(self, Op op, Reason reason, PyObject* key, PyObject* value) except -1:
-        return self.fill(self.reserve(1), op, reason, <object>key, None if value == NULL else <object>value)
+    cdef int push(self, Op op, Reason reason, PyObject* key, PyObject* value, Labels* labels) except -1:
+        return self.fill(self.reserve(1), op, reason, <object>key, None if value == NULL else <object>value, labels)
 
     cdef bint next(self, Record* r, uint64_t* seq) noexcept:
         """Take out the next record that is due. False: there is none, and this thread delivers no more.
@@ -212,7 +230,7 @@ cdef class EventQueue:
         cdef object event, key, value
         cdef uint64_t seq
         cdef Subscription s
-        cdef tuple hearers
+        cdef tuple hearers, labels
         cdef bint mine
         spin_lock(&self.lock)
         mine = self.drainer == 0 and self.held      # whoever fills a place drains after it
@@ -227,13 +245,16 @@ cdef class EventQueue:
                     continue
                 key = <object>r.key
                 value = <object>r.value
-                Py_XDECREF(r.key)
-                Py_XDECREF(r.value)
+                labels = labels_tuple(r.labels)
+                _let_go(&r)
                 event = Event(seq, OPS[r.op], key, REASONS[r.reason], self.origin, r.time / 1e9)
                 with cython.critical_section(self):
                     hearers = self.subscriptions
                 for s in hearers:
-                    if r.op == OP_INVALIDATE if s.wants is None else not s.wants(OPS[r.op], key):
+                    if s.label is not None and r.op <= OP_DELETE:
+                        if s.label not in labels:
+                            continue
+                    elif r.op == OP_INVALIDATE if s.wants is None else not s.wants(OPS[r.op], key):
                         continue
                     try:
                         s.callback(event._replace(value=value) if s.values else event)
@@ -272,6 +293,13 @@ cdef class EventQueue:
                     self.idle.wait(0.05)
 
 
+cdef void _let_go(Record* r) noexcept:
+    """Drop what a record holds."""
+    Py_XDECREF(r.key)
+    Py_XDECREF(r.value)
+    labels_free(r.labels)
+
+
 def _report(subscription, event, error):
     """A listener's exception is the listener's: it is shown by sys.unraisablehook and stops nobody else."""
     import sys
@@ -299,8 +327,7 @@ cdef int _orphan(EventQueue queue) except -1:
     queue.drainer = 0
     queue.idle = threading.Condition()
     for i in range(capacity):
-        Py_XDECREF(records[i].key)
-        Py_XDECREF(records[i].value)
+        _let_go(&records[i])
     free(records)
     return 0
 
@@ -349,11 +376,15 @@ cdef class Core:
         if events is not None:
             return events
         events = EventQueue(f"{type(self).__name__}-{id(self):x}")
+        events.spelling = self.spelling()
         WATCHED.add(self)
         with cython.critical_section(self):
             if self.events is None:         # another thread may have been faster
                 self.events = events
             return self.events
+
+    cdef object spelling(self):
+        return None
 
     cdef int void_flight(self, object key) except -1:
         """A set or delete of ``key``: the result of a computation under way must not be stored over it."""

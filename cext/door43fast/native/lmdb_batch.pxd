@@ -1,7 +1,8 @@
 """The keys and values of one call on a store on disk, in C memory that code without the GIL may walk."""
 
 from door43fast.native.compression cimport Compression
-from door43fast.native.frame cimport Draft
+from door43fast.native.frame cimport Draft, Slice
+from door43fast.native.labels cimport Labels
 from door43fast.native.lmdb_reads cimport Place
 
 
@@ -15,10 +16,15 @@ cdef class Batch:
     cdef char* numbers      # the bytes of keys that came as an int64 array
     cdef char** packed      # compressed payloads, NULL where none is; ``held`` places
     cdef Py_ssize_t held
+    cdef Slice* told        # by place: which tags its record carries before and after; NULL where nobody listens by tag
+    cdef Py_ssize_t ears    # how many ``told`` has
 
     cdef int reserve(self, Py_ssize_t count) except -1
     cdef bint plain(self) noexcept
     cdef int draft(self) except -1      # room for a draft for each key
+    # Room for what is told of tags, if somebody listens; a second call is as good as one.
+    cdef int listen(self, bint heard) except -1
+    cdef Labels* labels(self, Py_ssize_t place) except? NULL
     # Sort the places by the bytes of the keys and keep the last of equal ones: pages are then written side by side.
     cdef int arrange(self) except -1
     # Compress what is drafted, if the store compresses, without the GIL. REQUIRES: not yet arranged.

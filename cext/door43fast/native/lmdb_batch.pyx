@@ -7,6 +7,7 @@ from libc.string cimport memcpy
 from door43fast.native.compression cimport Rules, room_for
 from door43fast.native.lmdb_order cimport order_places
 from door43fast.native.longrow cimport LONGEST_KEY
+from door43fast.native.told cimport told_free, told_labels
 
 cdef extern from "d43_pages.h" nogil:
     void d43_prefetch(const void*)
@@ -28,6 +29,9 @@ cdef class Batch:
         if self.packed != NULL:
             for i in range(self.held):
                 free(self.packed[i])
+        for i in range(self.ears):
+            told_free(&self.told[i])
+        free(self.told)
         free(self.packed)
         free(self.places)
         free(self.drafts)
@@ -61,6 +65,17 @@ cdef class Batch:
         if self.drafts == NULL:
             raise MemoryError(f"no memory for a batch of {self.count} values")
         return 0
+
+    cdef int listen(self, bint heard) except -1:
+        if heard and self.told == NULL:
+            self.told = <Slice*>calloc(self.count or 1, sizeof(Slice))
+            if self.told == NULL:
+                raise MemoryError(f"no memory for the tags of {self.count} records")
+            self.ears = self.count
+        return 0
+
+    cdef Labels* labels(self, Py_ssize_t place) except? NULL:
+        return told_labels(&self.told[place]) if self.told != NULL else NULL
 
     cdef int arrange(self) except -1:
         cdef Py_ssize_t kept

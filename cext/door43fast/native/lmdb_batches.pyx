@@ -4,21 +4,23 @@ from cpython.dict cimport PyDict_Next
 from cpython.object cimport PyObject
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 from libc.stdlib cimport calloc, free, malloc
-from libc.string cimport memcmp, memcpy
+from libc.string cimport memcpy
 
 from clib.lmdb cimport *
 from clib.xxhash cimport XXH3_64bits
 from door43fast.native.budget cimport d43_mark
 from door43fast.native.compression cimport Unpacked
-from door43fast.native.core cimport BY_EXPIRY, BY_USER, OP_DELETE, OP_SET, Op, Reason
+from door43fast.native.core cimport BY_EXPIRY, BY_USER, OP_DELETE, OP_SET, Reason
 from door43fast.native.status cimport lmdb_raise
 from door43fast.native.frame cimport (Draft, FRAME_CORRUPT, FRAME_NEWER, FRESH, GONE, HAS_TAGS, Frame, REFUSED, Slice,
                                            ZSTD)
 from door43fast.native.keys cimport KEYS_INT, KEYS_STR, put_int64
 from door43fast.native.journal cimport CHANGED_DELETE, CHANGED_EXPIRE
 from door43fast.native.lmdb_ahead cimport course_begin
+from door43fast.native.lmdb_order cimport follows
 from door43fast.native.lmdb_reads cimport BLOCK, Course
 from door43fast.native.longrow cimport MAX_KEY, long_weight
+from door43fast.native.told cimport told_tags
 
 cdef extern from "Python.h":
     PyObject* PyList_GET_ITEM(object, Py_ssize_t) noexcept
@@ -35,12 +37,6 @@ cdef extern from "d43_pages.h" nogil:
 cdef enum:
     STRETCH = 1024          # records that are found before their values are made into objects
     VALUES_AHEAD = 8
-
-
-cdef bint _follows(const char* last, size_t size, Slice key) noexcept nogil:
-    """Whether ``key`` comes after the last key."""
-    cdef int order = memcmp(last, key.data, min(size, key.size))
-    return order < 0 or (order == 0 and size < key.size)
 
 
 cdef class BatchEngine(ChangeEngine):
@@ -252,10 +248,12 @@ cdef class BatchEngine(ChangeEngine):
                     d43_prefetch(draft.payload.data)
                     d43_prefetch(draft.payload.data + 64)
                     d43_prefetch(draft.payload.data + 128)
-                if order == 0 and key.size <= MAX_KEY and _follows(last, name.mv_size, key):
+                if order == 0 and key.size <= MAX_KEY and follows(last, name.mv_size, key):
                     order = MDB_APPEND          # and so are all short ones that follow
                 draft = &batch.drafts[batch.places[i].index]
-                rc = self.put(txn, cursor, order if key.size <= MAX_KEY else 0, key, draft)
+                rc = 0 if batch.told == NULL else self.note_tags(txn, key, draft, now, &batch.told[i])
+                if rc == 0:
+                    rc = self.put(txn, cursor, order if key.size <= MAX_KEY else 0, key, draft)
             else:
                 alive[i] = 0
                 self.void_elsewhere(key)
@@ -267,6 +265,8 @@ cdef class BatchEngine(ChangeEngine):
                     old.flags = 0               # a damaged record can be deleted
                     old.state = FRESH
                     rc = 0
+                if rc == 0 and batch.told != NULL:
+                    rc = told_tags(&old, NULL, &batch.told[i])
                 if rc == 0:
                     alive[i] = old.state == FRESH
                     existed[0] += alive[i]
@@ -310,6 +310,7 @@ cdef class BatchEngine(ChangeEngine):
             while True:
                 queue = self.events
                 seq = 0
+                batch.listen(self.labelled())
                 self.home.enter()
                 try:
                     self.announce()
@@ -336,7 +337,7 @@ cdef class BatchEngine(ChangeEngine):
                 for at, i in enumerate(sorted([i for i in range(batch.count) if alive[i] or not erase],
                                               key=lambda i: batch.places[i].index)):
                     queue.fill(seq + at, OP_DELETE if erase else OP_SET, <Reason>reason, self.key_at(batch, i),
-                               None if erase else values[batch.places[i].index])
+                               None if erase else values[batch.places[i].index], batch.labels(i))
         finally:
             free(alive)
         if queue is not None:

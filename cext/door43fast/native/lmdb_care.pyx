@@ -22,6 +22,7 @@ from door43fast.native.longkeys cimport long_count
 from door43fast.native.longrow cimport MAX_KEY
 from door43fast.native.recording cimport Recording, recording_begin
 from door43fast.native.trust cimport examine_live
+from door43fast.native.told cimport told_labels
 from door43fast.native.upkeep cimport list_readers, watched
 
 from door43fast.errors import ConfigError, CorruptError
@@ -70,7 +71,8 @@ cdef class CareEngine(RangeEngine):
                                     <uint64_t>HEAP)
         reaped.count = 0
         reaped.keys = <char*>malloc(HEAP * MAX_KEY)
-        reaped.names = <Slice*>malloc(HEAP * sizeof(Slice))
+        reaped.names = <Slice*>malloc(2 * HEAP * sizeof(Slice))
+        reaped.tags = reaped.names + HEAP
         if reaped.keys == NULL or reaped.names == NULL:
             free(reaped.keys)
             free(reaped.names)
@@ -99,7 +101,8 @@ cdef class CareEngine(RangeEngine):
                     if seq:
                         for i in range(reaped.count):
                             queue.fill(seq + i, OP_DELETE, BY_EXPIRY,
-                                       self.key_of(reaped.names[i].data, reaped.names[i].size), None)
+                                       self.key_of(reaped.names[i].data, reaped.names[i].size), None,
+                                       told_labels(&reaped.tags[i]))
                 total += reaped.count
                 if (reaped.count < reaped.limit and pruned < HEAP) or synced:
                     break
@@ -176,7 +179,7 @@ cdef class CareEngine(RangeEngine):
             self.remedy(rc, 0, "invalidating the tag", tag)
         d43_add(&self.unvoided, <uint64_t>-1)
         if seq:
-            queue.fill(seq, OP_INVALIDATE, BY_USER, str.__str__(tag), None)
+            queue.fill(seq, OP_INVALIDATE, BY_USER, str.__str__(tag), None, NULL)
             queue.drain()
         if synced:
             lmdb_raise(synced, "syncing", self.home.path)

@@ -17,6 +17,7 @@ from door43fast.native.lmdb_room cimport FRAME_ROOM
 from door43fast.native.longrow cimport MAX_KEY, long_weight
 from door43fast.native.marks cimport Mark
 from door43fast.native.status cimport lmdb_raise
+from door43fast.native.told cimport told_free, told_labels
 
 cdef extern from "d43_atomic.h" nogil:
     uint64_t d43_add(uint64_t*, uint64_t)
@@ -36,9 +37,10 @@ cdef class ChangeEngine(GroupEngine):
             return 0
         for i in range(job.reaped.count):
             queue.fill(job.seq + i, OP_DELETE, BY_EXPIRY,
-                       self.key_of(job.reaped.names[i].data, job.reaped.names[i].size), None)
+                       self.key_of(job.reaped.names[i].data, job.reaped.names[i].size), None,
+                       told_labels(&job.reaped.tags[i]))
         if job.events > <uint64_t>job.reaped.count:
-            queue.fill(job.seq + job.reaped.count, op, reason, key, value)
+            queue.fill(job.seq + job.reaped.count, op, reason, key, value, told_labels(&job.tags))
         return 0
 
     cdef bint perform(self, Job* job, object key, object value, Op op, Reason reason) except -1:
@@ -46,9 +48,11 @@ cdef class ChangeEngine(GroupEngine):
         cdef EventQueue queue
         cdef char keys[FEW * MAX_KEY]
         cdef Slice names[FEW]
+        cdef Slice tags[FEW]
         cdef int rc, synced = 0
         job.reaped.keys = keys
         job.reaped.names = names
+        job.reaped.tags = tags
         job.reaped.limit = FEW
         job.taken.data = job.large.data = NULL
         if self.home.budget.on and job.verb != ERASE:
@@ -74,6 +78,7 @@ cdef class ChangeEngine(GroupEngine):
             free(<void*>job.large.data)
             job.taken.data = job.large.data = NULL
             reaped_clear(&job.reaped)
+            told_free(&job.tags)
             if rc == FRAME_CORRUPT or rc == FRAME_NEWER:
                 self.fault(rc, key)
             self.remedy(rc, job.draft.payload.size + MAX_KEY + long_weight(job.key.size), "writing the key", key)
@@ -87,6 +92,7 @@ cdef class ChangeEngine(GroupEngine):
                 self.told(job, key, value, op, reason)
             finally:
                 reaped_clear(&job.reaped)
+                told_free(&job.tags)
             if queue is not None:
                 queue.drain()
         if synced:

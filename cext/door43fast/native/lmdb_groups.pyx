@@ -18,6 +18,7 @@ from door43fast.native.frame cimport *
 from door43fast.native.journal cimport CHANGED_DELETE, CHANGED_EXPIRE
 from door43fast.native.lmdb_records cimport *
 from door43fast.native.marks cimport Mark
+from door43fast.native.told cimport told_tags
 
 cdef extern from "d43_atomic.h" nogil:
     uint64_t d43_load(uint64_t*)
@@ -114,11 +115,14 @@ cdef class GroupEngine(RoomEngine):
         cdef Draft kept
         cdef char* copy = NULL
         cdef bint changed = False
+        cdef bint labelled = self.labelled()
         cdef int rc = 0, found = MDB_NOTFOUND
         job.existed = False
         if job.verb == ERASE:
             self.void_elsewhere(job.key)
-        if job.verb != PUT:
+        if job.verb == PUT and labelled:
+            found = self.find(txn, job.key, &old, now)      # for its tags alone, if it can be read
+        elif job.verb != PUT:
             found = self.find(txn, job.key, &old, now)
             job.existed = found == 0 and old.state == FRESH
             if found == FRAME_CORRUPT and job.verb == ERASE and not job.take:
@@ -143,6 +147,8 @@ cdef class GroupEngine(RoomEngine):
             job.busy = behind or d43_load(&self.unvoided) != 0
             rc = REFUSED if job.busy or job.voided[0] or (
                 job.mark != NULL and not (<Mark>job.mark).holds()) else 0
+        if rc == 0 and labelled:        # before the change: the old frame lies on a page that it may touch
+            rc = told_tags(&old if found == 0 else NULL, NULL if job.verb == ERASE else &job.draft, &job.tags)
         if rc == 0:
             changed = True
             if job.verb == ERASE:

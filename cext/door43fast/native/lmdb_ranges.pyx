@@ -246,7 +246,7 @@ cdef class RangeEngine(BatchEngine):
         self.void_flights()
         d43_add(&self.unvoided, <uint64_t>-1)
         if seq:
-            queue.fill(seq, OP_CLEAR, BY_USER, prefix, None)
+            queue.fill(seq, OP_CLEAR, BY_USER, prefix, None, NULL)
         if queue is not None:
             queue.drain()
         if synced:

@@ -13,6 +13,7 @@ from door43fast.native.journal cimport ORIGIN, Change
 from door43fast.native.lmdb_values cimport ValueEngine
 from door43fast.native.longrow cimport MAX_KEY, key_free, key_keep
 from door43fast.native.marks cimport Mark, Marks, marks_touch
+from door43fast.native.told cimport told_free
 
 cdef extern from "d43_atomic.h" nogil:
     uint64_t d43_load(uint64_t*)
@@ -35,6 +36,7 @@ cdef enum Verb:
 cdef struct Reaped:
     Slice* names            # ``limit`` places
     char* keys              # of MAX_KEY bytes each; a long key has memory of its own
+    Slice* tags             # ``limit`` places: what each carried, where somebody listens by tag
     int limit
     int count
 
@@ -55,6 +57,7 @@ cdef struct Job:
     Slice taken             # out, if ``take``: a copy (malloc) of the whole old frame
     Slice large             # out, if ``take`` and it was chunked: a copy (malloc) of the whole value
     bint take
+    Slice tags              # out: what it carries before and after, where somebody listens by tag
     uint64_t seq            # out: number of the first event, 0 for none
     uint64_t events         # out: how many were reserved, the reaped first
     Reaped reaped
@@ -88,6 +91,10 @@ cdef class RecordEngine(ValueEngine):
     cdef uint64_t generation        # number of the fork in which ``unvoided`` was counted and ``line`` was made
     cdef d43_line line              # of jobs under ``commit``
 
+    # Whether somebody listens by tag: then each change notes which tags its record carries.
+    cdef inline bint labelled(self) noexcept nogil:
+        return self.events is not None and self.events.labelled()
+
     # REQUIRES: the GIL, entered.
     cdef int announce(self) except -1
 
@@ -107,6 +114,8 @@ cdef class RecordEngine(ValueEngine):
 
     cdef int find(self, MDB_txn* txn, Slice key, Frame* frame, int64_t now) noexcept nogil
     cdef int generation_of(self, MDB_txn* txn, const char* tag, uint64_t* generation) noexcept nogil
+    # Note the tags of what is there, if it can be read, and those of ``draft``. A status.
+    cdef int note_tags(self, MDB_txn* txn, Slice key, const Draft* draft, int64_t now, Slice* out) noexcept nogil
     cdef int judge(self, MDB_txn* txn, Frame* frame, int64_t now) noexcept nogil
     # With ``cursor``, one of the data, and ``order`` MDB_APPEND if the key comes after all others.
     cdef int put(self, MDB_txn* txn, MDB_cursor* cursor, unsigned int order, Slice key,
@@ -132,3 +141,4 @@ cdef inline void reaped_clear(Reaped* reaped) noexcept nogil:
     while reaped.count:
         reaped.count -= 1
         key_free(reaped.names[reaped.count])
+        told_free(&reaped.tags[reaped.count])

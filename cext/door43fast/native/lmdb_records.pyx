@@ -17,6 +17,7 @@ from door43fast.native.handle cimport handle_leave, handle_try
 from door43fast.native.journal cimport *
 from door43fast.native.longkeys cimport long_room, record_drop, record_get
 from door43fast.native.longrow cimport LONGEST_KEY
+from door43fast.native.told cimport told_tags
 
 cdef extern from "d43_atomic.h" nogil:
     uint64_t d43_load(uint64_t*)
@@ -205,6 +206,10 @@ cdef class RecordEngine(ValueEngine):
                 return rc
         return record_drop(self.home, txn, key)
 
+    cdef int note_tags(self, MDB_txn* txn, Slice key, const Draft* draft, int64_t now, Slice* out) noexcept nogil:
+        cdef Frame old
+        return told_tags(&old if self.find(txn, key, &old, now) == 0 else NULL, draft, out)
+
     cdef int reap(self, MDB_txn* txn, int64_t now, Reaped* reaped) noexcept nogil:
         """Remove records that are due, the oldest first, up to the limit; adds their keys to ``reaped``."""
         cdef MDB_cursor* cursor = NULL
@@ -231,7 +236,10 @@ cdef class RecordEngine(ValueEngine):
             rc = mdb_cursor_del(cursor, 0)
             found = self.find(txn, key, &frame, now) if rc == 0 else rc
             if found == 0 and frame.flags & HAS_DEADLINE and frame.deadline + frame.stale == when:
-                if self.home.budget.on and frame.flags & BORN:
+                reaped.tags[reaped.count].data = NULL
+                if self.labelled():             # before the erasure: the frame lies on a page that it may change
+                    rc = told_tags(&frame, NULL, &reaped.tags[reaped.count])
+                if rc == 0 and self.home.budget.on and frame.flags & BORN:
                     rc = order_drop(txn, self.home.budget.table, key, frame.birth)
                 if rc == 0:
                     rc = self.erase(txn, key, NULL, CHANGED_EXPIRE)

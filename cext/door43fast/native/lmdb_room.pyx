@@ -31,6 +31,7 @@ from door43fast.native.journal cimport CHANGED_EVICT, CHANGED_EXPIRE
 from door43fast.native.keys cimport KEYS_ANY
 from door43fast.native.longrow cimport MAX_KEY
 from door43fast.native.status cimport lmdb_raise
+from door43fast.native.told cimport told_labels, told_tags
 
 from door43fast.errors import BudgetError
 
@@ -267,7 +268,8 @@ cdef class RoomEngine(ReadEngine):
             if seq if count else False:
                 for i in range(count):
                     if rows[i].gone:
-                        queue.fill(seq, OP_DELETE, BY_EVICTION, self.key_of(rows[i].key.data, rows[i].key.size), None)
+                        queue.fill(seq, OP_DELETE, BY_EVICTION, self.key_of(rows[i].key.data, rows[i].key.size), None,
+                                   told_labels(&rows[i].tags))
                         seq += 1
         finally:
             order_free(rows, count)
@@ -380,6 +382,10 @@ cdef class RoomEngine(ReadEngine):
             return self.erase(txn, row.key, &frame, CHANGED_EXPIRE)
         if row.again:
             return order_add(txn, self.home.budget.table, row.key, &row.birth, &position)
+        if self.labelled():
+            rc = told_tags(&frame, NULL, &row.tags)
+            if rc:
+                return rc
         self.evicted_bytes += frame.whole.size
         row.gone = True
         return self.erase(txn, row.key, &frame, CHANGED_EVICT)

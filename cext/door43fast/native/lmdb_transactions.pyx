@@ -19,6 +19,7 @@ from door43fast.native.journal cimport CHANGED_DELETE, CHANGED_EXPIRE
 from door43fast.native.lmdb_ranges cimport Bounds, slice_of
 from door43fast.native.lmdb_records cimport TOKEN, frame_token
 from door43fast.native.longrow cimport long_weight
+from door43fast.native.told cimport told_tags
 from door43fast.native.lmdb_walk cimport Walk, walk_begin, walk_end, walk_frame, walk_next
 
 from door43fast.contracts import MISSING
@@ -222,12 +223,17 @@ cdef class TransactionEngine(TrainingEngine):
                     old.flags = 0
                     old.state = FRESH
                     rc = 0
+                if rc == 0 and commit.writes.told != NULL:
+                    rc = told_tags(&old, NULL, &commit.writes.told[i])
                 if rc == 0:
                     commit.alive[i] = old.state == FRESH
                     events[0] += commit.alive[i]
                     rc = self.erase(txn, key, &old, CHANGED_DELETE if commit.alive[i] else CHANGED_EXPIRE)
             else:
-                rc = self.put(txn, NULL, 0, key, &commit.writes.drafts[at])
+                if commit.writes.told != NULL:
+                    rc = self.note_tags(txn, key, &commit.writes.drafts[at], now, &commit.writes.told[i])
+                if rc == 0:
+                    rc = self.put(txn, NULL, 0, key, &commit.writes.drafts[at])
                 events[0] += 1
             touched += 1
         if rc or touched == 0:
@@ -340,6 +346,7 @@ cdef class TransactionEngine(TrainingEngine):
             queue = self.events
             seq = 0
             commit.conflict = 0
+            commit.writes.listen(self.labelled())
             self.home.enter()
             try:
                 self.announce()
@@ -377,11 +384,12 @@ cdef class TransactionEngine(TrainingEngine):
             for i in sorted(range(commit.writes.count), key=lambda i: commit.writes.places[i].index):
                 at = commit.writes.places[i].index
                 if not commit.erased[at]:
-                    queue.fill(seq, OP_SET, BY_USER, self.key_at(commit.writes, i), values[at][0])
+                    queue.fill(seq, OP_SET, BY_USER, self.key_at(commit.writes, i), values[at][0],
+                               commit.writes.labels(i))
                     seq += 1
                 elif commit.alive[i]:
                     queue.fill(seq, OP_DELETE, BY_USER if commit.erased[at] == 1 else BY_EXPIRY,
-                               self.key_at(commit.writes, i), None)
+                               self.key_at(commit.writes, i), None, commit.writes.labels(i))
                     seq += 1
         if queue is not None:
             queue.drain()

@@ -32,6 +32,17 @@ cdef enum:
 assert (RAW, STR) == (MARK_RAW, MARK_STR)
 
 
+cdef bytes tag_hash(str tag):
+    cdef bytes text = tag.encode("utf-8", "surrogatepass")
+    cdef XXH128_canonical_t hash
+    XXH128_canonicalFromHash(&hash, XXH3_128bits(<const char*>text, len(text)))
+    return PyBytes_FromStringAndSize(<char*>hash.digest, TAG_HASH)
+
+
+def _spelled(str tag):
+    return tag_hash(tag)
+
+
 cdef class ValueEngine(Core):
     """What a store on disk knows of keys, values, tags and time."""
 
@@ -173,10 +184,11 @@ cdef class ValueEngine(Core):
             span = span_ns(ttl, "ttl")
         return self.now() + span if span else -1
 
+    cdef object spelling(self):
+        return _spelled
+
     cdef bytes tag_hashes(self, object tags):
         """16 bytes for each tag, or None for none."""
-        cdef bytes text
-        cdef XXH128_canonical_t hash
         cdef list hashes
         if tags is None or (type(tags) is tuple and not tags):
             return None
@@ -186,9 +198,7 @@ cdef class ValueEngine(Core):
         for tag in tags:
             if not isinstance(tag, str):
                 raise TypeError(f"a tag is a str, not {type(tag).__name__}: {tag!r}")
-            text = (<str>tag).encode("utf-8", "surrogatepass")
-            XXH128_canonicalFromHash(&hash, XXH3_128bits(<const char*>text, len(text)))
-            hashes.append(PyBytes_FromStringAndSize(<char*>hash.digest, TAG_HASH))
+            hashes.append(tag_hash(tag))
         if len(hashes) > 255:
             raise ValueError(f"a record carries at most 255 tags, not {len(hashes)}")
         return b"".join(hashes) or None

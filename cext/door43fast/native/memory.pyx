@@ -99,7 +99,7 @@ cdef class MemoryEngine(MemoryTransactions):
             if self.tags.invalidate(tag):
                 self.version += 1
             if self.events is not None and self.events.heard():
-                self.events.push(OP_INVALIDATE, BY_USER, <PyObject*>tag, NULL)
+                self.events.push(OP_INVALIDATE, BY_USER, <PyObject*>tag, NULL, NULL)
         finally:
             self.void_end()
         return 0

@@ -151,7 +151,7 @@ cdef class Ordered(Conditional):
         cdef uint32_t ref
         cdef Entry* e
         if self.events is not None and self.events.heard():
-            self.events.push(OP_CLEAR, BY_USER, <PyObject*>prefix, NULL)
+            self.events.push(OP_CLEAR, BY_USER, <PyObject*>prefix, NULL, NULL)
         if prefix == "":
             self.empty()
         else:

@@ -23,6 +23,7 @@ from door43fast.native.core cimport (
     BY_EVICTION, BY_EXPIRY, OP_DELETE, EventQueue, d43_section_free, spin_lock, spin_unlock)
 from door43fast.native.hashing cimport mix
 from door43fast.native.index cimport Walk, index_close, index_open, index_remove, walk_begin, walk_next
+from door43fast.native.labels cimport Labels
 from door43fast.native.policy cimport policy_begin, policy_close, policy_hit, policy_remove
 from door43fast.native.slab cimport (
     EXTRAS, LINKS, WEIGHTS, d43_pages_trim, slab_close, slab_give, slab_open, slab_turn_on, slab_weight)
@@ -229,11 +230,14 @@ cdef class Table(Core):
         cdef Entry* e = slab_entry(s, ref)
         cdef bint pin = self.special and (slab_flags(s, ref)[0] & PINNED) != 0
         cdef uint64_t weight = 0
+        cdef Labels* labels = NULL
         self.shut()
         index_remove(&self.index, e.hash, ref)
         if s.on[LINKS] and wheel_holds(s, ref):
             wheel_disarm(self.wheel, s, ref)
         if s.on[EXTRAS] and slab_extra(s, ref)[0] != NULL:
+            if tell and self.events is not None and self.events.labelled():
+                labels = self.tags.labels(slab_extra(s, ref)[0], NULL)
             self.tags.release(slab_extra(s, ref)[0])
             slab_extra(s, ref)[0] = NULL
         if self.max_bytes:
@@ -244,8 +248,8 @@ cdef class Table(Core):
             self.pinned_bytes -= weight
         elif self.ring:
             policy_remove(&self.policy, s, ref)
-        if tell and self.events is not None and self.events.heard():
-            self.events.push(OP_DELETE, reason, e.key, e.value)
+        if tell and self.events is not None and (self.events.heard() or labels != NULL):
+            self.events.push(OP_DELETE, reason, e.key, e.value, labels)
         if reason == BY_EVICTION:
             self.evictions += 1
         elif reason == BY_EXPIRY:

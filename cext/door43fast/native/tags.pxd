@@ -2,6 +2,7 @@
 
 from libc.stdint cimport uint32_t, uint64_t
 
+from door43fast.native.labels cimport Labels
 from door43fast.native.slab cimport Extra
 
 cdef struct TagCell:
@@ -18,6 +19,8 @@ cdef class TagTable:
     cdef Extra* claim(self, tuple tags) except NULL
     cdef Extra* again(self, const Extra* x) except NULL
     cdef void release(self, Extra* x) noexcept
+    # The names of the tags of one or two Extras, NULL for none, as a queue of events takes them. Runs no Python code.
+    cdef Labels* labels(self, const Extra* x, const Extra* y) noexcept
     cdef bint invalidate(self, str tag) except -1
 
     cdef inline bint stale(self, Extra* x) noexcept nogil:

@@ -4,8 +4,14 @@ Raising the generation makes every entry that carries the tag stale at once, in 
 any more is forgotten, so tags do not pile up.
 """
 
+from cpython.object cimport PyObject
 from libc.stdlib cimport calloc, free, malloc, realloc
 from libc.string cimport memcpy
+
+from door43fast.native.labels cimport labels_add, labels_new
+
+cdef extern from "Python.h":
+    PyObject* PyList_GET_ITEM(object, Py_ssize_t) noexcept
 
 
 cdef tuple tag_names(object tags):
@@ -95,6 +101,18 @@ cdef class TagTable:
                 self.names[number] = None
                 self.free_numbers.append(number)
         free(x)
+
+    cdef Labels* labels(self, const Extra* x, const Extra* y) noexcept:
+        """NULL where there are none, or no memory for them."""
+        cdef uint32_t first = 0 if x == NULL else x.tags
+        cdef uint32_t second = 0 if y == NULL else y.tags
+        cdef uint32_t i
+        cdef Labels* labels = labels_new(first + second) if first + second else NULL
+        for i in range(first):
+            labels_add(labels, PyList_GET_ITEM(self.names, x.tag[i].tag))
+        for i in range(second):
+            labels_add(labels, PyList_GET_ITEM(self.names, y.tag[i].tag))
+        return labels
 
     cdef bint invalidate(self, str tag) except -1:
         number = self.numbers.get(tag)

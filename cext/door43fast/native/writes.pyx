@@ -10,6 +10,7 @@ from door43fast.native.clock cimport span_ns
 from door43fast.native.core cimport BY_EVICTION, BY_USER, FREE, OP_SET
 from door43fast.native.hashing cimport mix
 from door43fast.native.index cimport groups_put, index_remove, index_room
+from door43fast.native.labels cimport Labels
 from door43fast.native.policy cimport (
     policy_add, policy_hit, policy_next, policy_remove, policy_reweigh, policy_victim)
 from door43fast.native.slab cimport (
@@ -108,6 +109,7 @@ cdef class Writes(Table):
         cdef bint pin = (w.flags & PINNED) != 0
         cdef bint fresh = ref == 0
         cdef bint queued = False    # it stands where the policy sees it
+        cdef Labels* labels = NULL
         self.shut()
         if w.flags or w.extra != NULL or w.deadline != NEVER:
             self.columns_for(w)
@@ -143,6 +145,8 @@ cdef class Writes(Table):
             if s.on[LINKS] and wheel_holds(s, ref):
                 wheel_disarm(self.wheel, s, ref)
             if s.on[EXTRAS] and slab_extra(s, ref)[0] != NULL:
+                if self.events is not None and self.events.labelled():
+                    labels = self.tags.labels(slab_extra(s, ref)[0], w.extra)
                 self.tags.release(slab_extra(s, ref)[0])
                 slab_extra(s, ref)[0] = NULL
             if queued and (pin or self.bytes + w.weight - old_weight > self.max_bytes > 0):
@@ -174,8 +178,10 @@ cdef class Writes(Table):
             policy_hit(&self.policy, s, ref)
         elif self.ring and not pin:
             policy_add(&self.policy, s, ref)
-        if self.events is not None and self.events.heard():
-            self.events.push(OP_SET, BY_USER, <PyObject*>key, <PyObject*>value)
+        if self.events is not None and (self.events.heard() or labels != NULL):
+            if labels == NULL and self.events.labelled() and s.on[EXTRAS]:
+                labels = self.tags.labels(slab_extra(s, ref)[0], NULL)
+            self.events.push(OP_SET, BY_USER, <PyObject*>key, <PyObject*>value, labels)
         return 0
 
     # hot

@@ -312,7 +312,7 @@ class RedisStore(Backend):
         return gone
 
     def _put(self, keys: list[str], drafts: list[Any], durable: bool = False) -> None:
-        if self._link.clustered and len(keys) > 1 and any(draft.ttl == 0 for draft in drafts):
+        if self._link.clustered and len(keys) > 1 and self._looks(drafts):
             for key, draft in zip(keys, drafts, strict=True):
                 super()._put([key], [draft], durable)
         else:
