@@ -298,3 +298,36 @@ def test_what_is_synced_when(tmp_path, durability, written, durable):
         synced = [line for line in lines if "fsync(" in line]
         assert sum("new-" in line or "l.d43" in line for line in synced) == wanted
         assert sum(line.rstrip().endswith("/s/f>) = 0") for line in synced) >= wanted
+
+
+def test_a_backup_is_on_the_disk_before_it_has_its_name(tmp_path):
+    """Each file and folder of it is synced, then it gets its name, then that is synced too: as the kernel sees it."""
+    log, target = tmp_path / "trace", tmp_path / "new" / "copy"
+    code = ("import sys\nfrom door43fast.plugins.filesystem import FilesystemStore\n"
+            "with FilesystemStore(path=sys.argv[1], durability='none') as s:\n"
+            "    s.set_many({'a/b': 1, 'a/c': 2, 'd': 3})\n    s.backup(sys.argv[2])\n")
+    subprocess.run(["strace", "-f", "-y", "-e", "trace=fsync,rename,renameat,renameat2", "-o", log, sys.executable, "-c",
+                    code, tmp_path / "s", target], check=True, timeout=120, capture_output=True)
+    calls = [line for line in log.read_text().splitlines() if "copy.part" in line or "fsync" in line]
+    at = next(number for number, line in enumerate(calls) if "rename" in line)
+    synced = {line.split("<")[1].split(">")[0].removeprefix(f"{target}.part") for line in calls[:at]}
+    wanted = {"", *(f"/{os.path.relpath(os.path.join(folder, name), target)}"
+                    for folder, folders, names in os.walk(target) for name in folders + names)}
+    assert synced == wanted and len(wanted) >= 8
+    assert [line.split("<")[1].split(">")[0] for line in calls[at + 1:]] == [str(target.parent)]
+
+
+def test_a_backup_that_fails_leaves_nothing_and_overwrites_nothing(tmp_path):
+    with FilesystemStore(path=tmp_path / "s", durability="none") as store:
+        store["a"] = 1
+        with pytest.raises(FileExistsError, match="does not overwrite"):
+            store.backup(tmp_path / "s")
+        (tmp_path / "copy.part").mkdir()
+        (tmp_path / "copy.part" / "other").write_bytes(b"of somebody else")
+        with pytest.raises(FileExistsError):
+            store.backup(tmp_path / "copy")
+        assert os.listdir(tmp_path / "copy.part") == ["other"] and not (tmp_path / "copy").exists()
+        os.symlink("nowhere", tmp_path / "s" / "dangling")       # what cannot be copied
+        with pytest.raises(OSError):
+            store.backup(tmp_path / "late")
+        assert not (tmp_path / "late").exists() and not (tmp_path / "late.part").exists()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 from bisect import bisect_left, insort
@@ -13,7 +14,7 @@ from msgspec import Meta
 
 from door43fast.config import Duration, Location
 from door43fast.errors import CorruptError
-from door43fast.plugins import Backend, BackendOptions, unpack
+from door43fast.plugins import Backend, BackendOptions, sync_path, unpack
 from door43fast.plugins.filesystem.folder import Folder
 from door43fast.plugins.filesystem.places import LONG, key_of, place
 
@@ -156,11 +157,29 @@ class FilesystemStore(Backend):
                 yield f"{os.path.join(self.path, path)!r} is damaged, and nobody knows whose record it was: remove it"
 
     def backup(self, path: Any, *, progress: Any = None) -> None:
-        """Copy the folder to ``path``, which must not be there; others wait with their writes."""
+        """Copy the folder to ``path``, which must not be there; others wait with their writes.
+
+        It gets its name when all of it is on the disk, so what is there under it is whole.
+        """
         self._open()
         target = os.path.abspath(os.fsdecode(os.fspath(path)))
-        with self._lock, self._folder.locked():
-            shutil.copytree(self.path, target, ignore=shutil.ignore_patterns("new-*"))
+        if os.path.lexists(target):
+            raise FileExistsError(errno.EEXIST, "a backup does not overwrite: name a new folder", target)
+        beside = f"{target}.part"
+        os.makedirs(os.path.dirname(target), exist_ok=True)
+        os.mkdir(beside)        # one that was left by whoever died is not known to be ours
+        try:
+            with self._lock, self._folder.locked():
+                shutil.copytree(self.path, beside, ignore=shutil.ignore_patterns("new-*"), dirs_exist_ok=True)
+            for folder, _, names in os.walk(beside, topdown=False):
+                for name in names:
+                    sync_path(os.path.join(folder, name))
+                sync_path(folder)
+            os.rename(beside, target)
+            sync_path(os.path.dirname(target))
+        except BaseException:
+            shutil.rmtree(beside, ignore_errors=True)
+            raise
         if progress is not None:
             progress(1, 1, "folders")
 
