@@ -52,6 +52,17 @@ class Ear:
             with contextlib.suppress(Exception):    # the thread may be closing it at this moment
                 connection.disconnect()
 
+    def abandon(self) -> None:
+        """In the child of a fork: close the copy of the socket, and touch nothing else.
+
+        The connection goes on in the parent, so it is not shut down; and the lock of ``stopped`` may be held by the
+        thread, which is not here to let go of it.
+        """
+        connection, self.connection = self.connection, None
+        socket = getattr(connection, "_sock", None)     # None while it is being made, and then a copy stays open
+        if socket is not None:
+            socket.close()
+
 
 class Listener:
     """Of one store."""
@@ -156,7 +167,7 @@ class Listener:
     def renewed(self) -> Listener:
         """In the child of a fork, where the threads are not: another, for the same tiers."""
         for ear in self._ears.values():
-            ear.stop()
+            ear.abandon()
         fresh = Listener(self.link, self.names, self.bound)
         fresh._tiers = self._tiers
         fresh._numbers = count(max(self.news, self._handed) + 1)

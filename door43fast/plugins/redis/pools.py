@@ -1,7 +1,7 @@
 """Connections of redis-py: a pool for each server, and others for each event loop.
 
-Threads share the pools of the process; redis-py gives each child of a fork new ones. A connection is of one event
-loop, so each loop has pools of its own, which are closed when the loop ends.
+Threads share the pools of the process. A connection is of one event loop, so each loop has pools of its own, which are
+closed when the loop ends. In the child of a fork all are others, and those of the parent go on there.
 """
 
 from __future__ import annotations
@@ -47,6 +47,7 @@ class Pools:
         self._place = place
         self._lock = threading.Lock()
         self._blocking: dict[Server, Any] = {}
+        self._of_parent: list[Any] = []
         self._of_loops: weakref.WeakKeyDictionary[Any, OfLoop] = weakref.WeakKeyDictionary()
 
     def arguments(self, server: Server, retry: type) -> dict[str, Any]:
@@ -94,8 +95,14 @@ class Pools:
             **self.arguments(server, retry))
 
     def renew(self) -> None:
-        """In the child of a fork."""
+        """In the child of a fork.
+
+        The parent's connections are closed here, not shut down: redis-py knows which process opened them. Those of its
+        event loops are kept as they are, since to let go of one takes it out of the selector, which the parent shares.
+        """
         self._lock = threading.Lock()
+        self._blocking = {}
+        self._of_parent.append(list(self._of_loops.items()))
         self._of_loops = weakref.WeakKeyDictionary()
 
     def close(self) -> None:
