@@ -72,7 +72,8 @@ class Namespace(Keyed):
         self.base, self.name = base, name
         can = base.capabilities
         self.capabilities = Capabilities(
-            writes=can.writes, transactions=can.transactions, persistent=can.persistent, shared=can.shared,
+            writes=can.writes, transactions=can.transactions, persistent=can.persistent,
+            shared=can.shared and can.transactions,     # else two processes that write could overlap
             pins=book.policy == "none", traces=book.keys == "str", streams=True)
         self._depth = 1 + getattr(base, "_depth", 0)
         self._regions = regions
@@ -189,7 +190,7 @@ class Namespace(Keyed):
             transaction.__exit__(None, None, None)
         except ConflictError as error:
             raise Collision from error
-        except Error:
+        except Exception:
             writing.undo()
             raise
         self._follow(book)
@@ -214,10 +215,7 @@ class Namespace(Keyed):
         self._lacks("writes", "takes no writes")
         low, high = self._bounds(prefix)
         self._take(1)
-        with self._lock:
-            self._anew(self._at_once, lambda: self._erase(low, high))
-            self._queue.push("clear", prefix, "user")
-        self._queue.drain()
+        self._anew(self._at_once, lambda: self._erase(low, high), "clear", prefix)
 
     def invalidate(self, tag: str) -> None:
         """Make every entry that carries ``tag`` missing, at once."""
@@ -318,7 +316,7 @@ class Namespace(Keyed):
 
     def _epoch(self) -> int:
         """A number that grows when another process has written here: what a memory tier above asks."""
-        if not self.capabilities.shared:
+        if not self.base.capabilities.shared:
             return 0
         with self._lock:
             self._open()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import copy
 from typing import Any
 
 from door43fast.contracts import MISSING
@@ -11,11 +12,7 @@ from door43fast.plugins import Record
 
 
 class Directly:
-    """In place of a transaction, over a store that has none: it does at its end, in order, what it was told.
-
-    A namespace that grows writes its book first, else last. So a process that dies on the way leaves a book that says
-    too much, never too little.
-    """
+    """In place of a transaction, over a store that has none: it does at its end, in order, what it was told."""
 
     def __init__(self, base: Any) -> None:
         self._base = base
@@ -51,7 +48,7 @@ class Writing:
         self.gone: list[Any] = []                       # places in the order that are no longer
         self.told: list[tuple[str, str, Any]] = []      # keys that made room, why, and the tags that they carried
         self.changed = False        # something else than records
-        self.written = 0            # 1 if it has written
+        self.written = 0            # by how many the book counts more changes
         self.before: list[tuple[Any, Any]] = []     # what is in each place that it writes, where that may be undone
         self._tags_gone = False
 
@@ -109,7 +106,7 @@ class Writing:
             limit = getattr(book, over)
             used, needed = (before[0], book.entries) if over == "max_entries" else (before[1], book.bytes)
             raise QuotaError(space.name, over, limit, used, needed)
-        self._hand_on(book.entries > before[0] or book.bytes > before[1])
+        self._hand_on(before)
 
     def _count(self, key: str, old: Any, new: bytes | None) -> None:
         """Bring the book from ``old`` to ``new`` under ``key``."""
@@ -174,40 +171,54 @@ class Writing:
             key = name.decode()
             if key in self.rows:
                 continue
-            self._drop(key, space.base[place.row(key)], "evict")
+            data = space.base.get(place.row(key), MISSING)
+            if data is MISSING or place.turn(space._row(key, data).seq) != at:
+                self.gone.append(at)        # left by a process that died on the way
+                continue
+            self._drop(key, data, "evict")
             if not ((book.max_entries is not None and book.entries > book.max_entries)
                     or (book.max_bytes is not None and book.bytes > book.max_bytes)):
                 break
         return self._over(before)
 
     def undo(self) -> None:
-        """Put back what was there: a ``MemoryStore`` that has no room for all has written a part of it."""
+        """Put back what was there: a part was written, of a ``MemoryStore`` without room for all or by a store without
+        transactions that failed on the way."""
         base = self.space.base
         base.delete_many([at for at, old in self.before if old is MISSING])
         for at, old in self.before:
             if old is not MISSING:
                 base.set(at, old, pin=self.space._pinned)
 
-    def _hand_on(self, grows: bool) -> None:
+    def _hand_on(self, before: tuple[int, int]) -> None:
+        """Over a store without transactions the book comes first and last.
+
+        First it says the most that is held on the way, and the numbers that are given out. So a process that dies
+        there leaves a book that says too much, never too little. Last it says what is held, and that there is news:
+        whoever reads meanwhile in another process keeps nothing of before.
+        """
         place, transaction, pin = self.space._regions, self.transaction, self.space._pinned
-        if not self.space.base.capabilities.persistent:
+        can = self.space.base.capabilities
+        if not (can.persistent and can.transactions):
             touched = [place.book, *self.gone, *map(place.row, self.rows), *map(place.turn, self.seqs.values()),
                        *map(place.tag, self.generations)]
             self.before = list(zip(touched, self.space.base.get_many(touched, MISSING), strict=True))
-        self.book.changes += 1
-        self.written = 1
-        if grows:
-            transaction.set(place.book, to_bytes(self.book), pin=pin)
-        for at in self.gone:
-            transaction.delete(at)
+        self.written = 1 if can.transactions else 2
+        if not can.transactions:
+            self.book.changes += 1
+            most = copy(self.book)
+            most.entries, most.bytes = max(before[0], most.entries), max(before[1], most.bytes)
+            transaction.set(place.book, to_bytes(most), pin=pin)
+        for key, seq in self.seqs.items():
+            transaction.set(place.turn(seq), key.encode(), pin=pin)
         for key, data in self.rows.items():
             if data is None:
                 transaction.delete(place.row(key))
             else:
                 transaction.set(place.row(key), data, pin=pin)
-        for key, seq in self.seqs.items():
-            transaction.set(place.turn(seq), key.encode(), pin=pin)
         for tag, generation in self.generations.items():
             transaction.set(place.tag(tag), to_bytes(generation), pin=pin)
-        if not grows:
-            transaction.set(place.book, to_bytes(self.book), pin=pin)
+        for at in self.gone:        # after the rows: each that is there has its turn
+            transaction.delete(at)
+        self.book.changes += 1
+        transaction.set(place.book, to_bytes(self.book), pin=pin)

@@ -123,13 +123,7 @@ class Ranges(Section):
         """Take out everything, or what is under ``prefix``: one event, however many there were."""
         self._lacks("writes", "takes no writes")
         low, high = self._bounds(prefix)
-
-        def work() -> None:
-            self._erase(low, high)
-            with self._lock:
-                self._queue.push("clear", prefix, "user")
-        self._at_once(work)
-        self._queue.drain()
+        self._at_once(lambda: self._erase(low, high), "clear", prefix)
 
     def expire(self) -> int:
         """Take out all that has expired, and return how many that were."""
@@ -152,13 +146,7 @@ class Ranges(Section):
         if not isinstance(tag, str):
             raise TypeError(f"a tag is a str, not {type(tag).__name__}")
         tag_names((tag,))
-
-        def work() -> None:
-            self._revoke(tag)
-            with self._lock:
-                self._queue.push("invalidate", tag, "user")
-        self._at_once(work)
-        self._queue.drain()
+        self._at_once(lambda: self._revoke(tag), "invalidate", tag)
 
     # -- transactions ----------------------------------------------------------------------------------------
 

@@ -179,8 +179,8 @@ class Section:
                    for tag, _ in record.tags} if self._queue.tagged else ()
         self._queue.push(change.op or SET, change.key, change.reason, change.value, carried)
 
-    def _at_once(self, work: Callable[[], None]) -> None:
-        """Do ``work`` that changes any number of records, with nobody else writing."""
+    def _at_once(self, work: Callable[[], None], op: str, what: Any) -> None:
+        """Do ``work`` that changes any number of records, with nobody else writing, and tell of it once it is kept."""
         with self._lock:
             self._open()
             with self._writing():
@@ -189,6 +189,8 @@ class Section:
                     self._shared_marks().touch_all()
                 work()
             self._void_all()
+            self._queue.push(op, what, "user")
+        self._queue.drain()
 
     def _void_all(self) -> None:
         for flight in list(self._flight_table.values()):

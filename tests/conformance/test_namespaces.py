@@ -8,6 +8,8 @@ from door43fast.native.keys import KeyCodec
 from door43fast.plugins.sqlite import SqliteStore
 from door43fast.testing.conformance import StoreConformance
 
+from .test_lacking import DictStore
+
 
 HERE = Capabilities(traces=True, streams=True)
 DISK = HERE._replace(persistent=True, shared=True)
@@ -68,6 +70,14 @@ class TestNamespaceThatEvicts(TestNamespaceOfMemory):
 class TestNamespaceOfNamespace(TestNamespaceOfMemory):
     def make_base(self):
         return d43.namespace(d43.MemoryStore(), "outer")
+
+
+class TestNamespaceWithoutTransactions(TestNamespaceOfMemory):
+    """Over a backend of somebody else's, which has none; a dict in this process, so nothing outlasts it."""
+    capabilities = HERE._replace(transactions=False, persistent=True)
+
+    def make_base(self):
+        return DictStore(can=DictStore.capabilities._replace(transactions=False))
 
 
 class TestNamespaceOfAnyKeys(TestNamespaceOfMemory):

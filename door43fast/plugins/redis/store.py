@@ -324,11 +324,14 @@ class RedisStore(Backend):
 
     # -- all of them ---------------------------------------------------------------------------------------
 
-    def _at_once(self, work: Callable[[], None]) -> None:
+    def _at_once(self, work: Callable[[], None], op: str, what: Any) -> None:
         self._open()
         self._void_all()
         work()
         self._void_all()
+        with self._lock:
+            self._queue.push(op, what, "user")
+        self._queue.drain()
 
     def _erase(self, low: str, high: str | None) -> None:
         """Page by page; with everything go the generations of tags, which revives nothing."""
