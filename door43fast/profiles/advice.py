@@ -156,11 +156,12 @@ def _points(wish: Wish, profile: Profile) -> tuple[int, list[str]]:
         score += FULL
         reasons.append("it is made for this kind of application")
     for what, wanted, made, weight in (("resources", wish.resources, use.resources, 15),
-                                       ("reads a write", wish.ratio, use.ratio, 10), ("users", wish.users, use.users, 15)):
+                                       ("reads a write", wish.ratio, use.ratio, 10),
+                                       ("users", wish.users, use.users, 15)):
         if wanted is not None:
             far = abs(math.log10(max(wanted, 0.01) / made))
             score -= round(weight * far)
-            near = "as many as" if far < 0.05 else "near the" if far < 0.5 else "far from the"
+            near = "as many as the" if far < 0.05 else "near the" if far < 0.5 else "far from the"
             reasons.append(f"made for {made:,} {what}, {near} {wanted:,.12g} that are expected")
     if wish.offline is not None and wish.offline != use.offline:
         score -= 60 if wish.offline else 15
@@ -195,8 +196,8 @@ def _fitted(profile: Profile, host: Host) -> tuple[Profile, list[str]]:
             disk = {"max_bytes": room}
             reasons.append(f"{room:,} bytes on disk in place of {held:,}: about half of what is free")
     if host.disk == "remote":
-        reasons.append(f"{host.path!r} is on a network ({host.file_system}), where locks and maps are not to be trusted: "
-                       "choose a local disk")
+        reasons.append(f"{host.path!r} is on a network ({host.file_system}), where locks and maps are not to be "
+                       "trusted: choose a local disk")
     elif host.disk == "volatile":
         reasons.append(f"{host.path!r} is on {host.file_system}, which is gone with the next start: choose a disk")
     if not disk:

@@ -1,4 +1,4 @@
-"""A backend of somebody else's without transactions: a file for each name, written one by one, and failing on demand."""
+"""A backend of somebody else's without transactions: a file for each name, written one by one, failing on demand."""
 
 import os
 

@@ -306,8 +306,8 @@ def test_a_backup_is_on_the_disk_before_it_has_its_name(tmp_path):
     code = ("import sys\nfrom door43fast.plugins.filesystem import FilesystemStore\n"
             "with FilesystemStore(path=sys.argv[1], durability='none') as s:\n"
             "    s.set_many({'a/b': 1, 'a/c': 2, 'd': 3})\n    s.backup(sys.argv[2])\n")
-    subprocess.run(["strace", "-f", "-y", "-e", "trace=fsync,rename,renameat,renameat2", "-o", log, sys.executable, "-c",
-                    code, tmp_path / "s", target], check=True, timeout=120, capture_output=True)
+    subprocess.run(["strace", "-f", "-y", "-e", "trace=fsync,rename,renameat,renameat2", "-o", log, sys.executable,
+                    "-c", code, tmp_path / "s", target], check=True, timeout=120, capture_output=True)
     calls = [line for line in log.read_text().splitlines() if "copy.part" in line or "fsync" in line]
     at = next(number for number, line in enumerate(calls) if "rename" in line)
     synced = {line.split("<")[1].split(">")[0].removeprefix(f"{target}.part") for line in calls[:at]}

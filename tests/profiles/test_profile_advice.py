@@ -94,7 +94,8 @@ HOSTS = {
     "little room": HERE._replace(disk_free=400 << 20), "read only": HERE._replace(writable=False),
     "full": HERE._replace(disk_free=1 << 20), "no lmdb": HERE._replace(native={"memory": True, "lmdb": False}),
     "nothing": HERE._replace(native={"memory": True, "lmdb": False}, sqlite=False),
-    "network": HERE._replace(disk="remote", file_system="nfs4"), "says nothing": HERE._replace(disk=None, disk_free=None),
+    "network": HERE._replace(disk="remote", file_system="nfs4"),
+    "says nothing": HERE._replace(disk=None, disk_free=None),
     "small": HERE._replace(memory=64 << 20)}
 
 

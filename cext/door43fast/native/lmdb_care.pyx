@@ -70,12 +70,10 @@ cdef class CareEngine(RangeEngine):
             reaped.limit = <int>min(max(self.home.budget.limit // self.home.page_size // 64, <uint64_t>4),
                                     <uint64_t>HEAP)
         reaped.count = 0
-        reaped.keys = <char*>malloc(HEAP * MAX_KEY)
-        reaped.names = <Slice*>malloc(2 * HEAP * sizeof(Slice))
+        reaped.names = <Slice*>malloc(HEAP * (2 * sizeof(Slice) + MAX_KEY))
         reaped.tags = reaped.names + HEAP
-        if reaped.keys == NULL or reaped.names == NULL:
-            free(reaped.keys)
-            free(reaped.names)
+        reaped.keys = <char*>(reaped.tags + HEAP)
+        if reaped.names == NULL:
             raise MemoryError("no memory to reap expired records")
         try:
             while True:
@@ -108,7 +106,6 @@ cdef class CareEngine(RangeEngine):
                     break
         finally:
             reaped_clear(&reaped)
-            free(reaped.keys)
             free(reaped.names)
         self.expirations += total
         if queue is not None:
