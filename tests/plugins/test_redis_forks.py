@@ -1,4 +1,4 @@
-"""Forks of a process that has Redis open: the child shuts down nothing of its parent's and waits for none of its locks."""
+"""Forks of a process that has Redis open: a child shuts down nothing of its parent and waits for none of its locks."""
 
 import asyncio
 import gc
