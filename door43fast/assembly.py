@@ -13,12 +13,13 @@ from door43fast.config.files import is_plan
 from door43fast.config.urls import Address, parse, scheme_of
 from door43fast.errors import ConfigError, did_you_mean
 from door43fast.plans import guarded, opened
-from door43fast.plans.schemas import WriteOptions
+from door43fast.plans.makers import warm_up
+from door43fast.plans.schemas import TieredOptions
 from door43fast.plugins.memory import Policy
 from door43fast.plugins.roster import registry
 
 
-class TierOptions(WriteOptions, kw_only=True):
+class TierOptions(TieredOptions, kw_only=True):
     """The options of the memory tier that ``open`` puts over a store, and of how writes reach that."""
 
     memory: Annotated[Size | None, Meta(description="Bytes of the memory tier; 0 for none.")] = None
@@ -143,9 +144,10 @@ def _tiered(name: str, options: dict[str, Any], tier: TierOptions, where: str, p
 def _stacked(name: str, options: dict[str, Any], tier: TierOptions, where: str, plan: Any) -> Any:
     """A store, under a memory tier where one was asked for."""
     if not tier.memory:
-        for option, set_ in (("share", tier.share), ("policy", tier.policy is not None)):
+        for option, set_ in (("share", tier.share), ("policy", tier.policy is not None), ("warm", tier.warm)):
             if set_:
                 raise ConfigError(f"{option}= has no effect without a memory tier: give memory=")
+        warm_up(None, tier, where)      # refuses what has no effect
         return _below(name, options, tier, where)
     from door43fast.layers import Cascade, weigh_shared
     from door43fast.native.clock import Clock
@@ -157,6 +159,7 @@ def _stacked(name: str, options: dict[str, Any], tier: TierOptions, where: str, 
                                         "clock": options.get("clock") or Clock("wall"),
                                         "weigher": weigh_shared if tier.share else None})
         store = Cascade(fast, slow, share=tier.share)
+        warm_up(store, tier, where)
     except BaseException:
         slow.close()
         raise

@@ -9,9 +9,9 @@ A schema is a ``msgspec.Struct`` with keyword-only fields, each with a descripti
 
 from door43fast.config.files import load
 from door43fast.config.schema import (
-    Duration, Field, Location, Options, Size, checked, fields, given, json_schema, table)
+    Duration, Field, Location, Options, Size, checked, fields, given, json_schema, place, table)
 from door43fast.config.units import duration, size
 from door43fast.config.urls import Address, parse, redacted
 
 __all__ = ["Address", "Duration", "Field", "Location", "Options", "Size", "checked", "duration", "fields", "given",
-           "json_schema", "load", "parse", "redacted", "size", "table"]
+           "json_schema", "load", "parse", "place", "redacted", "size", "table"]

@@ -38,7 +38,26 @@ class Cascade(ByPlan, StoreSurface, CascadeEngine):
         If a layer is not a store, or the fast one is not in memory.
     """
 
-    __slots__ = ("plan",)
+    __slots__ = ("plan", "warmth")
+    warmth: Any     # unset, or who remembers at the end what is in memory, for the next start
+
+    def stats(self) -> dict[str, Any]:
+        """Counts since the store was opened; ``layers`` holds those of each tier, the fast one first.
+
+        ``coherence`` says how many keys the fast tier has let go because another process had changed them
+        (``dropped``), and how often it let go of all since it could not be told which (``emptied``). With a warm start
+        ``warm`` tells of it: see docs/warm-start.md.
+        """
+        told = super().stats()
+        if hasattr(self, "warmth"):
+            told["warm"] = self.warmth.told()
+        return told
+
+    def close(self) -> None:
+        """Close both tiers, the slow one last. A second close does nothing."""
+        if hasattr(self, "warmth") and not self.closed:
+            self.warmth.end()
+        super().close()
 
 
 def cascade(fast: Any, slow: Any, **options: Any) -> Any:

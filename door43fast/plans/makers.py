@@ -10,7 +10,7 @@ from typing import Any
 
 from door43fast import config
 from door43fast.errors import ConfigError
-from door43fast.plans.schemas import CascadeOptions, FallbackOptions, ParallelOptions, ReplicatedOptions
+from door43fast.plans.schemas import CascadeOptions, FallbackOptions, ParallelOptions, ReplicatedOptions, TieredOptions
 
 
 def cascade(layers: list[Any], options: CascadeOptions, where: str) -> Any:
@@ -26,7 +26,23 @@ def cascade(layers: list[Any], options: CascadeOptions, where: str) -> Any:
             store = over(layers[i], store, **({"share": options.share} if i == 0 else {}))
         except ConfigError as error:
             raise ConfigError(f"{where}.layers[{i}]: {error}") from error
+    warm_up(store, options, where)
     return store
+
+
+def warm_up(store: Any, options: TieredOptions, where: str) -> None:
+    """Have a cascade start warm, if that is asked for."""
+    if options.warm:
+        from door43fast.plans.warmth import warmed
+
+        try:
+            warmed(store, options.warm_within, options.warm_keys)
+        except ConfigError as error:
+            raise ConfigError(f"{config.place(where, 'warm')}: {error}") from error
+        return
+    for option in ("warm_within", "warm_keys"):
+        if getattr(options, option) is not None:
+            raise ConfigError(f"{config.place(where, option)} has no effect without warm: give both, or neither")
 
 
 def replicated(layers: list[Any], options: ReplicatedOptions, where: str) -> Any:

@@ -32,7 +32,18 @@ class WriteOptions(Options, kw_only=True):
         description="Of `back`: how long a write waits at the most; 100 ms if not given.")] = None
 
 
-class CascadeOptions(WriteOptions, kw_only=True):
+class TieredOptions(WriteOptions, kw_only=True):
+    """What a memory over a store does beside that."""
+
+    warm: Annotated[bool, Meta(
+        description="Remember which keys are hot, and read them at the next opening: see warm-start.md.")] = False
+    warm_within: Annotated[Duration | None, Meta(
+        description="Of `warm`: how long opening may take for it; 250 ms if not given.")] = None
+    warm_keys: Annotated[Count | None, Meta(
+        description="Of `warm`: keys that are remembered, at the most; 100,000 if not given.")] = None
+
+
+class CascadeOptions(TieredOptions, kw_only=True):
     """Memory over slower layers: reads promote, writes and deletes begin at the slowest."""
 
     share: Annotated[bool, Meta(description="Hand out the same list, dict or array to every caller.")] = False

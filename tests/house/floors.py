@@ -10,7 +10,7 @@ FLOORS = {name: floor for floor, names in enumerate((
     # 0: what every floor may rely on
     "errors contracts events deferred clib",
     # 1: data structures: no I/O
-    "native.clock native.core native.hashing native.index native.recency native.queues native.ghost"
+    "native.clock native.core native.hashing native.index native.recency native.hottest native.queues native.ghost"
     " native.sketch native.shadow native.policy native.wheel native.slab native.encoded"
     " native.table native.tags native.weigh native.arrow native.tuples native.gate native.tickets"
     " native.labels native.libraries native.recording native.meter native.marks native.methods native.watches"

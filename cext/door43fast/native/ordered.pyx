@@ -10,13 +10,20 @@ cimport cython
 from cpython.object cimport PyObject
 from cpython.unicode cimport PyUnicode_GET_LENGTH, PyUnicode_Tailmatch
 from libc.stdint cimport uint32_t, uint64_t
+from libc.stdlib cimport calloc, free
 
 from door43fast.native.conditional cimport Conditional
 from door43fast.native.core cimport BY_USER, OP_CLEAR
+from door43fast.native.hottest cimport hottest
+from door43fast.native.queues cimport QUEUES
 from door43fast.native.singles cimport MISSING
 from door43fast.native.slab cimport Entry, slab_entry
 
 from door43fast.errors import UnsupportedError
+
+cdef enum:
+    LOOK = 8        # entries that are looked at for each that is asked for: what was hit may stand anywhere in its queue,
+    LEAST = 65536   # and at least
 
 
 cdef class Ordered(Conditional):
@@ -37,6 +44,11 @@ cdef class Ordered(Conditional):
         with cython.critical_section(self):
             keys = self.live_keys()
         return iter(keys)
+
+    def _hot(self, Py_ssize_t most):
+        """Up to ``most`` keys, the most worth keeping first, as far as the policy knows."""
+        with cython.critical_section(self):
+            return hot_keys(self, most)
 
     cdef list ordered(self):
         """All keys held, sorted; kept until the set of keys changes. Not to be changed by the caller."""
@@ -161,6 +173,29 @@ cdef class Ordered(Conditional):
                         <object>e.key, prefix, 0, PyUnicode_GET_LENGTH(<object>e.key), -1):
                     self.remove(ref, BY_USER, False)
         return 0
+
+
+cdef list hot_keys(Ordered self, Py_ssize_t most):
+    cdef list keys = []
+    cdef size_t n, i, count = <size_t>max(min(most, <Py_ssize_t>self.slab.used), 0)
+    cdef size_t look = min(max(count * LOOK, <size_t>LEAST), <size_t>self.slab.used)
+    cdef Entry* e
+    cdef uint32_t* refs = <uint32_t*>calloc(count + 1, sizeof(uint32_t))
+    cdef uint64_t* room = <uint64_t*>calloc((QUEUES - 1) * look + 1, sizeof(uint64_t))
+    try:
+        self.need_open()
+        if refs == NULL or room == NULL:
+            raise MemoryError()
+        n = hottest(&self.policy, &self.slab, refs, count, room, look)
+        for i in range(n):      # the collector may run and change the table: each entry is looked at anew
+            if refs[i] < self.slab.used:
+                e = slab_entry(&self.slab, refs[i])
+                if e.key != NULL and self.live(e, refs[i]):
+                    keys.append(<object>e.key)
+    finally:
+        free(refs)
+        free(room)
+    return keys
 
 
 def after_prefix(str prefix):
