@@ -91,7 +91,8 @@ def behind(slow: Any, write: str = "through", max_dirty: int | None = None, dela
     """``slow``, or a buffer over it where ``write`` is ``"back"``."""
     if write not in WRITES:
         raise ConfigError(f"write={write!r} is unknown: {did_you_mean(write, WRITES)}")
-    given = {name: value for name, value in (("max_dirty", max_dirty), ("delay", delay)) if value is not None}
+    bounds: dict[str, Any] = {"max_dirty": max_dirty, "delay": delay}
+    given = {name: value for name, value in bounds.items() if value is not None}
     if write == "back":
         return WriteBuffer(slow, **given)
     for name in given:

@@ -60,8 +60,8 @@ def test_without_it_there_are_none(tmp_path):
 def test_a_killed_process_leaves_what_it_wrote_last(tmp_path):
     process = subprocess.Popen([sys.executable, str(SCRIPT), "wait", str(tmp_path / "s")], stdout=subprocess.PIPE,
                                text=True)
-    while process.stdout.readline() != "True\n":
-        pass
+    while (line := process.stdout.readline()) != "True\n":
+        assert line, "it has ended"
     process.kill()
     process.wait(LIMIT)
     process.stdout.close()

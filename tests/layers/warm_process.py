@@ -26,7 +26,8 @@ def main(what, folder):
         for _ in range(4):
             store.get_many(HOT)
     if what == "wait":
-        os.remove(os.path.join(folder, "warm"))     # of what was in memory meanwhile
+        if os.path.exists(os.path.join(folder, "warm")):
+            os.remove(os.path.join(folder, "warm"))     # of what was in memory meanwhile
     while what == "wait":
         print(os.path.exists(os.path.join(folder, "warm")), flush=True)
         time.sleep(0.01)
