@@ -17,7 +17,7 @@ from typing import Any
 
 from benchmarks import machine
 from benchmarks.compare import (
-    arrays, backends, cold, compression, growth, lmdb, memory, mixes, processes, redis, tiers)
+    arrays, backends, cold, compression, growth, layers, lmdb, memory, mixes, processes, redis, tiers)
 from benchmarks.goals import GOALS
 from benchmarks.interleave import CONTROL, OURS, Result
 
@@ -27,7 +27,7 @@ UNSTEADY = {"longest_set", *processes.CASES, *redis.CASES}
 BASELINE = Path(__file__).with_name("baseline.json")
 CASES: dict[str, Callable[[bool], Result]] = {
     **memory.CASES, **arrays.CASES, **growth.CASES, **lmdb.CASES, **cold.CASES, **mixes.CASES,
-    **processes.CASES, **tiers.CASES,
+    **processes.CASES, **tiers.CASES, **layers.CASES,
     **compression.CASES, **backends.CASES, **redis.CASES}
 
 

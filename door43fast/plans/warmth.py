@@ -1,4 +1,4 @@
-"""A warm start: the keys that a memory tier would keep longest are remembered beside its store, and read at the opening.
+"""A warm start: the keys that a memory tier would keep longest are kept beside its store, and read at the opening.
 
 Keys only: their values are those that the store has then, and they go up as every read does, so nothing that was
 overwritten, deleted or has expired comes back.
@@ -15,6 +15,9 @@ from typing import Any
 
 from door43fast.contracts import MISSING
 from door43fast.errors import ConfigError
+from door43fast.layers import Cascade
+from door43fast.native.lmdb import LmdbEngine
+from door43fast.native.memory import MemoryEngine
 from door43fast.plans.hotlist import read, write
 
 WITHIN, KEYS = 0.25, 100_000    # seconds, and keys, where nothing else is given
@@ -34,20 +37,31 @@ def warmed(store: Any, within: float | None, most: int | None) -> None:
     store.warmth.begin()
 
 
+def _in_a_folder(store: Any) -> Any:
+    """The lowest layer that is in a folder, None where there is none."""
+    while hasattr(store, "slow"):
+        below = _in_a_folder(store.slow)
+        if below is not None or not hasattr(store, "fast"):
+            return below
+        store = store.fast
+    return store if isinstance(store, LmdbEngine) or "path" in getattr(store, "_plan", {}) else None
+
+
 class Warmth:
     """What a cascade holds for its warm start: it tells ``told()`` in its ``stats()``, and calls ``end()`` to close."""
 
     def __init__(self, store: Any, within: float, most: int) -> None:
-        bottom = store
-        while hasattr(bottom, "slow"):
-            bottom = bottom.slow
-        path = getattr(bottom, "path", None) or getattr(bottom, "_plan", {}).get("path")
-        if path is None:
-            raise ConfigError(f"warm= keeps its keys beside the store, and {type(bottom).__name__} is in no folder: "
+        if not isinstance(store, Cascade):
+            raise ConfigError(f"warm= fills a memory tier, and the uppermost layer is a {type(store.fast).__name__}: "
                               "leave warm= out")
-        native = isinstance(getattr(bottom, "plan", None), dict) and "keys" in bottom.plan
-        self.path = os.path.join(path, "warm") if native else f"{os.path.abspath(path)}.warm"
-        self.encoded = native and bottom.plan["keys"] == "any"      # then a memory tier over it has encoded keys
+        beside = _in_a_folder(store)
+        if beside is None:
+            raise ConfigError(f"warm= keeps its keys beside a store, and no layer of this {type(store).__name__} is in "
+                              "a folder: leave warm= out")
+        native = isinstance(beside, LmdbEngine)
+        path = beside.path if native else beside._plan["path"]
+        self.path = os.path.join(path, "warm") if native else f"{path}.warm"
+        self.encoded = native and beside.plan["keys"] == "any"      # then a memory tier over it has encoded keys
         self.within, self.most = within, most
         self.asked = self.found = self.remembered = 0
         self.seconds = 0.0
@@ -112,7 +126,8 @@ class Warmth:
         """The keys of all memory tiers, the upper ones first."""
         keys: dict[Any, None] = {}
         while hasattr(store, "fast") and len(keys) < self.most:
-            keys.update(dict.fromkeys(store.fast._hot(self.most)))
+            if isinstance(store.fast, MemoryEngine):
+                keys.update(dict.fromkeys(store.fast._hot(self.most)))
             store = store.slow
         if self.encoded:
             from door43fast.native.keys import KeyCodec

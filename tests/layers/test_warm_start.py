@@ -274,10 +274,23 @@ def test_plans_and_write_back(tmp_path):
         assert store.stats()["warm"]["found"] >= 5 and len(store.fast) == 5
 
 
+def test_a_disk_in_the_middle_keeps_them(tmp_path):
+    plan = {"strategy": "cascade", "warm": True, "warm_within": LIMIT, "layers": [
+        {"type": "memory"}, {"type": "lmdb", "path": str(tmp_path / "s"), "durability": "none"}, {"type": "memory"}]}
+    with d43.open(plan) as store:
+        store.set_many({"a": 1, "b": 2})
+        store.get_many(["a", "b"])
+    assert set(read(str(tmp_path / "s" / "warm"), 10)[0]) == {"a", "b"}
+    with d43.open(plan) as store:       # what was at the bottom is gone, and with it all else
+        assert store.stats()["warm"]["asked"] == 2
+
+
 @pytest.mark.parametrize("open_it", [
     lambda folder: d43.open(folder, warm_within=1), lambda folder: d43.open(folder, warm_keys=5),
     lambda folder: d43.open(folder, warm=True, memory=0), lambda folder: d43.open(folder, warm=True, warm_keys=0),
     lambda folder: d43.open(folder, memory=0, warm_keys=5),
+    lambda folder: d43.open({"strategy": "cascade", "warm": True, "layers": [
+        {"type": "lmdb", "path": f"{folder}/a"}, {"type": "lmdb", "path": f"{folder}/b"}]}),
     lambda folder: d43.open({"strategy": "cascade", "warm": True, "layers": [{"type": "memory"}, {"type": "memory"}]})])
 def test_what_has_no_effect_is_refused(tmp_path, open_it):
     with pytest.raises(errors.ConfigError, match="warm"):
