@@ -219,8 +219,8 @@ def test_two_over_one_folder(folder):
 
 
 @pytest.mark.parametrize(("kind", "keys"), [
-    ("int", [-5, 7, 1 << 60]), ("bytes", [b"a", b"\xff\x00"]), ("any", [("a", 1), "b", 5, 1.5, b"x", ("a", ("b", 2.0))]),
-    ("str", ["é", "a\x00b", "k" * 3000])])
+    ("int", [-5, 7, 1 << 60]), ("bytes", [b"a", b"\xff\x00"]),
+    ("any", [("a", 1), "b", 5, 1.5, b"x", ("a", ("b", 2.0))]), ("str", ["é", "a\x00b", "k" * 3000])])
 def test_keys_of_all_kinds(tmp_path, kind, keys):
     for _ in range(2):
         with opened(tmp_path / "s", keys=kind) as store:

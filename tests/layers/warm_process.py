@@ -1,4 +1,4 @@
-"""Run in a process of its own: ``fill`` a store and read a part of it; ``read`` that part; ``wait`` until it is killed."""
+"""Run in a process of its own: ``fill`` a store and read some of it; ``read`` that; ``wait`` until it is killed."""
 
 import json
 import os

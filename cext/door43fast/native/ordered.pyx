@@ -22,7 +22,7 @@ from door43fast.native.slab cimport Entry, slab_entry
 from door43fast.errors import UnsupportedError
 
 cdef enum:
-    LOOK = 8        # entries that are looked at for each that is asked for: what was hit may stand anywhere in its queue,
+    LOOK = 8        # entries that are looked at for each that is asked for, since what was hit may stand anywhere,
     LEAST = 65536   # and at least
 
 
