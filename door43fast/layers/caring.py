@@ -9,6 +9,7 @@ from door43fast.layers.breaker import OPEN
 from door43fast.layers.failures import blames_layer
 from door43fast.layers.forwarding import Call
 from door43fast.layers.guard import COUNTS
+from door43fast.layers.ways import ABSENT
 
 
 def debt_of(layer: Any) -> str:
@@ -56,8 +57,9 @@ class Care:
                 "owed": sum(row["owed"] for row in rows), "layers": rows}
 
     def _care_flush(self, call: Call) -> None:
-        """Sync the layers that are up. What others owe is not waited for, but told where too few have it all."""
-        done, failed = [], {}
+        """Sync the layers that are up. What others owe is not waited for, but told where too few have some key."""
+        done: list[Any] = []
+        failed: dict[str, Exception] = {}
         for layer in self._layers:
             try:
                 call.on(layer.store)
@@ -66,13 +68,14 @@ class Care:
                     raise
                 failed[layer.name] = error
             else:
-                if layer.ledger.clean:
-                    done.append(layer.name)
-                else:
+                if not layer.ledger.clean:
                     failed[layer.name] = BackendUnavailableError(debt_of(layer))
+                if layer.ledger.lapsed is None:
+                    done.append(layer)
         self._roster.flush()
-        if len(done) < self._need:
-            raise PartialWriteError("the flush", done, failed)
+        owed = {key for layer in done for key in list(layer.ledger.owed)}
+        if any(len(done) - sum(key in layer.ledger.owed for layer in done) < self._need for key in (*owed, ABSENT)):
+            raise PartialWriteError("the flush", [layer.name for layer in done if layer.ledger.clean], failed)
 
     def _care_verify(self, call: Call) -> dict[str, Any]:
         progress, before, reports = call.options["progress"], 0, []

@@ -166,6 +166,10 @@ class PrimaryFallback(PartialWrites, Several):
             self._pull(keys)
         return super()._numbered(call, keys)
 
+    def _may_refuse(self, layer: Layer) -> bool:
+        """What a mirror cannot hold it owes, and is not asked for."""
+        return layer is self._layers[0]
+
     def _pull(self, keys: Sequence[Any]) -> None:
         """Copy to the primary what only the fallback has of ``keys``. REQUIRES: their section."""
         primary, fallback = self._layers

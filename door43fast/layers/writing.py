@@ -133,7 +133,12 @@ class Writes:
         answers: dict[Any, Any] = {}
         failed: dict[Any, Exception] = {}
         begun = time.monotonic()
+        asks = call.name in ("delete", "delete_many")       # only who owes none of the keys can say what was there
+        if asks:
+            self._pay_keys(keys)
         before = {layer for layer in self._layers if not any(layer.ledger.owes(key) for key in keys)}
+        if asks and not any(layer.up for layer in before):
+            raise self._nobody(self._said(call), {})
         for layer in self._layers:
             if not layer.takes(keys):
                 failed[layer] = Spared(f"{layer.name} has still to be brought up to date")
@@ -141,7 +146,7 @@ class Writes:
             try:
                 answers[layer] = self._aged(call, begun if answers else None).on(layer.store)
             except Exception as error:
-                if layer in before and not blames_layer(error):
+                if layer in before and self._may_refuse(layer) and not blames_layer(error):
                     self._refused(layer, keys, number, list(answers), failed)
                     raise
                 failed[layer] = error
@@ -154,7 +159,12 @@ class Writes:
         if answers:
             events()
         self._conclude(call, list(answers), failed)
-        return next((answer for layer, answer in answers.items() if layer in before), next(iter(answers.values())))
+        knew = [answer for layer, answer in answers.items() if layer in before]
+        if asks and not knew:
+            raise PartialWriteError(f"{self._said(call)}, of which nobody can say what was there,",
+                                    [layer.name for layer in answers],
+                                    {layer.name: error for layer, error in failed.items()})
+        return knew[0] if knew else None
 
     @staticmethod
     def _aged(call: Call, begun: float | None) -> Call:
@@ -163,6 +173,10 @@ class Writes:
         if ttl is None or begun is None:
             return call
         return call._replace(options={**call.options, "ttl": max(span(ttl, "ttl") - time.monotonic() + begun, 0.0)})
+
+    def _may_refuse(self, layer: Any) -> bool:
+        """Whether what a layer refuses is refused by all; overridden where one of them is the truth."""
+        return True
 
     def _refused(self, layer: Any, keys: Sequence[Any], number: int, done: Sequence[Any],
                  failed: dict[Any, Exception]) -> None:
@@ -192,10 +206,13 @@ class Writes:
 
     # -- writes that depend on the old value -----------------------------------------------------------------
 
-    def _conditional(self, call: Call, keys: Sequence[Any], number: int) -> Any:
+    def _pay_keys(self, keys: Sequence[Any]) -> None:
         for layer in self._layers:
             if layer.ledger.owed and any(key in layer.ledger.owed for key in keys):
                 self._pay_some(layer, keys)
+
+    def _conditional(self, call: Call, keys: Sequence[Any], number: int) -> Any:
+        self._pay_keys(keys)
         self._enough(call, keys)
         way, deciders = WAYS[call.name](call), self._deciders(call, keys)
         failed: dict[Any, Exception] = {}
@@ -231,7 +248,7 @@ class Writes:
                 else:
                     failed[layer] = Late(f"{layer.name} held something else")
             except Exception as error:
-                if not blames_layer(error):
+                if self._may_refuse(layer) and not blames_layer(error):
                     self._refused(layer, keys, number, done, failed)
                     raise
                 failed[layer] = error

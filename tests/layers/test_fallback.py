@@ -15,7 +15,7 @@ from door43fast.testing import Faulty
 
 def pair(fallback=None, **options):
     clock = ManualClock()
-    layers = [Faulty(d43.MemoryStore()), fallback or Faulty(d43.MemoryStore())]
+    layers = [Faulty(d43.MemoryStore()), Faulty(d43.MemoryStore()) if fallback is None else fallback]
     store = PrimaryFallback(*layers, repair="manual", clock=clock, **options)
     store.set_many(START)
     return store, layers, clock
@@ -62,6 +62,24 @@ def test_either_answers(name, place, on_miss):
         layers[place].down()
         for _ in range(7):
             assert call(store) == gives
+
+
+def test_what_the_mirror_cannot_hold_is_not_asked_of_it():
+    """The refusal of a mirror is no reason to refuse a write, and no answer."""
+    small = d43.MemoryStore(max_entries=4, policy="none")
+    store, (primary, _), _ = pair(small)
+    with store:
+        store["c"] = 5
+        assert store.add("d", 6) and store["c"] == 5 and store.stats()["layers"][1]["owed"] == 2
+        assert store.layers[1].state == "closed" and store.repair()["fallback"] == 2
+        primary.down()
+        assert store["a"] == 1
+        for key in ("c", "d"):
+            with pytest.raises(BackendUnavailableError):
+                store.get(key)
+        primary.up()
+        store.delete("a")
+        assert store.repair()["fallback"] == 1 and len(small) == 4
 
 
 def test_the_primary_knows_best():
