@@ -15,6 +15,9 @@ from typing import Any, NamedTuple
 from door43fast.errors import ConfigError
 
 
+KEPT: Any = type("Kept", (), {"__repr__": lambda self: "KEPT"})()
+
+
 class Debt(NamedTuple):
     """A key that is owed. ``tags`` and ``pin`` are those of the last ``set``, None where they are not known."""
 
@@ -54,16 +57,17 @@ class Ledger:
     def owes(self, key: Any) -> bool:
         return self.lapsed is not None or key in self.owed
 
-    def add(self, keys: Iterable[Any], since: int, tags: tuple[str, ...] | None = None, pin: bool = False) -> None:
-        """The layer may lack the write ``since`` of ``keys``; tags and pin are those that it would set, if known."""
+    def add(self, keys: Iterable[Any], since: int, tags: Any = None, pin: bool = False) -> None:
+        """The layer may lack the write ``since`` of ``keys``. ``tags`` and ``pin`` are those that it sets: None for
+        tags that are not known, KEPT where it keeps those that there are."""
         if self.lapsed is not None and not self.copying:
             return
         new = {}
         for key in keys:
             old = self.owed.get(key)
             if old is None:
-                new[key] = Debt(since, tags, pin)
-            elif tags is not None:
+                new[key] = Debt(since, None if tags is KEPT else tags, pin)
+            elif tags is not KEPT and (tags, pin) != (old.tags, old.pin):
                 new[key] = old._replace(tags=tags, pin=pin)
         if len(self.owed) + sum(key not in self.owed for key in new) > self.max_owed:
             self.lapse(since)

@@ -73,27 +73,42 @@ class PrimaryFallback(PartialWrites, Several):
     # -- who is asked ----------------------------------------------------------------------------------------
 
     def _complete(self) -> list[Layer]:
-        found = super()._complete()
-        return [layer for layer in found if layer is self._layers[0]] if self._partial else found
+        if not self._partial:
+            return super()._complete()
+        primary = self._layers[0]
+        if not primary.ledger.clean:
+            self._pay_all()
+        return [primary] if primary.ledger.clean else []
 
     def _ask_key(self, call: Call) -> Any:
+        if not (self._partial or self.on_miss):
+            return super()._ask_key(call)
         self._open()
         key = _named(call.args[0])
-        what = f"{call.name.strip('_')} of key {key!r}"
+        if call.name == "_read" and self._partial and self._layers[0].ledger.owes(key):
+            with self._stripes.section([key]):      # a computation is stored where it was looked for
+                self._pay_some(self._layers[0], [key])
+        layer, found, sure = self._look(call, key)
+        if not sure:        # it may have gone from one to the other meanwhile
+            with self._stripes.section([key]):
+                layer, found, _ = self._look(call, key)
+        return _given(layer, call, found)
+
+    def _look(self, call: Call, key: Any) -> tuple[Layer, Any, bool]:
+        """Who answers, what, and whether that holds without the section of the key."""
         primary, fallback = self._layers
         ways = self._readers(key)
-        if ways == [fallback] or not (self._partial or self.on_miss):
-            return self._ask_first(ways, what, self._asking(call))
         errors: dict[str, Exception] = {}
-        try:
-            found = _answer(primary, call) if primary in ways else ABSENT
-        except Exception as error:
-            if not blames_layer(error):
-                raise
-            errors[primary.name] = error
-        else:
-            if found is not ABSENT or not self.on_miss or fallback not in ways:
-                return _given(primary, call, found)
+        if primary in ways:
+            try:
+                found = _answer(primary, call)
+            except Exception as error:
+                if not blames_layer(error):
+                    raise
+                errors[primary.name] = error
+            else:
+                if found is not ABSENT or not self.on_miss or fallback not in ways:
+                    return primary, found, True
         if fallback in ways:
             try:
                 found = _answer(fallback, call)
@@ -102,11 +117,11 @@ class PrimaryFallback(PartialWrites, Several):
                     raise
                 errors[fallback.name] = error
                 found = ABSENT
-            if not errors.get(primary.name):        # the primary has answered: it has nothing
-                return _given(primary, call, found)
-            if fallback.name not in errors and (found is not ABSENT or not self._partial):
-                return _given(fallback, call, found)
-        raise self._nobody(what, errors)
+            if primary in ways and primary.name not in errors:      # it has answered: it has nothing
+                return primary, found, found is not ABSENT or fallback.name in errors
+            if fallback.name not in errors and (found is not ABSENT or not self._partial or primary not in ways):
+                return fallback, found, found is not ABSENT
+        raise self._nobody(f"{call.name.strip('_')} of key {key!r}", errors)
 
     def _ask_keys(self, call: Call) -> Any:
         if not (self._partial or self.on_miss):
@@ -114,50 +129,48 @@ class PrimaryFallback(PartialWrites, Several):
         self._open()
         assert call.keys is not None
         keys = list(call.keys)
+        method = "contains_many" if call.name == "contains_many" else "get_many"
+        names = [_named(key) for key in keys]
+        found, sure = self._batch(method, keys, names)
+        if not sure:        # a key may have gone from one to the other meanwhile
+            with self._stripes.section(names):
+                found, _ = self._batch(method, keys, names)
         if call.name == "get_packed":
-            return pack(keys, self._batch("get_many", keys, MISSING), call.options["out"])
-        return self._batch(call.name, keys, *call.args[1:])
+            return pack(keys, [MISSING if one is ABSENT else one for one in found], call.options["out"])
+        return [call.args[1] if one is ABSENT else one for one in found] if method == "get_many" else found
 
-    def _batch(self, method: str, keys: list[Any], default: Any = False) -> list[Any]:
-        """``get_many`` or ``contains_many``: one batch of each for what it may know and the primary has not."""
+    def _batch(self, method: str, keys: list[Any], names: list[Any]) -> tuple[list[Any], bool]:
+        """One batch of each for what it may know and the primary has not; and whether that holds without the section."""
         primary, fallback = self._layers
-        rest = () if method == "contains_many" else (ABSENT,)
-        lacks = False if method == "contains_many" else ABSENT
+        lacks, rest = (False, ()) if method == "contains_many" else (ABSENT, (ABSENT,))
         found: list[Any] = [lacks] * len(keys)
-        ways = [self._readers(_named(key)) for key in keys]
-        first = [i for i in range(len(keys)) if primary in ways[i]]
-        failed: Exception | None = None
+        ways = [self._readers(name) for name in names]
         errors: dict[str, Exception] = {}
+
+        def ask(layer: Layer, places: list[int]) -> None:
+            try:
+                answers = getattr(layer.store, method)([keys[i] for i in places], *rest)
+            except Exception as error:
+                if not blames_layer(error):
+                    raise
+                errors[layer.name] = error
+            else:
+                for i, answer in zip(places, answers, strict=True):
+                    found[i] = answer
+        first = [i for i in range(len(keys)) if primary in ways[i]]
         if first or not keys:
-            try:
-                answers = getattr(primary.store, method)([keys[i] for i in first], *rest)
-            except Exception as error:
-                if not blames_layer(error):
-                    raise
-                failed = errors[primary.name] = error
-            else:
-                for i, answer in zip(first, answers, strict=True):
-                    found[i] = answer
-        alone = {i for i in range(len(keys)) if primary not in ways[i]}      # what the fallback alone knows
-        open_ = [i for i in range(len(keys)) if fallback in ways[i] and (
-            i in alone or failed is not None or self.on_miss and found[i] is lacks)]
-        if open_:
-            try:
-                answers = getattr(fallback.store, method)([keys[i] for i in open_], *rest)
-            except Exception as error:
-                if not blames_layer(error):
-                    raise
-                errors[fallback.name] = error
-            else:
-                for i, answer in zip(open_, answers, strict=True):
-                    found[i] = answer
+            ask(primary, first)
+        told = set() if primary.name in errors else set(first)
+        second = [i for i in range(len(keys)) if fallback in ways[i] and (
+            i not in told or self.on_miss and found[i] is lacks)]
+        if second:
+            ask(fallback, second)
+        also = set() if fallback.name in errors else set(second)
         for i in range(len(keys)):
-            sure = found[i] is not lacks or i in alone and fallback in ways[i] and fallback.name not in errors or (
-                i not in alone and failed is None) or (
-                failed is not None and not self._partial and fallback in ways[i] and fallback.name not in errors)
-            if not sure:
+            complete = not self._partial or primary not in ways[i]      # what the fallback lacks is not there
+            if found[i] is lacks and i not in told and not (i in also and complete):
                 raise self._nobody(f"{method} of key {keys[i]!r}", errors)
-        return [default if one is ABSENT else one for one in found]
+        return found, all(found[i] is not lacks for i in second)
 
     # -- writes ----------------------------------------------------------------------------------------------
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from door43fast.layers.failures import blames_layer
+from door43fast.layers.failures import Spared, blames_layer
 from door43fast.layers.forwarding import Call
 
 
@@ -30,15 +30,20 @@ def _through(store: Any, call: Call, records: Iterator[Any], layer: Any) -> Iter
     while True:
         try:
             for one in records:
+                if layer.ledger.lapsed is not None:     # it may have been emptied meanwhile, to be copied anew
+                    raise Spared(f"{layer.name} has still to be brought up to date")
                 last, taken = (one if call.name == "keys" else one[0]), taken + 1
                 yield one
-            return
+            if layer.ledger.lapsed is None:
+                return
+            raise Spared(f"{layer.name} has still to be brought up to date")
         except Exception as error:
             others = [other for other in store._complete() if other not in failed] if blames_layer(error) else []
             if not others:
                 raise
-        failed.add(others[0])
-        records = _rest(call, others[0].store, last, taken)
+        layer = others[0]
+        failed.add(layer)
+        records = _rest(call, layer.store, last, taken)
 
 
 def _rest(call: Call, store: Any, last: Any, taken: int) -> Iterator[Any]:

@@ -1,8 +1,8 @@
 """Writes where the fallback is no mirror: the primary takes them, and the fallback only loses the keys.
 
 While the primary is down, writes that say the new value go to the fallback, if it takes any, and the primary owes the
-keys: for these the fallback is the truth. What depends on an old value waits for the primary. The primary never lapses:
-nobody could copy it anew.
+keys: for these the fallback is the truth. What depends on an old value waits for who knows it. The primary never
+lapses: nobody could copy it anew.
 """
 
 from __future__ import annotations
@@ -10,10 +10,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from door43fast.errors import BackendUnavailableError
+from door43fast.errors import BackendUnavailableError, ConflictError
 from door43fast.layers.failures import Spared, blames_layer, reached
 from door43fast.layers.forwarding import Call
-from door43fast.layers.ways import WAYS
+from door43fast.layers.ways import WAYS, tags_after
 from door43fast.layers.writing import Writes
 
 
@@ -43,8 +43,11 @@ class PartialWrites(Writes):
         if not self._partial:
             return super()._absolute(call, keys, number)
         primary, fallback = self._layers
+        asks = call.name in ("delete", "delete_many")
+        if asks:        # what was there, only the fallback can say of keys that the primary owes
+            self._pay_some(primary, keys)
         events = self._events_of(call)
-        if primary.takes(keys):
+        if primary.takes(keys) and not (asks and any(primary.ledger.owes(key) for key in keys)):
             try:
                 answer = call.on(primary.store)
             except Exception as error:
@@ -68,8 +71,7 @@ class PartialWrites(Writes):
                 raise
             failed[fallback] = error
             self._conclude(call, [], failed)
-        tags, pin = (call.options["tags"], call.options["pin"]) if call.name == "set" else ((), False)
-        primary.ledger.add(keys, number, None if call.name == "set_packed" else tags, pin)
+        primary.ledger.add(keys, number, *tags_after(call))
         fallback.ledger.paid(keys)
         events()
         return answer
@@ -91,22 +93,28 @@ class PartialWrites(Writes):
             return super()._conditional(call, keys, number)
         primary, fallback = self._layers
         self._pay_some(primary, keys)
-        if any(primary.ledger.owes(key) for key in keys):
+        owed = [key for key in keys if primary.ledger.owes(key)]
+        if owed and (len(owed) < len(keys) or not fallback.takes(keys) or not fallback.store.capabilities.writes):
             raise self._nobody(self._said(call), {})
+        decider = fallback if owed else primary         # of keys that the primary owes, the fallback is the truth
         way = WAYS[call.name](call)
-        deciders = self._deciders(call, keys)
-        if deciders[:1] != [primary]:
-            raise self._nobody(self._said(call), {})
+        marked = {mark[0] for mark in self._marks(call)}
+        if marked and marked != {decider.place}:
+            raise ConflictError("what the transaction had read was in a layer that has since lost touch with the "
+                                "others, and nothing was written: run it again")
         try:
-            answer = way.decide(primary.store)
+            answer = way.decide(decider)
         except Exception as error:
             if not blames_layer(error):
                 raise
-            if reached(error):
+            if reached(error) and decider is primary:
                 fallback.ledger.add(keys, number)
-            self._conclude(call, [], {primary: error})
+            self._conclude(call, [], {decider: error})
         if way.follow(answer) is not None:
-            self._forget(keys, number)
+            if decider is primary:
+                self._forget(keys, number)
+            else:
+                primary.ledger.add(keys, number, *tags_after(call))
             self._told_conditional(call, answer)
         return answer
 

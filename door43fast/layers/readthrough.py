@@ -262,7 +262,7 @@ class ReadThrough(Promotions, Several):
     def _conditional(self, call: Call, keys: Sequence[Any], number: int) -> Any:
         way = WAYS[call.name](call)
         self._lose(keys, number)
-        answer = self._below(way.decide, keys)
+        answer = self._below(lambda _: way.decide(self._slow), keys)
         if way.follow(answer) is not None:
             self._told_conditional(call, answer)
         return answer

@@ -191,11 +191,14 @@ class Several(Writes, Repairs, Care, Forwarding):
         errors: dict[str, Exception] = {}
         for layer in layers:
             try:
-                return ask(layer)
+                answer = ask(layer)
             except Exception as error:
                 if not blames_layer(error):
                     raise
                 errors[layer.name] = error
+            else:
+                if layer.ledger.lapsed is None:     # else it may have been emptied meanwhile, to be copied anew
+                    return answer
         raise self._nobody(what, errors)
 
     def _nobody(self, what: str, errors: dict[str, Exception]) -> BackendUnavailableError:
@@ -245,6 +248,8 @@ class Several(Writes, Repairs, Care, Forwarding):
                 if not blames_layer(error):
                     raise
                 errors[layer.name] = error
+                continue
+            if layer.ledger.lapsed is not None:     # it may have been emptied meanwhile
                 continue
             for i, answer in zip(mine, answers, strict=True):
                 found[i] = answer

@@ -6,6 +6,8 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from door43fast.compute import Computation
+from door43fast.contracts import MISSING
+from door43fast.layers.debts import KEPT
 from door43fast.layers.forwarding import Call
 
 
@@ -13,8 +15,8 @@ ABSENT: Any = type("Absent", (), {"__repr__": lambda self: "ABSENT"})()     # wh
 
 
 class Way(NamedTuple):
-    """What a write that depends on the old value is for the deciding layer, and for the others by its outcome:
-    a call, or None where nothing has changed."""
+    """What a write that depends on the old value is for the deciding layer, and for the stores of the others by its
+    outcome: a call, or None where nothing has changed."""
 
     decide: Callable[[Any], Any]
     follow: Callable[[Any], Any]
@@ -23,20 +25,20 @@ class Way(NamedTuple):
 
 def add(call: Call) -> Way:
     key, value = call.args
-    return Way(call.on, lambda done: (lambda store: store.set(key, value, **call.options)) if done else None)
+    return Way(lambda layer: call.on(layer.store), lambda done: (lambda store: store.set(key, value, **call.options)) if done else None)
 
 
 def replace(call: Call) -> Way:
     key, _, value = call.args
-    return Way(call.on, lambda done: (lambda store: store.set(key, value)) if done else None)
+    return Way(lambda layer: call.on(layer.store), lambda done: (lambda store: store.set(key, value)) if done else None)
 
 
 def incr(call: Call) -> Way:
-    return Way(call.on, lambda total: call.on, same=True)
+    return Way(lambda layer: call.on(layer.store), lambda total: call.on, same=True)
 
 
 def touch(call: Call) -> Way:
-    return Way(call.on, lambda there: call.on if there else None, same=True)
+    return Way(lambda layer: call.on(layer.store), lambda there: call.on if there else None, same=True)
 
 
 def pop(call: Call) -> Way:
@@ -44,7 +46,7 @@ def pop(call: Call) -> Way:
 
     def follow(value: Any) -> Any:
         return None if value is ABSENT else lambda store: store.delete(key)
-    return Way(lambda store: store.pop(key, ABSENT), follow)
+    return Way(lambda layer: layer.store.pop(key, ABSENT), follow)
 
 
 def commit(call: Call) -> Way:
@@ -52,17 +54,22 @@ def commit(call: Call) -> Way:
     plain = {key: mark[1] for key, mark in reads.items()}
     ranges = [(prefix, start, stop, [(key, mark[1]) for key, mark in records])
               for prefix, start, stop, records in call.options["ranges"]]
-    return Way(lambda store: store._commit(plain, writes, ranges=ranges),
+    return Way(lambda layer: layer.store._commit(plain, writes, ranges=ranges),
                lambda _: (lambda store: store._commit({}, writes)) if writes else None)
 
 
 def publish(call: Call) -> Way:
     flight, key, value, ttl, stale = call.args
 
-    def decide(store: Any) -> Any:
-        mark, flight.token = flight.token, flight.token[1]
+    def decide(layer: Any) -> Any:
+        place, token = mark = flight.token
+        if place != layer.place:        # a token means nothing to another layer: there must be nothing still
+            token, found = layer.store._read(key)
+            if found is not MISSING:
+                return False
+        flight.token = token
         try:
-            return store._publish(flight, key, value, ttl, stale)
+            return layer.store._publish(flight, key, value, ttl, stale)
         finally:
             flight.token = mark
 
@@ -77,3 +84,10 @@ def publish(call: Call) -> Way:
 
 WAYS: dict[str, Callable[[Call], Way]] = {
     "add": add, "replace": replace, "incr": incr, "touch": touch, "pop": pop, "_commit": commit, "_publish": publish}
+
+
+def tags_after(call: Call) -> tuple[Any, bool]:
+    """The tags and the pin of what a write leaves: those of ``set``, none, KEPT, or None for tags of several kinds."""
+    if call.name == "set":
+        return call.options["tags"], bool(call.options["pin"])
+    return {"incr": KEPT, "touch": KEPT, "_commit": None}.get(call.name, ()), False

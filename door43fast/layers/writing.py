@@ -19,7 +19,7 @@ from door43fast.arguments import span
 from door43fast.errors import ConflictError, PartialWriteError, ReadOnlyError
 from door43fast.layers.failures import Late, Spared, blames_layer, reached
 from door43fast.layers.forwarding import Call
-from door43fast.layers.ways import ABSENT, WAYS
+from door43fast.layers.ways import ABSENT, WAYS, tags_after
 from door43fast.reference.packing import unpack
 
 ABSOLUTE = frozenset({"set", "delete", "set_many", "delete_many", "set_packed"})
@@ -150,12 +150,8 @@ class Writes:
                     self._refused(layer, keys, number, list(answers), failed)
                     raise
                 failed[layer] = error
-        tags = pin = None
-        if call.name == "set":
-            tags, pin = call.options["tags"], call.options["pin"]
-        elif call.name != "set_packed":
-            tags, pin = (), False
-        self._settle(keys, number, list(answers), failed, tags, bool(pin))
+        tags, pin = tags_after(call)
+        self._settle(keys, number, list(answers), failed, tags, pin)
         if answers:
             events()
         self._conclude(call, list(answers), failed)
@@ -219,7 +215,7 @@ class Writes:
         decider = answer = None
         for layer in deciders:
             try:
-                answer = way.decide(layer.store)
+                answer = way.decide(layer)
             except Exception as error:
                 if not blames_layer(error):
                     self._settle(keys, number, [], failed, None, False, truth=layer)
@@ -252,7 +248,7 @@ class Writes:
                     self._refused(layer, keys, number, done, failed)
                     raise
                 failed[layer] = error
-        self._settle(keys, number, done, failed, None, False)
+        self._settle(keys, number, done, failed, *tags_after(call))
         for layer in failed:
             if isinstance(failed[layer], Late) and layer.up and not layer.late:
                 self._pay_some(layer, keys)
@@ -265,12 +261,9 @@ class Writes:
         marked = {mark[0] for mark in self._marks(call)}
         if marked:
             layer = self._layers[marked.pop()]
-            reads = [] if call.name == "_publish" else list(call.args[0])
-            whole = bool(call.options.get("ranges"))
-            if marked or (whole and not layer.ledger.clean) or any(layer.ledger.owes(key) for key in (*reads, *keys)):
-                if call.name == "_publish":
-                    call.args[0].voided = True      # what it was computed beside is not what holds
-                    return self._readers(keys[0])[:1]
+            whole = bool(call.options["ranges"])
+            if marked or whole and not layer.ledger.clean or any(
+                    layer.ledger.owes(key) for key in (*call.args[0], *keys)):
                 raise ConflictError("what the transaction had read was in a layer that has since lost touch with the "
                                     "others, and nothing was written: run it again")
             return [layer]
@@ -283,9 +276,7 @@ class Writes:
 
     @staticmethod
     def _marks(call: Call) -> list[tuple[int, Any]]:
-        """The tokens of a call, each marked with the layer that gave it."""
-        if call.name == "_publish":
-            return [call.args[0].token]
+        """The tokens of a transaction, each marked with the layer that gave it."""
         if call.name == "_commit":
             return [*call.args[0].values(), *(mark for *_, records in call.options["ranges"] for _, mark in records)]
         return []
