@@ -140,7 +140,7 @@ class PrimaryFallback(PartialWrites, Several):
         return [call.args[1] if one is ABSENT else one for one in found] if method == "get_many" else found
 
     def _batch(self, method: str, keys: list[Any], names: list[Any]) -> tuple[list[Any], bool]:
-        """One batch of each for what it may know and the primary has not; and whether that holds without the section."""
+        """One batch of each for what it may know and the primary has not; and whether it holds without the section."""
         primary, fallback = self._layers
         lacks, rest = (False, ()) if method == "contains_many" else (ABSENT, (ABSENT,))
         found: list[Any] = [lacks] * len(keys)

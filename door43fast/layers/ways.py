@@ -25,7 +25,8 @@ class Way(NamedTuple):
 
 def add(call: Call) -> Way:
     key, value = call.args
-    return Way(lambda layer: call.on(layer.store), lambda done: (lambda store: store.set(key, value, **call.options)) if done else None)
+    return Way(lambda layer: call.on(layer.store),
+               lambda done: (lambda store: store.set(key, value, **call.options)) if done else None)
 
 
 def replace(call: Call) -> Way:
