@@ -64,7 +64,7 @@ def _end() -> None:
     """The process ends in an orderly way, with stores that nobody has closed."""
     failed: Exception | None = None
     for flusher in _from_the_top():
-        if flusher.backlog.rows:
+        if flusher.backlog.rows and not flusher._stopping:     # else close() has told of it
             try:
                 flusher.flush()
             except Exception as error:

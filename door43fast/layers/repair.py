@@ -82,7 +82,8 @@ class Repairs:
         """At opening: a layer that is empty where another is not has never been filled, or lost everything."""
         empty, filled = [], []
         for layer in self._layers:
-            if layer.ledger.lapsed is None and layer.store.capabilities.listing:
+            # What one holds that owes something may all have been taken out of the others.
+            if layer.ledger.clean and layer.store.capabilities.listing:
                 try:
                     found = next(iter(layer.store.keys()), MISSING)
                 except Exception as error:

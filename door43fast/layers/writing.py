@@ -20,13 +20,14 @@ from door43fast.errors import ConflictError, PartialWriteError, ReadOnlyError
 from door43fast.layers.failures import Late, Spared, blames_layer, reached
 from door43fast.layers.forwarding import Call
 from door43fast.layers.ways import ABSENT, WAYS, tags_after
+from door43fast.layers.whole import WholeWrites, disown
 from door43fast.reference.packing import unpack
 
 ABSOLUTE = frozenset({"set", "delete", "set_many", "delete_many", "set_packed"})
 WHOLE = frozenset({"clear", "invalidate"})
 
 
-class Writes:
+class Writes(WholeWrites):
     """The writes of :class:`door43fast.layers.several.Several`."""
 
     _layers: Any
@@ -150,6 +151,7 @@ class Writes:
                     self._refused(layer, keys, number, list(answers), failed)
                     raise
                 failed[layer] = error
+        disown(answers, failed, any(layer.ledger.lapsed is None for layer in answers))
         tags, pin = tags_after(call)
         self._settle(keys, number, list(answers), failed, tags, pin)
         if answers:
@@ -192,6 +194,8 @@ class Writes:
                 if layer is not truth and (done or reached(failed[layer])):
                     layer.ledger.add(keys, number, tags, pin)
             return
+        for layer in (one for one in failed if one.ledger.copying and reached(failed[one])):
+            layer.ledger.add(keys, number)
         for key in keys:
             knew = [layer for layer in self._layers if not layer.ledger.owes(key)]
             unsure = [layer for layer in knew if layer in failed and reached(failed[layer])]
@@ -289,70 +293,6 @@ class Writes:
         if default:
             return default[0]
         raise KeyError(key)
-
-    # -- writes that concern any key -------------------------------------------------------------------------
-
-    def _whole(self, call: Call, number: int) -> Any:
-        self._enough(call, None)
-        done: list[Any] = []
-        failed: dict[Any, Exception] = {}
-        for layer in self._layers:
-            if not layer.takes(None):
-                failed[layer] = Spared(f"{layer.name} has still to be brought up to date")
-                continue
-            try:
-                call.on(layer.store)
-            except Exception as error:
-                if not blames_layer(error):
-                    if done:
-                        layer.ledger.lapse(number)
-                    raise
-                failed[layer] = error
-            else:
-                done.append(layer)
-        self._settle_whole(call, number, done, failed)
-        if done:
-            self._tell(call.name, call.args[0])
-        self._conclude(call, done, failed)
-
-    def _settle_whole(self, call: Call, number: int, done: Sequence[Any], failed: dict[Any, Exception]) -> None:
-        everything = call.name == "clear" and not isinstance(call.args[0], (int, float)) and not len(call.args[0])
-        for layer in done:
-            if everything:
-                layer.ledger.paid(list(layer.ledger.owed))
-        knew = [layer for layer in self._layers if layer.ledger.lapsed is None]
-        if call.name == "invalidate":   # entries whose tags it was not told are still there
-            told = [layer for layer in done if layer in knew and not layer.ledger.untold]
-            truth = told[:1] or [layer for layer in done if layer in knew][:1]
-            for layer in done:
-                if layer.ledger.untold and layer not in truth and layer in knew:
-                    layer.ledger.lapse(number)
-        if any(layer in knew for layer in done):
-            for layer in failed:
-                layer.ledger.lapse(number)
-            return
-        unsure = [layer for layer in knew if layer in failed and reached(failed[layer])]
-        if len(unsure) == len(knew) and unsure:
-            del unsure[0]
-        for layer in unsure:
-            layer.ledger.lapse(number)
-
-    def _expire(self, call: Call) -> int:
-        """A layer that fails keeps what has expired for longer, which nobody sees."""
-        counts = []
-        errors: dict[str, Exception] = {}
-        for layer in self._layers:
-            if not layer.store.capabilities.writes:
-                continue
-            try:
-                counts.append(call.on(layer.store))
-            except Exception as error:
-                if not blames_layer(error):
-                    raise
-                errors[layer.name] = error
-        if not counts:
-            raise self._nobody("expire", errors)
-        return max(counts)
 
     # -- events ----------------------------------------------------------------------------------------------
 

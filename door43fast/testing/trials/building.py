@@ -5,20 +5,28 @@ from __future__ import annotations
 import tempfile
 import time
 from collections.abc import Callable, Mapping
-from typing import Any
+from contextlib import ExitStack, suppress
+from typing import Any, NamedTuple
 
 from door43fast import config
-from door43fast.layers import Guard, Wrapper
+from door43fast.errors import Error
+from door43fast.layers import Guard, Parallel, PrimaryFallback, Wrapper, WriteBuffer
 from door43fast.plans import strategy
 from door43fast.testing.basis import manual_clock
 from door43fast.testing.faults import Faulty
 
+SEVERAL = {"parallel": Parallel, "primary_fallback": PrimaryFallback}
 LIMIT = 30      # seconds that late calls are waited for, if they are right only a moment
-Maker = Callable[[list[Any]], Any]      # of a store of its layers
+Maker = Callable[..., Any]      # of a store of its layers, or of the one that it is around
 
 
 class Kept(Wrapper):
     """A store that outlives what stands above: its close leaves the one underneath open."""
+
+    @property
+    def capabilities(self) -> Any:
+        """Those of the one underneath; and it is there when what stands above is opened anew."""
+        return self.slow.capabilities._replace(persistent=True)
 
     def close(self) -> None:
         self._shut = True
@@ -78,6 +86,11 @@ class Pool:
             leaf.real.clear()
             self._free[leaf.kind].append((leaf.path, leaf.real))    # type: ignore[attr-defined]
 
+    def fresh_folder(self) -> str:
+        """The name of a folder that nothing is in, for what a store keeps beside its layers."""
+        self._made += 1
+        return f"{self.folder.name}/own{self._made}"
+
     def _make(self, kind: str) -> tuple[str, Any]:
         self._made += 1
         path = f"{self.folder.name}/{kind}{self._made}"
@@ -104,10 +117,14 @@ class Building:
 
     def __init__(self, plan: dict[str, Any], pool: Pool) -> None:
         self.plan, self.pool = plan, pool
+        self.folder = pool.fresh_folder()
         self.leaves: list[Leaf] = []
         self._counted = 0
         self.caches: list[Any] = []
         self.guards: list[Any] = []
+        self.several: list[Any] = []
+        self.busy: list[Any] = []       # locks of what works in the background, the innermost first
+        self.menders: list[Any] = []    # what has to bring layers up to date, likewise
         self.store = self.make()
 
     @property
@@ -117,19 +134,30 @@ class Building:
     def make(self) -> Any:
         """A store over the leaves; the first time, these are taken from the pool."""
         self._counted, self.caches, self.guards = 0, [], []
+        self.several, self.busy, self.menders = [], [], []
         return self._made(self.plan)
 
     def _made(self, plan: dict[str, Any]) -> Any:
-        if "guard" in plan:
-            inner = self._made({name: value for name, value in plan.items() if name != "guard"})
-            self.guards.append(Guard(inner, clock=self.clock, **plan["guard"]))
-            return self.guards[-1]
+        for around, kind in (("guard", Guard), ("buffer", WriteBuffer)):
+            if around in plan:
+                inner = self._made({name: value for name, value in plan.items() if name != around})
+                made = self.pool.makers.get(around, kind)(inner, clock=self.clock, **plan[around])
+                if kind is Guard:
+                    self.guards.append(made)
+                else:
+                    self.busy.append(lambda: made._flusher.turn)
+                    self.menders.append(made)
+                return made
         if "strategy" in plan:
             layers = [self._made(layer) for layer in plan["layers"]]
             if plan["strategy"] in self.pool.makers:
                 return self.pool.makers[plan["strategy"]](layers)
-            chosen = strategy(plan["strategy"])
             options = {name: value for name, value in plan.items() if name not in ("strategy", "layers")}
+            if plan["strategy"] in SEVERAL:
+                if "owed" in options:
+                    options["owed"] = f"{self.folder}/{options['owed']}"
+                return self._beside(SEVERAL[plan["strategy"]](*layers, clock=self.clock, **options))
+            chosen = strategy(plan["strategy"])
             return chosen.make(layers, config.checked(chosen.Options, options, "plan"), "plan")
         if plan.get("tier"):
             import door43fast as d43
@@ -141,13 +169,58 @@ class Building:
         self._counted += 1
         return self.leaves[self._counted - 1].open()
 
+    def _beside(self, store: Any) -> Any:
+        """A store over several that hold the same: with guards of its own, and debts."""
+        self.several.append(store)
+        self.menders.append(store)
+        self.busy.append(lambda: store._stripes.section(None))
+        self.guards += [guard for guard in store.layers if guard not in self.guards]
+        return store
+
+    def advance(self, seconds: float) -> None:
+        """Let time pass, but not in the middle of a flush or a repair, which take no time."""
+        with ExitStack() as quiet:
+            for lock in reversed(self.busy):
+                quiet.enter_context(lock())
+            self.clock.advance(seconds)
+
+    def owing(self) -> bool:
+        """If a layer has still to be brought up to date."""
+        return any(not layer.ledger.clean for store in self.several for layer in store._layers)
+
+    def untold(self) -> bool:
+        """If a layer was given entries whose tags were not known, and nothing remembers that when it is opened anew."""
+        return any(layer.ledger.untold for store in self.several if store._book is None for layer in store._layers)
+
+    def repair(self, anew: bool = False) -> None:
+        """Bring all layers up to date, which are all back; or copy them anew.
+
+        Raises
+        ------
+        AssertionError
+            If one of them cannot be.
+        """
+        for turn in range(4):   # the first calls are the probes of circuit breakers
+            for store in self.menders:
+                if isinstance(store, WriteBuffer):
+                    with suppress(Error, OSError):
+                        store.flush()
+                else:
+                    store.repair(anew=anew and turn == 0)
+            self.settle()
+        told = [f"{layer.name}: {layer.ledger.owed}, {layer.ledger.lapsed}" for store in self.several
+                for layer in store._layers]
+        assert not self.owing(), f"layers that are all back still owe something: {told}"
+
     def settle(self) -> None:
         """Let go of what hangs, and wait until no call is late any more."""
-        for leaf in self.leaves:
-            if leaf.faulty is not None:
-                leaf.faulty.release()
         end = time.monotonic() + LIMIT
-        while any(guard.late for guard in self.guards):
+        while True:
+            for leaf in self.leaves:
+                if leaf.faulty is not None and leaf.faulty.hanging:
+                    leaf.faulty.release()
+            if not any(guard.late for guard in self.guards):
+                return
             if time.monotonic() > end:
                 raise TimeoutError(f"calls are late for {LIMIT} seconds: {self.plan}")
             time.sleep(0.0005)
@@ -159,9 +232,19 @@ class Building:
             self.pool.give_back(leaf)
 
 
-def leaves_of(plan: dict[str, Any], timed: bool = False) -> list[tuple[str, bool]]:
-    """The kinds of the leaves, in the order of their numbers, and whether a call of them has a deadline."""
+class Place(NamedTuple):
+    """A leaf of a plan: its kind, whether its calls have a deadline, and whether it may hold a part only."""
+
+    kind: str
+    timed: bool
+    part: bool
+
+
+def leaves_of(plan: dict[str, Any], timed: bool = False, part: bool = False) -> list[Place]:
+    """The leaves of a plan in the order of their numbers."""
     timed = timed or "deadline" in plan.get("guard", ())
     if "strategy" in plan:
-        return [leaf for layer in plan["layers"] for leaf in leaves_of(layer, timed)]
-    return [] if plan.get("tier") else [(plan["type"], timed)]
+        parts = plan["strategy"] == "primary_fallback" and not plan.get("mirror", True)
+        return [leaf for place, layer in enumerate(plan["layers"])
+                for leaf in leaves_of(layer, timed, part or parts and place == 1)]
+    return [] if plan.get("tier") else [Place(plan["type"], timed, part)]

@@ -15,6 +15,7 @@ NAMES = ["get"] * 6 + ["set"] * 5 + ["delete"] * 3 + ["set_many"] * 3 + ["get_ma
     "pop", "compute", "set_packed", "delete_many", "delete_many", "clear", "invalidate", "transaction", "transaction",
     "expire", "flush"]
 DEADLINE = 0.03     # real seconds of a call that hangs; one that is late for want of a processor is right too
+PATIENCE = 0.03     # real seconds of a buffer that cannot flush
 TIMES = [0.05, 0.1, 1.0, 30.0]
 
 
@@ -55,13 +56,16 @@ class Drawing:
         Names of strategies.
     deadlines
         If a guard may have one.
+    around
+        If there are guards and write buffers at all.
     """
 
-    def __init__(self, seed: Any, kinds: tuple[str, ...], strategies: tuple[str, ...], deadlines: bool = True) -> None:
+    def __init__(self, seed: Any, kinds: tuple[str, ...], strategies: tuple[str, ...], deadlines: bool = True,
+                 around: bool = True) -> None:
         self.luck = random.Random(f"trial {seed}")
         self.kinds = kinds
         self.strategies = strategies
-        self.deadlines = deadlines
+        self.deadlines, self.around = deadlines, around
         self.counted = 0
 
     # -- plans -----------------------------------------------------------------------------------------------
@@ -77,10 +81,15 @@ class Drawing:
             layer = self.plan(depth)
         else:   # memory is quick, and its faults are those of all
             layer = {"type": "memory" if luck.random() < 0.7 else luck.choice(self.kinds)}
+        if not self.around:
+            return layer
         if luck.random() < 0.25:
             layer["guard"] = {"failures": luck.choice([1, 2, 5]), "reset": 5.0, "probes": luck.choice([1, 1, 2])}
             if self.deadlines and luck.random() < 0.2:
                 layer["guard"]["deadline"] = DEADLINE
+        if luck.random() < 0.25:
+            layer["buffer"] = {"max_dirty": luck.choice([1, 2, 100, 100, 100, 100]), "patience": PATIENCE,
+                               "delay": luck.choice([1000.0, 1000.0, 0.001])}
         return layer
 
     def _cascade(self, depth: int) -> dict[str, Any]:
@@ -88,6 +97,28 @@ class Drawing:
         if self.luck.random() < 0.3:
             fast["max_entries"] = self.luck.choice([1, 2])
         return {"strategy": "cascade", "layers": [fast, self._layer(depth)]}
+
+    def _parallel(self, depth: int) -> dict[str, Any]:
+        luck = self.luck
+        plan = {"strategy": "parallel", "layers": [self._layer(depth) for _ in range(luck.choice([2, 2, 3]))],
+                "require": luck.choice(["all", "any", 2]), "repair": luck.choice(["manual", "manual", "background"])}
+        if luck.random() < 0.1:
+            plan["read"] = "race"
+        return self._owing(plan)
+
+    def _primary_fallback(self, depth: int) -> dict[str, Any]:
+        luck = self.luck
+        return self._owing({"strategy": "primary_fallback", "layers": [self._layer(depth), self._layer(depth)],
+                            "on_miss": luck.random() < 0.2, "mirror": luck.random() < 0.75,
+                            "repair": luck.choice(["manual", "manual", "background"])})
+
+    def _owing(self, plan: dict[str, Any]) -> dict[str, Any]:
+        if self.luck.random() < 0.3:
+            plan["max_owed"] = self.luck.choice([0, 1, 2])
+        if self.luck.random() < 0.06:
+            self.counted += 1
+            plan["owed"] = f"owed{self.counted}"
+        return plan
 
     # -- steps -----------------------------------------------------------------------------------------------
 

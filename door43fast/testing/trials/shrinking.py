@@ -9,19 +9,19 @@ from door43fast.testing.trials.drawing import Drawing, Step
 from door43fast.testing.trials.trial import Trial, Violation
 
 KINDS = ("memory", "plain-lmdb", "lmdb", "sqlite")
-STRATEGIES = ("cascade",)
+STRATEGIES = ("cascade", "parallel", "primary_fallback")
 STEPS = 40
 TRIES = 400     # of a smaller trial, before the smallest is told
 
 
 def drawn(seed: Any, *, kinds: tuple[str, ...] = KINDS, strategies: tuple[str, ...] = STRATEGIES,
-          count: int = STEPS) -> tuple[dict[str, Any], list[Step]]:
+          around: bool = True, count: int = STEPS) -> tuple[dict[str, Any], list[Step]]:
     """The plan and the steps of a seed."""
-    drawing = Drawing(seed, kinds, strategies)
+    drawing = Drawing(seed, kinds, strategies, around=around)
     plan = drawing.plan()
     leaves = leaves_of(plan)
-    faulty = [number for number, (kind, _) in enumerate(leaves) if not kind.startswith("plain-")]
-    timed = [number for number in faulty if leaves[number][1]]
+    faulty = [number for number, leaf in enumerate(leaves) if not leaf.kind.startswith("plain-")]
+    timed = [number for number in faulty if leaves[number].timed]
     return plan, drawing.steps(faulty, timed, count)
 
 

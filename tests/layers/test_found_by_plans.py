@@ -1,0 +1,49 @@
+"""What random plans have found, each by the fewest steps that show it."""
+
+import pytest
+
+from door43fast.testing.trials.building import Pool
+from door43fast.testing.trials.drawing import Fault, Step
+from door43fast.testing.trials.trial import Trial
+
+MEMORY = {"type": "memory"}
+PAIR = {"strategy": "parallel", "layers": [MEMORY, MEMORY], "require": "any", "repair": "manual"}
+FOUND = {
+    "a write that only a layer has which is being copied anew": (
+        {"strategy": "parallel", "require": "any", "repair": "manual", "layers": [
+            {"strategy": "parallel", "layers": [MEMORY, MEMORY], "require": "all", "repair": "manual", "max_owed": 0},
+            MEMORY]},
+        [Step("invalidate", ("y",), (Fault(0, "lost", 1), Fault(2, "lost", 1))), Step("incr", ("a", 1)),
+         Step("invalidate", ("x",)), Step("get", ("c",), (Fault(1, "error", 1),)), Step("set_many", ([("c", 1)], None)),
+         Step("scan", ("",)), Step("set", ("ab", 2, None, ("x",)))]),
+    "the layer that holds everything lapses, and one that owes is believed": (
+        PAIR, [Step("down", (0, "error")), Step("set", ("ab", 1, None, ())),
+               Step("invalidate", ("y",), (Fault(1, "lost", 1),))]),
+    "the same, when the other one was not even asked": (
+        {**PAIR, "layers": [{**MEMORY, "guard": {"failures": 1, "reset": 5.0}}, MEMORY]},
+        [Step("down", (0, "error")), Step("set", ("c", 1, None, ())),
+         Step("invalidate", ("y",), (Fault(1, "lost", 1),))]),
+    "a clear that only a layer took which owes": (
+        PAIR, [Step("set", ("c", 1, None, ()), (Fault(0, "error", 1),)),
+               Step("clear", ("a",), (Fault(1, "error", 1),))]),
+    "an empty layer is filled at opening from one that owes the deletes": (
+        {**PAIR, "owed": "owed", "layers": [MEMORY, {**MEMORY, "guard": {"failures": 1, "reset": 5.0}}]},
+        [Step("set", ("a", 1, None, ())), Step("down", (1, "error")), Step("delete", ("a",)), Step("up", (1,)),
+         Step("scan", ("",)), Step("reopen")]),
+    "a layer that knows all tags and owes a key": (
+        {**PAIR, "owed": "owed"},
+        [Step("down", (1, "error")), Step("transaction", ([("set", "c", 2, None, ())],)), Step("up", (1,)),
+         Step("reopen"), Step("set_many", ([("ab", 6)], None), (Fault(0, "error", 1),)), Step("invalidate", ("x",))]),
+}
+
+
+@pytest.fixture
+def pool():
+    pool = Pool()
+    yield pool
+    pool.close()
+
+
+@pytest.mark.parametrize("name", FOUND)
+def test_found(pool, name):
+    Trial(FOUND[name][0], pool).run(FOUND[name][1])
