@@ -61,10 +61,9 @@ class PrimaryFallback(PartialWrites, Several):
         super().__init__([("primary", primary), ("fallback", fallback)], 1, max_owed=max_owed, owed=owed,
                          repair=repair, clock=clock)
 
-    @property
-    def capabilities(self) -> Capabilities:
+    def _capable(self) -> Capabilities:
         """What both can do; what the primary can, where the fallback is no mirror of it."""
-        both = super().capabilities
+        both = super()._capable()
         if not self._partial:
             return both
         first = self._layers[0].store.capabilities

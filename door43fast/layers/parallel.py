@@ -60,7 +60,7 @@ class Parallel(Several):
         super().__init__([(f"layers[{place}]", store) for place, store in enumerate(stores)],
                          _needed(require, len(stores)), max_owed=max_owed, owed=owed, repair=repair, clock=clock)
 
-    def _ask_first(self, layers: Sequence[Layer], what: str, ask: Any) -> Any:
+    def _ask_first(self, layers: Sequence[Layer], what: Any, ask: Any) -> Any:
         racing = [layer for layer in layers if layer.up]
         if self._racers is None or len(racing) < 2 or not any(map(_does_io, racing)):
             return self._ask_each(layers, what, ask)

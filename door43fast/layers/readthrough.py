@@ -78,8 +78,7 @@ class ReadThrough(Promotions, Several):
     def _slow(self) -> Layer:
         return self._layers[1]
 
-    @property
-    def capabilities(self) -> Capabilities:
+    def _capable(self) -> Capabilities:
         """What the slow layer can do."""
         return self.slow.capabilities._replace(events=True, traces=False)
 

@@ -92,6 +92,7 @@ class Several(Writes, Repairs, Care, Forwarding):
         if repair not in ("background", "manual"):
             raise ConfigError(f"repair={repair!r} is unknown: it may be 'background' or 'manual'")
         self._shut = False
+        self._able: Capabilities | None = None
         self._need = need
         self._book = None if owed is None else Book(owed)
         self._numbers = count(self._book.last() + 1 if self._book is not None else 1)
@@ -105,7 +106,7 @@ class Several(Writes, Repairs, Care, Forwarding):
         self._flight_table: dict[Any, Any] = {}
         self._stale_served = 0
         self._begin_repairs(repair)
-        self._forward_events()
+        self._forwarding = False
         _open_stores.add(self)
         if self._book is not None:
             for number, keys in self._book.cut_short():
@@ -128,6 +129,12 @@ class Several(Writes, Repairs, Care, Forwarding):
 
     @property
     def capabilities(self) -> Capabilities:
+        """What the layers can do together."""
+        if self._able is None:      # it does not change, and every write asks
+            self._able = self._capable()
+        return self._able
+
+    def _capable(self) -> Capabilities:
         """What all layers can do; it is persistent, shared or can be backed up if one of them is."""
         each = [layer.store.capabilities for layer in self._layers]
         return Capabilities(*((any if name in ANY else all)(getattr(one, name) for one in each) and name not in NONE
@@ -135,6 +142,11 @@ class Several(Writes, Repairs, Care, Forwarding):
 
     @property
     def _events(self) -> EventQueue:
+        if not self._forwarding:        # the layers make events only once somebody listens
+            with self._telling:
+                first, self._forwarding = not self._forwarding, True
+            if first:
+                self._forward_events()
         return self._roster
 
     @property
@@ -182,11 +194,11 @@ class Several(Writes, Repairs, Care, Forwarding):
             found = [layer for layer in self._layers if layer.ledger.clean]
         return found
 
-    def _ask_first(self, layers: Sequence[Layer], what: str, ask: Callable[[Layer], Any]) -> Any:
+    def _ask_first(self, layers: Sequence[Layer], what: str | Call, ask: Callable[[Layer], Any]) -> Any:
         """What a layer gives that does not fail; overridden where several may be asked at once."""
         return self._ask_each(layers, what, ask)
 
-    def _ask_each(self, layers: Sequence[Layer], what: str, ask: Callable[[Layer], Any]) -> Any:
+    def _ask_each(self, layers: Sequence[Layer], what: str | Call, ask: Callable[[Layer], Any]) -> Any:
         """What the first of ``layers`` gives that does not fail."""
         errors: dict[str, Exception] = {}
         for layer in layers:
@@ -201,7 +213,8 @@ class Several(Writes, Repairs, Care, Forwarding):
                     return answer
         raise self._nobody(what, errors)
 
-    def _nobody(self, what: str, errors: dict[str, Exception]) -> BackendUnavailableError:
+    def _nobody(self, what: str | Call, errors: dict[str, Exception]) -> BackendUnavailableError:
+        what = self._said(what) if isinstance(what, Call) else what
         told = {layer.name: f"{errors[layer.name]}" if layer.name in errors else "it has still to be brought up to date"
                 for layer in self._layers}
         kind = Spared if all(isinstance(error, Spared) for error in errors.values()) else BackendUnavailableError
@@ -214,7 +227,7 @@ class Several(Writes, Repairs, Care, Forwarding):
     def _ask_key(self, call: Call) -> Any:
         self._open()
         key = _named(call.args[0])
-        return self._ask_first(self._readers(key), f"{call.name.strip('_')} of key {key!r}", self._asking(call))
+        return self._ask_first(self._readers(key), call, self._asking(call))
 
     def _asking(self, call: Call) -> Callable[[Layer], Any]:
         if call.name == "_read":        # a token means nothing to another layer
@@ -225,9 +238,9 @@ class Several(Writes, Repairs, Care, Forwarding):
         """One batch a layer for the keys that it knows and nobody before it has answered."""
         self._open()
         assert call.keys is not None
-        names = [_named(key) for key in call.keys]
         if all(layer.ledger.clean for layer in self._layers) and self._layers[0].up:
-            return self._ask_first(self._layers, call.name, lambda layer: call.on(layer.store))
+            return self._ask_first(self._layers, call, lambda layer: call.on(layer.store))
+        names = [_named(key) for key in call.keys]
         if call.name == "get_packed":
             keys = list(call.keys)
             return pack(keys, self._gather("get_many", keys, names, (MISSING,)), call.options["out"])
@@ -267,7 +280,7 @@ class Several(Writes, Repairs, Care, Forwarding):
             return self._ask_each(self._complete(), "a transaction", lambda layer: Snapshot(layer, call))
         if call.name in ("scan", "keys", "__iter__", "scan_packed"):
             return iterate(self, call)
-        return self._ask_first(self._complete(), call.name.strip("_"), lambda layer: call.on(layer.store))
+        return self._ask_first(self._complete(), call, lambda layer: call.on(layer.store))
 
     # -- events ----------------------------------------------------------------------------------------------
 
