@@ -23,6 +23,7 @@ _HOMES = {
     "Parallel": "layers",
     "parallel": "layers",
     "PrimaryFallback": "layers",
+    "ReadThrough": "layers",
     "primary_fallback": "layers",
     "Namespace": "namespaces",
     "namespace": "namespaces",
@@ -74,7 +75,7 @@ if TYPE_CHECKING:
         ReplicationError,
         UnsupportedError,
     )
-    from door43fast.layers import Cascade, Guard, Parallel, PrimaryFallback, cascade, parallel, primary_fallback
+    from door43fast.layers import Cascade, Guard, Parallel, PrimaryFallback, ReadThrough, cascade, parallel, primary_fallback
     from door43fast.lmdb import LmdbStore
     from door43fast.memory import MemoryStore
     from door43fast.namespaces import Namespace, namespace

@@ -143,7 +143,8 @@ class PrimaryFallback(PartialWrites, Several):
         primary, fallback = self._layers
         lacks, rest = (False, ()) if method == "contains_many" else (ABSENT, (ABSENT,))
         found: list[Any] = [lacks] * len(keys)
-        ways = [self._readers(name) for name in names]
+        clean = primary.ledger.clean and fallback.ledger.clean
+        ways = [self._layers] * len(keys) if clean else [self._readers(name) for name in names]
         errors: dict[str, Exception] = {}
 
         def ask(layer: Layer, places: list[int]) -> None:

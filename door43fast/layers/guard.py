@@ -98,19 +98,11 @@ class Guard(Wrapper):
                          f"is {self.max_late}; find out what holds it up")
         return self.breaker.admit()
 
-    def _run(self, what: str, fn: Callable[[], Any], let_go: Callable[[Any], Any] | None = None) -> Any:
-        """Carry out ``fn`` in time, if the circuit lets it through."""
+    def _judged(self, fn: Callable[..., Any], *args: Any) -> Any:
+        """What ``fn`` gives, if the circuit lets it through; its end is what the circuit goes by."""
         turn = self._admit()
         try:
-            if self.deadline is None or what in UNTIMED:
-                result = fn()
-            else:
-                result = self._crew.call(fn, self.deadline, let_go)
-        except Overdue:
-            error = Late(f"{self.name} has not answered {what} within {self.deadline:g} seconds: what it does with it "
-                         "is not known; its answer will be dropped")
-            self.breaker.failed(turn, error)
-            raise error from None
+            result = fn(*args)
         except BaseException as error:
             if blames_layer(error):
                 self.breaker.failed(turn, error)
@@ -120,9 +112,25 @@ class Guard(Wrapper):
         self.breaker.answered(turn)
         return result
 
+    def _run(self, what: str, fn: Callable[[], Any], let_go: Callable[[Any], Any] | None = None) -> Any:
+        """Carry out ``fn`` in time, if the circuit lets it through."""
+        if self.deadline is None or what in UNTIMED:
+            return self._judged(fn)
+        return self._judged(self._timely, what, fn, let_go)
+
+    def _timely(self, what: str, fn: Callable[[], Any], let_go: Callable[[Any], Any] | None) -> Any:
+        assert self.deadline is not None
+        try:
+            return self._crew.call(fn, self.deadline, let_go)
+        except Overdue:
+            raise Late(f"{self.name} has not answered {what} within {self.deadline:g} seconds: what it does with it "
+                       "is not known; its answer will be dropped") from None
+
     def _pass(self, call: Call) -> Any:
         if call.name in STEPWISE:
             return self._steps(call)
+        if self.deadline is None and call.name != "_snapshot":
+            return self._judged(call.on, self.slow)
         if call.name == "_snapshot":
             found = self._run("a transaction", lambda: call.on(self.slow), let_go=lambda late: late.close())
             return GuardedSnapshot(self, found)

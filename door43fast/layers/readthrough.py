@@ -124,7 +124,8 @@ class ReadThrough(Promotions, Several):
     def _above(self, keys: Sequence[Any]) -> list[tuple[Any, float | None]]:
         """What the fast layer has of ``keys``, and how long; ABSENT for what it has not or must not be asked."""
         found: list[tuple[Any, float | None]] = [(ABSENT, None)] * len(keys)
-        mine = [i for i in range(len(keys)) if not self._fast.ledger.owes(_named(keys[i]))]
+        ledger = self._fast.ledger
+        mine = range(len(keys)) if ledger.clean else [i for i in range(len(keys)) if not ledger.owes(_named(keys[i]))]
         if not mine or not self._fast.up:
             return found
         try:

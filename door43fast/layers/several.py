@@ -8,8 +8,6 @@ that were away (``repair.py``) happen in sections of their keys (``stripes.py``)
 from __future__ import annotations
 
 import os
-import threading
-import uuid
 import weakref
 from collections.abc import Callable, Iterator, Sequence
 from itertools import count
@@ -26,8 +24,8 @@ from door43fast.layers.guard import Guard, late_calls
 from door43fast.layers.iterating import iterate
 from door43fast.layers.repair import Repairs
 from door43fast.layers.stripes import Stripes
+from door43fast.layers.telling import Telling
 from door43fast.layers.writing import Writes
-from door43fast.reference.events import EventQueue
 from door43fast.reference.packing import pack
 
 ANY = ("persistent", "backup", "shared")    # capabilities that one layer has for all
@@ -62,7 +60,7 @@ class Layer:
         return not ((keys is None or owed and any(key in owed for key in keys)) and self.late)
 
 
-class Several(Writes, Repairs, Care, Forwarding):
+class Several(Writes, Repairs, Care, Telling, Forwarding):
     """Several stores as one. A subclass says how many layers must take a write.
 
     Parameters
@@ -101,12 +99,10 @@ class Several(Writes, Repairs, Care, Forwarding):
             guard = store if isinstance(store, Guard) else Guard(store, name=name, clock=clock)
             self._layers.append(Layer(name, place, guard, Ledger(name, max_owed, self._book)))
         self._stripes = Stripes()
-        self._roster = EventQueue(uuid.uuid4().hex[:12])
-        self._telling = threading.Lock()
+        self._begin_telling()
         self._flight_table: dict[Any, Any] = {}
         self._stale_served = 0
         self._begin_repairs(repair)
-        self._forwarding = False
         _open_stores.add(self)
         if self._book is not None:
             for number, keys in self._book.cut_short():
@@ -139,15 +135,6 @@ class Several(Writes, Repairs, Care, Forwarding):
         each = [layer.store.capabilities for layer in self._layers]
         return Capabilities(*((any if name in ANY else all)(getattr(one, name) for one in each) and name not in NONE
                               for name in Capabilities._fields))._replace(events=True)
-
-    @property
-    def _events(self) -> EventQueue:
-        if not self._forwarding:        # the layers make events only once somebody listens
-            with self._telling:
-                first, self._forwarding = not self._forwarding, True
-            if first:
-                self._forward_events()
-        return self._roster
 
     @property
     def _flights(self) -> dict[Any, Any]:
@@ -282,39 +269,6 @@ class Several(Writes, Repairs, Care, Forwarding):
             return iterate(self, call)
         return self._ask_first(self._complete(), call, lambda layer: call.on(layer.store))
 
-    # -- events ----------------------------------------------------------------------------------------------
-
-    def _tell(self, op: str, key: Any, reason: str = "user", value: Any = None) -> None:
-        with self._telling:
-            self._roster.push(op, key, reason, value)
-
-    def _forward_events(self) -> None:
-        """What expires and is evicted is told as the first layer that is up tells it; all else by the writes."""
-        me = weakref.ref(self)
-
-        def forward(place: int, event: Any) -> None:
-            store = me()
-            if store is not None and event.reason in ("expire", "evict") and not store._shut and (
-                    store._told_by() == place):
-                store._tell(event.op, event.key, event.reason)
-                if not store._stripes.inside():
-                    store._roster.drain()
-        for layer in self._layers:
-            if layer.store.capabilities.events:
-                layer.store._events.subscribe("*", lambda event, place=layer.place: forward(place, event))
-
-    def _told_by(self) -> int:
-        """The layer of which it is told what expires."""
-        return next((layer.place for layer in self._layers if layer.up), -1)
-
-    def _void(self, keys: Sequence[Any] | None) -> None:
-        """End the computations of keys that were written, or all."""
-        if self._flight_table:
-            for flight in (list(self._flight_table.values()) if keys is None else
-                           [self._flight_table.get(key) for key in keys]):
-                if flight is not None:
-                    flight.voided = True
-
     # -- the end ---------------------------------------------------------------------------------------------
 
     def close(self) -> None:
@@ -351,8 +305,7 @@ class Several(Writes, Repairs, Care, Forwarding):
         """In the child: the threads that were writing are not here, and what they wrote may be in some layers only."""
         others = self._stripes.others()
         self._stripes.anew()
-        self._telling = threading.Lock()
-        self._roster._delivery, self._roster._idle, self._roster._drainer = threading.Lock(), threading.Condition(), 0
+        self._renew_telling()
         self._begin_repairs(self._repair)
         if not self._shut:
             for keys in others:
