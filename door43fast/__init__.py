@@ -75,7 +75,16 @@ if TYPE_CHECKING:
         ReplicationError,
         UnsupportedError,
     )
-    from door43fast.layers import Cascade, Guard, Parallel, PrimaryFallback, ReadThrough, cascade, parallel, primary_fallback
+    from door43fast.layers import (
+        Cascade,
+        Guard,
+        Parallel,
+        PrimaryFallback,
+        ReadThrough,
+        cascade,
+        parallel,
+        primary_fallback,
+    )
     from door43fast.lmdb import LmdbStore
     from door43fast.memory import MemoryStore
     from door43fast.namespaces import Namespace, namespace
