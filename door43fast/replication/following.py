@@ -63,7 +63,7 @@ class Following(Forwarding):
         self._lineup.log.renew()
         for replica in self._lineup.replicas:
             replica.renew()
-            replica.head = None
+            replica.head, replica.whole = None, False
         if isinstance(self._lineup.log, QueueLog):
             capabilities = [store.capabilities for _, store in self._lineup.stores]
             self._orphan = any(one.shared or one.persistent for one in capabilities)
@@ -185,7 +185,15 @@ class Following(Forwarding):
     def _stats(self, lineup: Lineup) -> dict[str, Any]:
         return {**lineup.primary.stats(), "replication": {
             "consistency": self.consistency, "term": self.term, "sequence": lineup.log.last(),
-            "replicas": [replica.told() for replica in lineup.replicas]}}
+            "replicas": [replica.told() for replica in lineup.replicas], **self._led()}}
+
+    def _sure(self, lineup: Lineup, within: float) -> None:
+        """Raise if another is the writer."""
+        raise NotImplementedError
+
+    def _led(self) -> dict[str, Any]:
+        """What ``stats()`` says of who leads."""
+        return {}
 
     def compare(self, *, progress: Progress | None = None) -> list[Comparison]:
         """Compare the replicas with the primary, by hashes of ranges of keys. Deadlines are not compared.
@@ -208,6 +216,8 @@ class Following(Forwarding):
 
     def _compared(self, mend: bool, progress: Progress | None) -> list[Comparison]:
         lineup = self._below()
+        if mend:
+            self._sure(lineup, 0)
 
         def catch_up(replica: Replica) -> None:
             self._wake()
@@ -226,7 +236,7 @@ class Following(Forwarding):
         if self._shut:
             return
         missing: Exception | None = None
-        if self._need == 1 and not self._orphan and self._standing.fenced is None:
+        if self._need == 1 and not (self._orphan or self._standing.fenced or self._standing.passive):
             try:
                 self.wait_for(timeout=self._close_timeout)
             except (Error, OSError) as error:

@@ -48,10 +48,14 @@ class Place:
             self.key = self._find_key()
         token, data = self.store._read(self.key)
         self.known = data is not MISSING
-        if data is MISSING:
-            return token, None
+        return token, None if data is MISSING else self.decoded(data)
+
+    def decoded(self, data: Any) -> Head | None:
+        """The head of a record; None for none."""
+        if data is None:
+            return None
         try:
-            return token, msgspec.json.decode(data, type=Head)
+            return msgspec.json.decode(data, type=Head)
         except (msgspec.MsgspecError, TypeError) as error:
             raise FormatError(f"the record {self.key!r} of {self.store!r} is no head of a replica ({error}): it was "
                               "written by something else, or by a newer version") from None

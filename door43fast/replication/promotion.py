@@ -24,15 +24,18 @@ TRIES = 20          # of a write of a head that others write at the same time
 class Promotion:
     """Of the store ``chosen``. ``members`` are the others by name, ``need`` of ``total`` acknowledge a write."""
 
-    def __init__(self, name: str, chosen: Any, members: Mapping[str, Any], total: int, need: int, force: bool) -> None:
+    def __init__(self, name: str, chosen: Any, members: Mapping[str, Any], total: int, need: int, force: bool,
+                 term: int | None = None) -> None:
         self.name, self.total, self.need, self.force = name, total, need, force
         self.chosen = Place(chosen)
         self.places = {other: Place(store) for other, store in members.items()}
         self.errors: dict[str, Exception] = {}
         self.begun = False          # the new term may stand in a head
+        self.crowning = False       # and in that of the chosen one, as the primary
         self.heads: dict[str, Head | None] = {}
         self.look()
-        self.term = max([self.head.term, *(one.term for one in self.heads.values() if one is not None)]) + 1
+        highest = max([self.head.term, *(one.term for one in self.heads.values() if one is not None)])
+        self.term = highest + 1 if term is None else term
 
     def look(self) -> None:
         """Read all heads."""
@@ -83,6 +86,8 @@ class Promotion:
     def _fence(self, place: Place) -> None:
         for _ in range(TRIES):
             token, head = place.read()
+            if head is not None and head.term > self.term:
+                raise _overtaken(place.store, head.term)
             if head is None or head.role == PRIMARY:
                 after = Head(term=self.term)        # what it was the primary of it is not a replica of
             else:
@@ -105,23 +110,96 @@ class Promotion:
         for _ in range(TRIES):
             token, head = self.chosen.read()
             if head is not None and head.term > self.term:
-                raise ReplicationError(f"{self.name} was promoted or fenced by another at the same time, in term "
-                                       f"{head.term}: see who is the primary, and open the set with it")
+                raise _overtaken(self.chosen.store, head.term)
+            self.crowning = True
             if rewritten(self.chosen, Head(term=self.term, role=PRIMARY), token):
                 return
         raise ReplicationError(f"the head of {self.name} is written by others all the time: close their stores")
 
 
+    def carry_out(self, acknowledged: int, names: Sequence[str]) -> None:
+        """All of it, but the fencing of those that were fenced before."""
+        self.look()
+        self.refuse(acknowledged)
+        self.fence(names)
+        self.enough()
+        self.crown()
+
     def restored(self, place: Place, before: int) -> int:
         """After a promotion that failed: the old primary is it again, in the new term if others may know of it."""
         if not self.begun:
             return before
+        if self.crowning:       # whether it is the primary is not known: then nobody is
+            return self.term
         if PRIMARY in self.places and PRIMARY not in self.errors:
             for _ in range(TRIES):
                 token, head = place.read()
                 if head is None or head.term > self.term or rewritten(place, Head(term=self.term, role=PRIMARY), token):
                     break
         return self.term
+
+
+def _overtaken(store: Any, term: int) -> ReplicationError:
+    return ReplicationError(f"another promotion came first, and {store!r} is in term {term}: see who is the primary, "
+                            "and open the set with it")
+
+
+def _heads(places: Mapping[str, Place]) -> dict[str, Head | None]:
+    """The heads of the members that can be reached."""
+    found = {}
+    for name, place in places.items():
+        try:
+            found[name] = place.read()[1]
+        except Exception as error:      # it has no say
+            if not blames_layer(error):
+                raise
+    return found
+
+
+def discovered(places: Mapping[str, Place], default: str) -> str:
+    """The name of the primary by the heads of the members: who says so in the latest term, or who cannot be asked."""
+    heads = _heads(places)
+    latest = max((head.term for head in heads.values() if head is not None), default=0)
+    for name, head in heads.items():
+        if head is not None and head.role == PRIMARY and head.term == latest:
+            return name
+    silent = [name for name in places if name not in heads]
+    return default if default in silent or not silent or not latest else silent[0]
+
+
+def most_advanced(places: Mapping[str, Place]) -> str:
+    """The name of the replica that has most of the log."""
+    able = {name: head.seq for name, head in _heads(places).items()
+            if head is not None and head.whole and head.role != PRIMARY and not head.log.startswith(COPYING)}
+    if not able:
+        raise ReplicationError("no replica can be promoted: none can be reached that has all of some state")
+    return max(able, key=lambda name: able[name])
+
+
+def installed(place: Place, others: Mapping[str, Place], term: int) -> None:
+    """Begin a term of the primary that there is: its own head first, then those of the replicas that can be reached."""
+    for name, one in {PRIMARY: place, **others}.items():
+        for _ in range(TRIES):
+            try:
+                token, head = one.read()
+                if head is not None and head.term > term:
+                    raise _overtaken(one.store, head.term)
+                if name != PRIMARY and (head is None or head.role == PRIMARY):
+                    break       # it is copied, and then has the term
+                after = Head(term=term, role=PRIMARY) if head is None or name == PRIMARY else head.but(term=term)
+                if rewritten(one, after, token):
+                    break
+            except Exception as error:      # a replica that is away gets it when it follows again
+                if name == PRIMARY or not blames_layer(error) or isinstance(error, ReplicationError):
+                    raise
+                break
+        else:
+            raise ReplicationError(f"the head of {one.store!r} is written by others all the time: close their stores")
+
+
+def latest_term(places: Mapping[str, Place]) -> int:
+    """The greatest term in the heads that can be reached."""
+    return max((head.term for head in _heads(places).values() if head is not None), default=0)
 
 
 def rewritten(place: Place, head: Head, token: Any) -> bool:
@@ -178,8 +256,5 @@ def promote(store: Any, others: Sequence[Any] = (), *, consistency: str = "stron
                                "and call promote() of that, so that the replica gets what it lacks; or give force=True")
     made.refuse()
     made.fence(list(made.places))
-    made.look()
-    made.refuse()
-    made.enough()
-    made.crown()
+    made.carry_out(0, ())
     return made.term

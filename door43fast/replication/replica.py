@@ -118,6 +118,9 @@ class Replica:
 
     def follow(self) -> None:
         """Bring it as far as the log is now. REQUIRES: ``busy`` is held, from here on."""
+        if self.standing.passive:
+            self.watch()
+            return
         while not self.stopping:
             looked = time.monotonic()
             try:
@@ -137,6 +140,20 @@ class Replica:
                 self.head = None
             except PrunedError:
                 self._copy()
+
+    def watch(self) -> None:
+        """Look where another brings it."""
+        looked = time.monotonic()
+        _, head = self.place.read()
+        if head is None or head.role != "replica" or not head.log or head.log.startswith(COPYING):
+            self._between()
+            return
+        if not head.whole:
+            self._between()
+        self._stands(head)
+        with of_primary():
+            if head.whole and self.log.foreign and self.log.believes(head) and head.seq >= self.log.settled():
+                self.current_at = looked
 
     def attach(self) -> None:
         """Find out where it is; ``head`` stays None where it is to be copied."""

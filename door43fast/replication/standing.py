@@ -12,6 +12,7 @@ class Standing:
 
     def __init__(self, term: int) -> None:
         self.term = term
+        self.passive = False        # another writes, and this store only looks where the replicas are
         self.fenced: FencedError | None = None      # since then nothing is written any more
         self.renew()
 

@@ -2,31 +2,28 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
-from functools import partial
 from typing import Any
 
 from door43fast.contracts import Progress, Seconds
-from door43fast.errors import ConfigError, FencedError, ReplicationError, UnsupportedError
+from door43fast.errors import ConfigError, FencedError, UnsupportedError
 from door43fast.layers.failures import blames_layer
 from door43fast.layers.forwarding import Call
 from door43fast.replication.acknowledging import failures, needed, refuse_if_too_few, wait
-from door43fast.replication.following import Following
-from door43fast.replication.head import KEYS, Head, Place
+from door43fast.replication.fencing import fenced
+from door43fast.replication.head import KEYS
 from door43fast.replication.hiding import unhidden
-from door43fast.replication.log import log_of
-from door43fast.replication.members import PRIMARY, Lineup, check_members, seconds_of
-from door43fast.replication.promotion import Promotion
+from door43fast.replication.leading import Leading
+from door43fast.replication.lease import Lease
+from door43fast.replication.members import Lineup, check_members, seconds_of
 from door43fast.replication.reading import Reads
-from door43fast.replication.replica import Replica
 from door43fast.replication.session import Session
 from door43fast.replication.standing import Standing
 
-LEVEL = 1.0         # seconds for which a promotion waits for the replicas that stay replicas
+LEASE = 10.0        # seconds
 
 
-class Replicated(Following):
+class Replicated(Leading):
     """A primary store and its replicas, as one store. See docs/replication.md.
 
     Every write goes to the primary, which decides what comes of it. Replicas follow its log: the journal of a primary
@@ -53,6 +50,13 @@ class Replicated(Following):
         How often the journal is asked for what other processes have written.
     close_timeout : seconds
         How long ``close`` waits for replicas under ``"eventual"``.
+    lease : Store, optional
+        A store that all sides can reach, such as one on Redis or a ``LmdbStore`` in a shared directory: who has the
+        lease in it is the writer, and promotes a replica by itself when the primary is gone. It stays open.
+    lease_ttl : seconds
+        How long the lease lasts after its holder was heard of last.
+    lease_name : str
+        Tells the leases of several sets in one store apart.
     overwrite : bool
         Take as a replica a store with records of its own, which are lost.
     progress : callable, optional
@@ -68,7 +72,8 @@ class Replicated(Following):
 
     def __init__(self, primary: Any, replicas: Sequence[Any], consistency: str = "strong", *, read: str = "primary",
                  max_lag: Seconds | None = None, timeout: Seconds = 5.0, queue: int = 100_000, poll: Seconds = 0.05,
-                 close_timeout: Seconds = 10.0, overwrite: bool = False, progress: Progress | None = None) -> None:
+                 close_timeout: Seconds = 10.0, lease: Any = None, lease_ttl: Seconds = LEASE,
+                 lease_name: str = "lease", overwrite: bool = False, progress: Progress | None = None) -> None:
         super().__init__()
         stores = [primary, *replicas]
         check_members(stores, queue, overwrite)
@@ -79,30 +84,17 @@ class Replicated(Following):
         self._close_timeout = seconds_of(close_timeout, "close_timeout")
         self._queue, self._overwrite, self._progress = queue, overwrite, progress
         self.reads = Reads(read, None if max_lag is None else seconds_of(max_lag, "max_lag"), self._timeout)
-        place = Place(primary)
-        self._standing = Standing(self._term(primary, place))
-        self._looked = 0.0          # when the primary was asked who is the writer
-        self._acknowledged = 0      # the last change that was, by this store
-        self._lineup = self._lined_up(primary, place, [(f"replica {i}", one) for i, one in enumerate(replicas, 1)])
-        for replica in self._lineup.replicas:   # what is wrong with the set is said here; what fails is tried again
-            replica.round(replica.attach)
-            if isinstance(replica.error, ConfigError | FencedError):
-                raise replica.error
-        self._start()
-
-    def _lined_up(self, primary: Any, place: Place, replicas: Sequence[tuple[str, Any]], log: Any = None) -> Lineup:
-        log = log_of(primary, self._queue) if log is None else log
-        return Lineup(primary, place, log, tuple(
-            Replica(name, store, primary, log, self._standing, poll=self._poll, overwrite=self._overwrite,
-                    progress=self._progress) for name, store in replicas))
-
-    @staticmethod
-    def _term(primary: Any, place: Place) -> int:
-        head = place.read()[1]
-        if head is not None and head.role != PRIMARY:
-            raise FencedError(f"{primary!r} is a replica of another primary since term {head.term}: open the set with "
-                              "that one as the primary", head.term)
-        return 0 if head is None else head.term
+        self._standing = Standing(0)
+        if lease is not None:
+            self._lease = Lease(lease, seconds_of(lease_ttl, "lease_ttl"), lease_name)
+        elif lease_ttl != LEASE or lease_name != "lease":
+            raise ConfigError("lease_ttl= and lease_name= have no effect without lease=, a store that all sides can "
+                              "reach: without one a replica is promoted by hand, with promote()")
+        try:
+            self._lead(stores)
+        except BaseException:
+            self._abandon()
+            raise
 
     # -- reading ---------------------------------------------------------------------------------------------
 
@@ -164,30 +156,20 @@ class Replicated(Following):
         if not place.known:
             return call.on(primary)
         token, head = place.read()
-        if call.name == "_commit":
+        if self._lease is not None and primary.capabilities.shared and primary.capabilities.transactions:
+            try:
+                result = fenced(primary, place, self.term, call)
+            except FencedError as error:
+                self._standing.fence(error)
+                raise
+        elif call.name == "_commit":
             reads, writes = call.args
             return primary._commit(reads, writes, ranges=unhidden(call.options["ranges"], place.key, token))
-        result = call.on(primary)
+        else:
+            result = call.on(primary)
         if call.name == "clear" and head is not None and place.read()[1] is None:
             place.put(head)
         return result
-
-    def _sure(self, lineup: Lineup, within: float) -> None:
-        """Raise if another is the writer by now; the primary is asked if that is longer ago than ``within`` seconds."""
-        if lineup is not self._lineup:
-            raise ReplicationError("another primary was promoted while the write went on: whether it is in that one is "
-                                   "not known; read what holds now", unknown=[PRIMARY])
-        now = time.monotonic()
-        if lineup.primary.capabilities.shared and now - self._looked >= within:
-            head = lineup.place.read()[1]
-            if head is not None and (head.term > self.term or head.role != PRIMARY):
-                self._standing.fence(FencedError(
-                    f"another primary was promoted in term {head.term}, and this store is the writer of term "
-                    f"{self.term}: nothing it writes is acknowledged. Close it, and open the set with that one",
-                    head.term))
-            self._looked = now
-        if self._standing.fenced is not None:
-            raise self._standing.fenced
 
     def _refuse(self, call: Call) -> None:
         if self._standing.fenced is not None:
@@ -204,94 +186,6 @@ class Replicated(Following):
             raise UnsupportedError("a replicated store pins nothing, as its capabilities say: its log tells none")
 
 
-    # -- promotion -------------------------------------------------------------------------------------------
-
-    def promote(self, replica: Any, *, force: bool = False) -> None:
-        """Make a replica the primary, and the primary a replica, which is copied anew.
-
-        Writes of this store wait meanwhile. If the primary can be reached, the replica first gets all that is in its
-        log. Subscriptions stay with the store that was the primary: subscribe anew.
-
-        Parameters
-        ----------
-        replica : Store or str
-            One of ``replicas``, or its name in ``stats()``.
-        force : bool
-            Also where it may lack writes that were acknowledged.
-
-        Raises
-        ------
-        ReplicationError
-            If it may lack some; the message says what is known. The set is as it was.
-        """
-        with self._gate.closed(self._timeout + 1):
-            lineup = self._below()
-            if self._standing.fenced is not None:
-                raise self._standing.fenced
-            chosen = _chosen(lineup, replica)
-            made: Promotion | None = None
-            try:
-                alive = self._followed(lineup, chosen, force)
-                others = {name: store for name, store in lineup.stores if store is not chosen.store and (
-                    alive or name != PRIMARY)}
-                made = Promotion(chosen.name, chosen.store, others, len(lineup.stores), self._need, force)
-                if alive:
-                    made.fence([PRIMARY])       # nothing is acknowledged any more, by whomever
-                    self._followed(lineup, chosen, force)
-                level = [one.name for one in lineup.replicas if alive and one.seq == chosen.seq and one.whole]
-                self._stop(self._timeout)
-                made.look()
-                made.refuse(self._acknowledged)
-                made.fence([name for name in others if name != PRIMARY])
-                made.enough()
-                made.crown()
-            except BaseException:
-                self._stop(self._timeout)
-                if made is not None:
-                    self._standing.term = made.restored(lineup.place, self.term)
-                self._begin(lineup.primary, lineup.place, [(one.name, one.store) for one in lineup.replicas],
-                            log=lineup.log)
-                raise
-            self._standing.term = made.term
-            members = [(one.name, lineup.primary if one is chosen else one.store) for one in lineup.replicas]
-            self._begin(chosen.store, made.chosen, members, old=lineup.primary, level=level)
-
-    def _followed(self, lineup: Lineup, chosen: Replica, force: bool) -> bool:
-        """Let a replica have all that is in the primary; False if that cannot be reached."""
-        try:
-            lineup.place.read()
-            last = lineup.log.settled()
-        except Exception as error:      # told by the promotion, if it then knows too little
-            if not blames_layer(error):
-                raise
-            return False
-        try:
-            wait([chosen], self._standing, last, 2, self._timeout, f"the promotion of {chosen.name}")
-        except ReplicationError:
-            if not force:
-                raise
-        with self._standing.moved:
-            self._standing.moved.wait_for(lambda: chosen.whole, self._timeout)
-            self._standing.moved.wait_for(lambda: all(       # those that are level with it need no copy
-                one.seq >= last or one.late(self._timeout) for one in lineup.replicas), LEVEL)
-        return True
-
-    def _begin(self, primary: Any, place: Place, members: Sequence[tuple[str, Any]], old: Any = None,
-               level: Sequence[str] = (), log: Any = None) -> None:
-        """A new lineup. ``old`` was the primary, and is overwritten; those of ``level`` have what the new one has."""
-        lineup = self._lined_up(primary, place, members, log)
-        for replica in lineup.replicas:
-            replica.overwrite = replica.overwrite or replica.store is old
-            if replica.name in level and replica.store is not old:
-                seq = lineup.log.settled()
-                replica.round(partial(replica.stand, Head(
-                    term=self.term, log=lineup.log.name, seq=seq, mark=lineup.log.mark(seq), whole=True)))
-        self._acknowledged = 0 if old is not None else self._acknowledged
-        self._lineup = lineup
-        self._started = False
-        self._start()
-
-
 def replicated(primary: Any, replicas: Sequence[Any], consistency: str = "strong", **options: Any) -> Replicated:
     """A store kept in a primary and its replicas; see :class:`Replicated`."""
     return Replicated(primary, replicas, consistency, **options)
@@ -301,10 +195,3 @@ def _plain(call: Call) -> Any:
     """The keys that a call changes, as a log keeps them."""
     keys: Any = () if call.keys is None else call.keys
     return keys.tolist() if hasattr(keys, "tolist") else keys
-
-
-def _chosen(lineup: Lineup, replica: Any) -> Replica:
-    for one in lineup.replicas:
-        if one.store is replica or one.name == replica:
-            return one
-    raise ConfigError(f"{replica!r} is none of the replicas: {', '.join(one.name for one in lineup.replicas)}")
