@@ -49,10 +49,27 @@ def replicated(layers: list[Any], options: ReplicatedOptions, where: str) -> Any
     """The first layer is the primary, the others follow it."""
     from door43fast.replication import Replicated
 
+    given = config.given(options)
+    lease = _lease(given.pop("lease_url", None), given.pop("lease_path", None), where)
     try:
-        return Replicated(layers[0], layers[1:], **config.given(options))
-    except ConfigError as error:
-        raise ConfigError(f"{where}: {error}") from error
+        return Replicated(layers[0], layers[1:], lease=lease, own_lease=lease is not None, **given)
+    except BaseException as error:
+        if lease is not None:
+            lease.close()
+        if isinstance(error, ConfigError):
+            raise ConfigError(f"{where}: {error}") from error
+        raise
+
+
+def _lease(url: str | None, path: str | None, where: str) -> Any:
+    """The store for a lease; None for none."""
+    from door43fast.plugins.roster import registry
+
+    if url is not None and path is not None:
+        raise ConfigError(f"{where} gives lease_url and lease_path: a lease lies in one place")
+    if url is not None:
+        return registry.open("redis", {"url": url}, f"{where}.lease_url")
+    return None if path is None else registry.open("lmdb", {"path": path}, f"{where}.lease_path")
 
 
 def primary_fallback(layers: list[Any], options: FallbackOptions, where: str) -> Any:

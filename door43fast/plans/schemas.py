@@ -66,6 +66,14 @@ class ReplicatedOptions(Options, kw_only=True):
     poll: Annotated[Duration, Meta(
         description="How often the journal is asked for what other processes have written.")] = 0.05
     close_timeout: Annotated[Duration, Meta(description="How long closing waits for replicas under `eventual`.")] = 10.0
+    lease_url: Annotated[str | None, Meta(
+        extra={"secret": True},
+        description="URL of the Redis server whose lease says who is the writer; none, for promotion by hand.")] = None
+    lease_path: Annotated[Location | None, Meta(
+        description="Or the directory for it, which all processes of this machine share.")] = None
+    lease_ttl: Annotated[Duration, Meta(description="How long a lease lasts without a sign of its holder.")] = 10.0
+    lease_name: Annotated[str, Meta(
+        min_length=1, description="Tells the leases of several sets in one place apart.")] = "lease"
     overwrite: Annotated[bool, Meta(
         description="Take as a replica a store with records of its own, which are lost.")] = False
 

@@ -33,6 +33,7 @@ class Leading(Following):
     _overwrite: bool
     _progress: Progress | None
     _lease: Lease | None = None
+    _own_lease = False
 
     def __init__(self) -> None:
         super().__init__()
@@ -290,6 +291,8 @@ class Leading(Following):
             super().close()
         finally:
             self._end_lease()
+            if self._own_lease and self._lease is not None:
+                self._lease.store.close()
 
     def _abandon(self) -> None:
         """It could not be opened: end what was begun, and leave the stores open."""

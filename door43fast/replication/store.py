@@ -52,11 +52,13 @@ class Replicated(Leading):
         How long ``close`` waits for replicas under ``"eventual"``.
     lease : Store, optional
         A store that all sides can reach, such as one on Redis or a ``LmdbStore`` in a shared directory: who has the
-        lease in it is the writer, and promotes a replica by itself when the primary is gone. It stays open.
+        lease in it is the writer, and promotes a replica by itself when the primary is gone.
     lease_ttl : seconds
         How long the lease lasts after its holder was heard of last.
     lease_name : str
         Tells the leases of several sets in one store apart.
+    own_lease : bool
+        Close the lease's store with this one.
     overwrite : bool
         Take as a replica a store with records of its own, which are lost.
     progress : callable, optional
@@ -73,7 +75,8 @@ class Replicated(Leading):
     def __init__(self, primary: Any, replicas: Sequence[Any], consistency: str = "strong", *, read: str = "primary",
                  max_lag: Seconds | None = None, timeout: Seconds = 5.0, queue: int = 100_000, poll: Seconds = 0.05,
                  close_timeout: Seconds = 10.0, lease: Any = None, lease_ttl: Seconds = LEASE,
-                 lease_name: str = "lease", overwrite: bool = False, progress: Progress | None = None) -> None:
+                 lease_name: str = "lease", own_lease: bool = False, overwrite: bool = False,
+                 progress: Progress | None = None) -> None:
         super().__init__()
         stores = [primary, *replicas]
         check_members(stores, queue, overwrite)
@@ -86,6 +89,7 @@ class Replicated(Leading):
         self.reads = Reads(read, None if max_lag is None else seconds_of(max_lag, "max_lag"), self._timeout)
         self._standing = Standing(0)
         if lease is not None:
+            self._own_lease = own_lease
             self._lease = Lease(lease, seconds_of(lease_ttl, "lease_ttl"), lease_name)
         elif lease_ttl != LEASE or lease_name != "lease":
             raise ConfigError("lease_ttl= and lease_name= have no effect without lease=, a store that all sides can "

@@ -239,3 +239,19 @@ def test_a_lease_on_redis(tmp_path, redis):
     until(lambda: writer(second))
     second["a"] = 2
     second.close()
+
+
+@pytest.mark.parametrize("place", ["path", "url"])
+def test_a_plan_with_a_lease(tmp_path, redis, place):
+    where = str(tmp_path / "lease") if place == "path" else redis.url
+    plan = {"strategy": "replicated", f"lease_{place}": where, "lease_ttl": "400ms", "lease_name": str(tmp_path),
+            "layers": [{"type": "lmdb", "path": str(tmp_path / f"m{i}"), "journal": True} for i in range(2)]}
+    with d43.open(plan) as first, d43.open(plan) as second:
+        first["a"] = 1
+        with pytest.raises(FencedError):
+            second["a"] = 2
+        first.close()
+        until(lambda: writer(second))
+        second["a"] = 2
+    with pytest.raises(d43.ConfigError, match="one place"):
+        d43.open({**plan, "lease_path": "a", "lease_url": "redis://b"})
