@@ -46,6 +46,9 @@ def check_member(number: int, store: Any) -> None:
     """Refuse what cannot be a member."""
     if not hasattr(store, "_commit"):
         raise ConfigError(f"member {number}, {store!r}, is not a store")
+    if hasattr(store, "_lineup"):
+        raise ConfigError(f"member {number}, {store!r}, is a replicated store itself, and two heads would stand under "
+                          "one key: give all members to one set")
     if not store.capabilities.writes or not store.capabilities.listing:
         raise ConfigError(f"member {number}, {store!r}, cannot be written and listed, as a member must be")
 

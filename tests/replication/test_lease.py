@@ -18,7 +18,7 @@ from door43fast.testing.faults import Faulty
 from replication_sets import held, lmdb, until
 
 
-def opened(folder, primary=None, lease=None, count=2, ttl=0.4, **options):
+def opened(folder, primary=None, lease=None, count=2, ttl=1.0, **options):
     stores = [lmdb(folder / f"m{i}", journal=True) for i in range(count)]
     stores[0] = stores[0] if primary is None else primary(stores[0])
     lease = lmdb(folder / "lease") if lease is None else lease
@@ -124,14 +124,14 @@ def test_a_write_on_its_way_when_the_lease_ends_is_refused_by_the_store(tmp_path
 
 def test_a_stopped_process_whose_lease_expires_is_refused(tmp_path, redis):
     script, url = Path(__file__).with_name("lease_writer.py"), f"{redis.url}?namespace=stopped"
-    process = subprocess.Popen([sys.executable, str(script), str(tmp_path), url, "0.5"], stdin=subprocess.PIPE,
+    process = subprocess.Popen([sys.executable, str(script), str(tmp_path), url, "1"], stdin=subprocess.PIPE,
                                stdout=subprocess.PIPE, text=True)
     lines = []
     reader = threading.Thread(target=lambda: lines.extend(process.stdout))
     reader.start()
     try:
         until(lambda: len(lines) > 20, 60)
-        store = opened(tmp_path, ttl=0.5, lease=d43.open(url))
+        store = opened(tmp_path, lease=d43.open(url))
         assert not writer(store)
         process.stdin.write("stop\n")
         process.stdin.flush()
@@ -206,7 +206,7 @@ def test_a_promotion_by_hand_moves_the_lease_of_none(tmp_path):
         store.promote("replica 1")
         store["a"] = 2
         assert store.term == 2 and writer(store)
-        time.sleep(0.6)
+        time.sleep(1.3)
         store["a"] = 3          # the lease was renewed meanwhile
         chosen = lmdb(tmp_path / "m0", journal=True)
         store.wait_for()
@@ -244,7 +244,7 @@ def test_a_lease_on_redis(tmp_path, redis):
 @pytest.mark.parametrize("place", ["path", "url"])
 def test_a_plan_with_a_lease(tmp_path, redis, place):
     where = str(tmp_path / "lease") if place == "path" else redis.url
-    plan = {"strategy": "replicated", f"lease_{place}": where, "lease_ttl": "400ms", "lease_name": str(tmp_path),
+    plan = {"strategy": "replicated", f"lease_{place}": where, "lease_ttl": "1s", "lease_name": str(tmp_path),
             "layers": [{"type": "lmdb", "path": str(tmp_path / f"m{i}"), "journal": True} for i in range(2)]}
     with d43.open(plan) as first, d43.open(plan) as second:
         first["a"] = 1

@@ -51,6 +51,23 @@ def test_a_plan_opens_it_and_pickles_it(tmp_path):
         d43.open({**plan, "consistency": "quorum(7)"})
 
 
+def test_a_set_is_no_member_of_another():
+    inner = d43.replicated(d43.MemoryStore(), [d43.MemoryStore()])
+    with pytest.raises(d43.ConfigError, match="one set"):
+        d43.replicated(d43.MemoryStore(), [inner])
+    inner.close()
+
+
+def test_under_and_over_other_layers(tmp_path):
+    """Memory over a set, and a set of which a member is a cascade."""
+    below = d43.cascade(d43.MemoryStore(), lmdb(tmp_path / "r"))
+    with d43.cascade(d43.MemoryStore(), d43.replicated(lmdb(tmp_path / "p", journal=True), [below])) as store:
+        store.set_many({"a": 1, "b": 2})
+        assert store["a"] == 1
+        store.delete("a")
+        assert "a" not in store and held(below) == {"b": 2} == held(store.slow.primary)
+
+
 def test_a_head_that_is_none_is_refused(tmp_path):
     primary, below = members("memory", tmp_path, 2)
     below[KEYS[0]] = b"{}]"
