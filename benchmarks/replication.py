@@ -98,8 +98,8 @@ def main() -> None:
     arguments.add_argument("--quick", action="store_true")
     count = 2_000 if arguments.parse_args().quick else 20_000
     print(machine.line())
-    print("\n| primary, and replicas | set, strong | quorum | eventual | until it is everywhere | changes behind at most "
-          "| catch-up by log | by copy |\n|---|--:|--:|--:|--:|--:|--:|--:|")
+    print("\n| primary, and replicas | set, strong | quorum | eventual | until it is everywhere "
+          "| changes behind at most | catch-up by log | by copy |\n|---|--:|--:|--:|--:|--:|--:|--:|")
     for name, members in MEMBERS.items():
         cells = []
         for consistency in ("strong", "quorum", "eventual"):
