@@ -186,9 +186,9 @@ def claim_on(store: Any, flight: Any, deadline: Seconds) -> Any:
     return flight.claim
 
 
-def claim_by(marks: Any, flight: Any, deadline: float) -> Claim | None:
+def claim_by(marks: Any, hash: int, flight: Any, deadline: float) -> Claim | None:
     """The claim of a flight by the marks of its store, if it has any."""
-    return None if marks is None or fcntl is None else Claim(marks, name_hash(flight.name), flight, deadline)
+    return None if marks is None or fcntl is None else Claim(marks, hash, flight, deadline)
 
 
 def name_hash(name: Any) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from door43fast.claims import Claim, claim_by
+from door43fast.claims import Claim, claim_by, name_hash
 from door43fast.following import flush
 from door43fast.native.lmdb import LmdbEngine
 from door43fast.native.upkeep import compact
@@ -89,7 +89,10 @@ class LmdbStore(StoreSurface, LmdbEngine):
 
     def _claim(self, flight: Any, deadline: float) -> Claim | None:
         """What keeps other processes from computing the same key."""
-        return claim_by(self._marks, flight, deadline)
+        return claim_by(self._marks, name_hash(flight.name), flight, deadline)
+
+    def _shared_marks(self) -> Any:
+        return self._marks
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _reopen, (type(self), self.path, self._plan)

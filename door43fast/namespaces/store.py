@@ -16,6 +16,7 @@ from typing import Annotated, Any, Literal
 
 from msgspec import Meta
 
+from door43fast.claims import name_hash
 from door43fast.config import Size
 from door43fast.contracts import Capabilities
 from door43fast.errors import ClosedError, ConfigError, ConflictError, Error, RateError
@@ -209,6 +210,16 @@ class Namespace(Keyed):
     def _change(self, keys: Sequence[str], step: Any, **how: Any) -> Any:
         self._take(len(keys))
         return self._anew(super()._change, keys, step, **how)
+
+    def _shared_marks(self) -> Any:
+        """Those of the store underneath, where others have it too."""
+        base = self.base
+        while hasattr(base, "slow"):
+            base = base.slow
+        return base._shared_marks() if hasattr(base, "_shared_marks") else None
+
+    def _flight_hash(self, key: str) -> int:
+        return name_hash(f"{self.name}\0{key}")
 
     def clear(self, prefix: Any = "") -> None:
         """Take out everything, or what is under ``prefix``, in one step: one event, however many there were."""

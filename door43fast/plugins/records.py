@@ -123,7 +123,8 @@ class RecordEngine(Singles):
 
     def _claim(self, flight: Any, deadline: float) -> Any:
         """What keeps other processes from computing the same key; None where there are none."""
-        return claim_by(self._shared_marks() if self.capabilities.writes else None, flight, deadline)
+        marks = self._shared_marks() if self.capabilities.writes else None
+        return claim_by(marks, self._flight_hash(flight.name), flight, deadline)
 
     def _lookup(self, key: Any) -> tuple[int, Any]:
         self._lacks("compute", "stores nothing that is computed")

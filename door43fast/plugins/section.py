@@ -166,11 +166,16 @@ class Section:
 
         A set is seen by its version. REQUIRES: inside :meth:`_writing`.
         """
-        if self._flights_file is not None:
-            kept = {change.key for change in changes if change.record is not None}
-            for key in keys:
-                if key not in kept:
-                    self._shared_marks().touch(name_hash(key))
+        kept = {change.key for change in changes if change.record is not None}
+        gone = [key for key in keys if key not in kept]
+        marks = self._shared_marks() if gone else None
+        if marks is not None:
+            for key in gone:
+                marks.touch(self._flight_hash(key))
+
+    def _flight_hash(self, key: str) -> int:
+        """The hash of a key among those that share the marks."""
+        return name_hash(key)
 
     def _note(self, change: Change) -> None:
         """Count a change and have it told. REQUIRES: the store's lock is held."""
@@ -185,8 +190,9 @@ class Section:
             self._open()
             with self._writing():
                 self._serial += 1
-                if self._flights_file is not None:
-                    self._shared_marks().touch_all()
+                marks = self._shared_marks()
+                if marks is not None:
+                    marks.touch_all()
                 work()
             self._void_all()
             self._queue.push(op, what, "user")
