@@ -92,7 +92,7 @@ def test_64_tasks_cause_one_load(kind, path, loads):
 
 def in_child(store, loads, gate, answers):
     gate.wait(LIMIT)
-    answers.put(ask(store, 8, loader(loads, 0.01)))
+    answers.put(ask(store, 16, loader(loads, 0.01)))
 
 
 @pytest.mark.parametrize("method", ["fork", "spawn"])
@@ -101,12 +101,12 @@ def test_children_by_fork_and_by_spawn_cause_one_load(kind, path, loads, method)
         path = str(path)
     context = multiprocessing.get_context(method)
     with opened(kind, path) as store:
-        gate, answers = context.Barrier(9), context.Queue()
-        children = [context.Process(target=in_child, args=(store, loads, gate, answers)) for _ in range(8)]
+        gate, answers = context.Barrier(5), context.Queue()
+        children = [context.Process(target=in_child, args=(store, loads, gate, answers)) for _ in range(4)]
         for child in children:
             child.start()
         gate.wait(LIMIT)
-        assert [answers.get(timeout=LIMIT) for _ in children] == [["value"] * 8] * 8
+        assert [answers.get(timeout=LIMIT) for _ in children] == [["value"] * 16] * 4
         for child in children:
             child.join(LIMIT)
             assert child.exitcode == 0
