@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from door43fast.arguments import pairs, span, tag_names
 from door43fast.compute import flight_name
 from door43fast.contracts import MISSING, Items, Seconds
-from door43fast.errors import BackendUnavailableError, BudgetError, ConfigError
+from door43fast.errors import BackendUnavailableError, BudgetError, ConfigError, UnsupportedError
 from door43fast.layers.backlog import Backlog, Entry, bufferable
 from door43fast.layers.buffered import BufferedReads
 from door43fast.layers.flusher import Flusher
@@ -53,7 +53,7 @@ class WriteBuffer(BufferedReads, Wrapper):
         How long a write waits for room while nothing can be flushed, before it raises ``BudgetError``; and how long
         ``close()`` tries.
     ttl, clock
-        Those of the store below, where that is a MemoryStore, which cannot be asked.
+        Those of the store below, where that cannot be asked: a MemoryStore, or several stores beside each other.
 
     Raises
     ------
@@ -64,6 +64,9 @@ class WriteBuffer(BufferedReads, Wrapper):
     def __init__(self, slow: Any, *, max_dirty: int = 10_000, max_bytes: int = 64 << 20, delay: Seconds = 0.1,
                  patience: Seconds = 5.0, ttl: Seconds | None = None, clock: Any = None) -> None:
         super().__init__(slow)
+        if getattr(slow, "asynchronous", False):
+            raise UnsupportedError(f"{type(slow).__name__} is only for event loops, and a buffer writes to the store "
+                                   "below without awaiting it: use the store by itself, by store.aio")
         for name, bound in (("max_dirty", max_dirty), ("max_bytes", max_bytes)):
             if not isinstance(bound, int) or isinstance(bound, bool) or bound < 1:
                 raise ConfigError(f"{name}={bound!r} must be a whole number of 1 or more")
@@ -157,27 +160,28 @@ class WriteBuffer(BufferedReads, Wrapper):
         seconds = None if ttl is None else span(ttl, "ttl")
         self._below()
         # ``set`` can not say "no end" where the store below has a time to live of its own.
-        if not self.capabilities.ttl or not bufferable(key) or seconds is None and self._terms.ttl is not None:
+        if not self.capabilities.ttl or not bufferable(key) or seconds == 0 or (
+                seconds is None and self._terms.ttl is not None):
             return self._change(Call("touch", [key], (key, ttl)))
         with self._backlog.lock:
             entry = None if self._backlog.passes([key]) else self._rows.get(key)
             there = entry is not None and entry.live(self._terms.clock.seconds)
             if entry is not None and there:
-                self._backlog.put(key, Entry(gone=True) if seconds == 0 else entry.until(self._deadline(seconds)))
+                self._backlog.put(key, entry.until(self._deadline(seconds)))
         if entry is None:
             return self._change(Call("touch", [key], (key, ttl)))
-        if seconds == 0:
-            self._void([key])
         return there
 
     def _takes(self, key: Any, ttl: Any = None, tags: tuple[str, ...] = (), pin: bool = False) -> bool:
-        """Whether a write may be buffered. One that the store below would refuse is not: it refuses it itself.
+        """Whether a write may be buffered. One that the store below would refuse is not: it refuses it itself. Nor is
+        one that ends at once, of which it tells as of an expiry.
 
         Only plain text is known to be a key of every store that takes text. Of other keys the store is asked.
         """
-        can = self.capabilities
-        if not can.writes or not bufferable(key) or ttl is not None and not can.ttl or tags and not can.tags or (
-                pin and not can.pins):
+        can = self._below().capabilities
+        if not can.writes or not bufferable(key) or tags and not can.tags or pin and not can.pins:
+            return False
+        if ttl is not None and (not can.ttl or span(ttl, "ttl") == 0):
             return False
         if not (type(key) is str and 0 < len(key) <= 200 and key.isascii() and self._text):
             key in self._below()        # noqa: B015  # raises for what is no key of that store
@@ -187,7 +191,7 @@ class WriteBuffer(BufferedReads, Wrapper):
     def _entry(self, value: Any, ttl: Any, tags: tuple[str, ...] = (), pin: bool = False) -> Entry:
         mark, held = self._terms.freeze(value)
         seconds = self._terms.ttl if ttl is None else span(ttl, "ttl")
-        return Entry(gone=True) if seconds == 0 else Entry(held, mark, self._deadline(seconds), tags, pin)
+        return Entry(held, mark, self._deadline(seconds), tags, pin)
 
     def _deadline(self, seconds: float | None) -> float | None:
         """Rounded up to 1 ms, so that many writes of one ttl are flushed together."""
@@ -204,7 +208,7 @@ class WriteBuffer(BufferedReads, Wrapper):
             if backlog.passes(keys):
                 return False
             self._put_all(drafts)
-            backlog.counts["sets"] += sum(not entry.gone for _, entry in drafts)
+            backlog.counts["sets"] += len(drafts)
         self._void(keys)
         return True
 
@@ -285,7 +289,7 @@ class WriteBuffer(BufferedReads, Wrapper):
         Nothing is flushed meanwhile, and what was dirty is kept until it is done below: where that fails, nothing has
         changed. What is buried may have an older value below, which is still to be deleted.
         """
-        with self._flusher.turn:
+        with self._flusher.alone():
             with self._backlog.lock:
                 before = list(self._rows.items())
             call.on(self._below())
@@ -302,7 +306,7 @@ class WriteBuffer(BufferedReads, Wrapper):
     def expire(self) -> int:
         """Take out everything that is past its time. Returns how many there were."""
         backlog = self._backlog
-        with self._flusher.turn:
+        with self._flusher.alone():
             below = self._below().expire()
             with backlog.lock:
                 now = self._terms.clock.seconds

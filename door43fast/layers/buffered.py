@@ -31,6 +31,11 @@ class BufferedReads:
         """What the store below can do, but record reads, of which that store sees only a part."""
         return self.slow.capabilities._replace(traces=False)
 
+    def _gives_back(self) -> tuple[bool, float | None]:
+        """Whether a memory tier above may keep what is set as it is, and how long that lives if nothing is said."""
+        codec = self._terms.codec
+        return codec is not None and codec.name == "auto", self._terms.ttl
+
     def __getattr__(self, name: str) -> Any:
         if name not in SIDES or "slow" not in self.__dict__:
             return super().__getattr__(name)    # type: ignore[misc]

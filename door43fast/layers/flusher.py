@@ -13,6 +13,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from itertools import groupby
 from typing import Any
 
@@ -54,6 +55,16 @@ class Flusher:
         self._guards = [one for one in _down_from(store) if isinstance(one, Guard)]
         attend(self)
 
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """Nothing is flushed within it; what listeners of this thread write waits for no room."""
+        with self.turn:
+            outer, self.owner = self.owner, threading.get_ident()
+            try:
+                yield
+            finally:
+                self.owner = outer
+
     # -- asked for -------------------------------------------------------------------------------------------
 
     def flush(self) -> None:
@@ -91,17 +102,15 @@ class Flusher:
 
     def _write(self, batch: Run) -> Exception | None:
         """Write a batch, as few calls as its kinds allow. Gives what was refused; raises where the store fails."""
-        outer, self.owner = self.owner, threading.get_ident()
         refusal: Exception | None = None
         try:
-            for shape, run in groupby(batch, self._shape):
-                refusal = self._write_run(shape, list(run)) or refusal
+            with self.alone():
+                for shape, run in groupby(batch, self._shape):
+                    refusal = self._write_run(shape, list(run)) or refusal
         except Exception as error:
             self.failures += 1
             self.error = error
             raise
-        finally:
-            self.owner = outer
         self.error = refusal
         return refusal
 

@@ -153,6 +153,26 @@ def test_wrong_options_are_refused():
                 WriteBuffer(below, **options)
 
 
+def test_a_store_for_event_loops_only_is_refused():
+    class Awaited(d43.MemoryStore):
+        asynchronous = True
+
+    with pytest.raises(errors.UnsupportedError, match="event loops"):
+        WriteBuffer(Awaited())
+
+
+def test_a_listener_of_a_clear_may_write_into_a_full_buffer():
+    """Nothing can be flushed before the clear has ended, so it is not waited for."""
+    below = d43.MemoryStore()
+    with WriteBuffer(below, max_dirty=2, delay=1000, patience=0) as buffer:
+        buffer.set_many({"a": 1, "b": 2})
+        buffer.subscribe("*", lambda event: buffer.set("heard", event.op) if event.op == "clear" else None)
+        buffer.clear()
+        assert buffer["heard"] == "clear" and "a" not in buffer
+        buffer.flush()
+        assert dict(below.items()) == {"heard": "clear"}
+
+
 def test_it_is_pickled_when_all_is_below(tmp_path):
     with WriteBuffer(d43.LmdbStore(tmp_path / "s"), delay=1000, max_dirty=7) as buffer:
         buffer["a"] = 1

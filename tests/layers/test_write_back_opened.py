@@ -68,6 +68,23 @@ def test_of_two_open_stores():
         assert below["a"] == 1
 
 
+def test_the_memory_above_has_what_was_set(tmp_path):
+    """It need not be read first; and the store's own time to live is known there."""
+    from door43fast.native.clock import ManualClock
+
+    clock = ManualClock()
+    with d43.open(tmp_path / "s", durability="none", write="back", delay=50, ttl=10, clock=clock) as store:
+        store.set("a", "text", ttl=5)
+        store["b"] = 1
+        store["list"] = [1]
+        assert store.fast.get("a") == "text" and store.fast.get("b") == 1 and "list" not in store.fast
+        assert store["list"] == [1]
+        clock.advance(6)
+        assert store.get("a") is None and store.fast.get("b") == 1
+        clock.advance(5)
+        assert store.get("b") is None and "b" not in store.fast
+
+
 @pytest.mark.parametrize("options", [{"delay": 1}, {"max_dirty": 5}, {"write": "bak"}, {"write": "through", "delay": 1},
                                      {"write": "back", "max_dirty": 0}, {"write": "back", "delay": -1}], ids=repr)
 def test_what_has_no_effect_or_no_meaning_is_refused(tmp_path, options):

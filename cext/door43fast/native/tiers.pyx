@@ -10,6 +10,7 @@ from datetime import datetime
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 
+from door43fast.native.clock cimport span_ns
 from door43fast.native.encoded cimport Encoded
 from door43fast.native.handle cimport handle_newest
 from door43fast.native.journal cimport CHANGED_CLEAR, CHANGED_TAG, Entry, Row, row_next, row_read
@@ -50,6 +51,9 @@ cdef class Tier:
         self.telling = []
         self.with_deadlines = getattr(store, "_with_deadlines", None)
         self.lasting = self.with_deadlines is not None
+        if hasattr(store, "_gives_back"):   # in Python, and says whether what was set is what is read, and for how long
+            self.publishes, ttl = store._gives_back()
+            self.default_ttl = -1 if ttl is None else span_ns(ttl, "ttl")
         self.watch(store)
         if self.watches.count == 1 and not self.telling and isinstance(self.watched[0], LmdbEngine):
             self.engine = self.watched[0]
