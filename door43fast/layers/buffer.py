@@ -87,6 +87,9 @@ class WriteBuffer(BufferedReads, Wrapper):
     def set(self, key: Any, value: Any, *, ttl: Seconds | None = None, tags: Iterable[str] = (), pin: bool = False,
             durable: bool = False) -> None:
         """Store ``value`` under ``key``. ``durable`` has it below, and synced, before the call returns."""
+        if self._text and ttl is None and type(tags) is tuple and not tags and not pin and not durable and _plain(key):
+            if self._put([(key, self._entry(value, None))]):
+                return
         tags = tag_names(tags)
         entry = None if durable or not self._takes(key, ttl, tags, pin) else self._entry(value, ttl, tags, pin)
         if entry is None or not self._put([(key, entry)]):
@@ -183,7 +186,7 @@ class WriteBuffer(BufferedReads, Wrapper):
             return False
         if ttl is not None and (not can.ttl or span(ttl, "ttl") == 0):
             return False
-        if not (type(key) is str and 0 < len(key) <= 200 and key.isascii() and self._text):
+        if not (self._text and _plain(key)):
             key in self._below()        # noqa: B015  # raises for what is no key of that store
             self._text = self._text or type(key) is str
         return True
@@ -203,9 +206,10 @@ class WriteBuffer(BufferedReads, Wrapper):
         backlog = self._backlog
         with backlog.lock:
             self._below()
-            self._await_room(keys)
-            self._below()
-            if backlog.passes(keys):
+            if len(self._rows) + len(keys) > self.max_dirty or backlog.bytes > self.max_bytes:
+                self._await_room(keys)
+                self._below()
+            if (backlog.going or backlog.all_going) and backlog.passes(keys):
                 return False
             self._put_all(drafts)
             backlog.counts["sets"] += len(drafts)
@@ -375,6 +379,11 @@ class WriteBuffer(BufferedReads, Wrapper):
         self.flush()
         return _reopen, (self.slow, {"max_dirty": self.max_dirty, "max_bytes": self.max_bytes, "delay": self.delay,
                                      "patience": self.patience})
+
+
+def _plain(key: Any) -> bool:
+    """Whether a key is one of every store that takes text."""
+    return type(key) is str and 0 < len(key) <= 200 and key.isascii()
 
 
 def _reopen(slow: Any, options: dict[str, Any]) -> WriteBuffer:
