@@ -15,11 +15,16 @@ from typing import Any, NamedTuple
 from door43fast.contracts import MISSING
 from door43fast.errors import UnsupportedError
 from door43fast.events import begins
+from door43fast.layers.failures import blames_layer
 from door43fast.replication.log import WHOLE, JournalLog, QueueLog, Row
 
 MOST = 10_000       # rows of one portion
 TRIES = 2           # before writers are asked to wait
 SHORTEST = 0.001    # seconds left, of what ends just now
+
+
+class ReplicaFailed(Exception):
+    """What failed while a portion was read is the replica: the cause says how."""
 
 
 class Portion(NamedTuple):
@@ -100,7 +105,12 @@ def _gone(rows: Iterable[Row], replica: Any, reserved: Any, present: Any) -> dic
     gone: dict[Any, None] = {}
     for prefix in dict.fromkeys(row.keys[0] if row.op == "clear" else "" for row in rows if row.op in WHOLE):
         kept = set(present(prefix))
-        gone.update((key, None) for key in keys_of(replica, prefix) if key not in kept and key != reserved)
+        try:
+            gone.update((key, None) for key in keys_of(replica, prefix) if key not in kept and key != reserved)
+        except Exception as error:
+            if blames_layer(error):
+                raise ReplicaFailed from error
+            raise
     return gone
 
 

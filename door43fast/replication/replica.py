@@ -15,7 +15,7 @@ from door43fast.layers.failures import blames_layer
 from door43fast.replication.copying import COPYING, copied, foreign_copy
 from door43fast.replication.head import Head, Place
 from door43fast.replication.log import JournalLog, QueueLog
-from door43fast.replication.portion import portion
+from door43fast.replication.portion import ReplicaFailed, portion
 from door43fast.replication.standing import Standing
 
 PIECE = 5_000       # records of one transaction
@@ -32,9 +32,12 @@ class PrimaryFailed(Exception):
 
 @contextmanager
 def of_primary() -> Iterator[None]:
-    """What fails in here is the primary."""
+    """What fails in here is the primary, if it does not say that it is the replica."""
     try:
         yield
+    except ReplicaFailed as error:
+        assert error.__cause__ is not None
+        raise error.__cause__
     except Exception as error:
         if blames_layer(error):
             raise PrimaryFailed from error
