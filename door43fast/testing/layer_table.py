@@ -111,10 +111,10 @@ one call of a store, all of whose layers held `old` under the key (nothing, wher
 - **down**: each call of that layer raises `BackendUnavailableError`, and does nothing;
 - **lost**: each write of that layer is carried out, and raises: its acknowledgement gets lost.
 
-`gives` is `ok`, or the type of the exception. A layer holds `old`, `new`, or `–` for nothing: then, and when the layer
-is back, a repair or a flush was made and the key was read. Each layer is a store in memory. Of replicated stores the table
-has no lost acknowledgements, since replicas try again by themselves. What the strategies promise is in
-[layers.md](layers.md), [write-back.md](write-back.md) and [replication.md](replication.md).
+`gives` is `ok`, or the type of the exception. A layer holds `old`, `new`, or `–` for nothing: then, and when the
+layer is back, a repair or a flush was made and the key was read. Each layer is a store in memory. Of replicated
+stores the table has no lost acknowledgements, since replicas try again by themselves. What the strategies promise is
+in [layers.md](layers.md), [write-back.md](write-back.md) and [replication.md](replication.md).
 """
 
 if __name__ == "__main__":
