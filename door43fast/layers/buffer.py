@@ -377,6 +377,8 @@ class WriteBuffer(BufferedReads, Wrapper):
 
     def __reduce__(self) -> tuple[Any, ...]:
         self.flush()
+        if getattr(self, "plan", None) is not None:
+            return super().__reduce__()
         return _reopen, (self.slow, {"max_dirty": self.max_dirty, "max_bytes": self.max_bytes, "delay": self.delay,
                                      "patience": self.patience})
 

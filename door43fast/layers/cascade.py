@@ -71,7 +71,10 @@ def cascade(fast: Any, slow: Any, **options: Any) -> Any:
         if name not in known:
             raise ConfigError(f"cascade() has no option {name!r}: {did_you_mean(name, known)}")
     buffer = {name: options.pop(name) for name in known[1:] if name in options}
-    return over(fast, behind(slow, **buffer), **options)
+    if isinstance(fast, MemoryEngine):
+        return over(fast, behind(slow, **buffer), **options)
+    # A layer that outlives the process must not hold what the slow one may never get.
+    return behind(over(fast, slow, **options), **buffer)
 
 
 def over(fast: Any, slow: Any, **options: Any) -> Any:

@@ -10,18 +10,25 @@ from typing import Any
 
 from door43fast import config
 from door43fast.errors import ConfigError
+from door43fast.native.memory import MemoryEngine
 from door43fast.plans.schemas import CascadeOptions, FallbackOptions, ParallelOptions, ReplicatedOptions, TieredOptions
 
 
 def cascade(layers: list[Any], options: CascadeOptions, where: str) -> Any:
-    """Each layer over the next; with write-back a buffer over the last."""
+    """Each layer over the next; with write-back a buffer below those in memory."""
     from door43fast.layers import behind, over
 
-    try:
-        store = behind(layers[-1], options.write, options.max_dirty, options.delay)
-    except ConfigError as error:
-        raise ConfigError(f"{where}: {error}") from error
-    for i in reversed(range(len(layers) - 1)):
+    store = layers[-1]
+    # A layer that outlives the process must not hold what the one below it may never get.
+    lasting = next((i for i in reversed(range(len(layers) - 1)) if isinstance(layers[i], MemoryEngine)), -1)
+    for i in reversed(range(-1, len(layers) - 1)):
+        if i == lasting:
+            try:
+                store = behind(store, options.write, options.max_dirty, options.delay)
+            except ConfigError as error:
+                raise ConfigError(f"{where}: {error}") from error
+        if i < 0:
+            break
         try:
             store = over(layers[i], store, **({"share": options.share} if i == 0 else {}))
         except ConfigError as error:

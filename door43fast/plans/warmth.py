@@ -52,8 +52,8 @@ class Warmth:
 
     def __init__(self, store: Any, within: float, most: int) -> None:
         if not isinstance(store, Cascade):
-            raise ConfigError(f"warm= fills a memory tier, and the uppermost layer is a {type(store.fast).__name__}: "
-                              "leave warm= out")
+            raise ConfigError(f"warm= fills a memory tier, and there is none at the top of this "
+                              f"{type(store).__name__}: leave warm= out")
         beside = _in_a_folder(store)
         if beside is None:
             raise ConfigError(f"warm= keeps its keys beside a store, and no layer of this {type(store).__name__} is in "

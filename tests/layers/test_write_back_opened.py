@@ -59,6 +59,28 @@ def test_it_is_asked_for(tmp_path, way):
         assert store["b"] == 2
 
 
+@pytest.mark.parametrize("memory", [[{"type": "memory"}], []], ids=["under memory", "at the top"])
+def test_no_layer_that_outlives_the_process_runs_ahead_of_another(tmp_path, memory):
+    """A disk over a slower store has a value no earlier than that store: a kill in between leaves nothing new above."""
+    plan = {"strategy": "cascade", "write": "back", "delay": 50, "layers": [
+        *memory, {"type": "lmdb", "path": str(tmp_path / "upper")}, {"type": "lmdb", "path": str(tmp_path / "lower")}]}
+    with d43.open(plan) as store:
+        store["a"] = "old"
+        store.flush()
+        store["a"] = "new"
+        assert store["a"] == store.get("a") == "new"
+        buffer = store if isinstance(store, WriteBuffer) else store.slow
+        upper, lower = buffer.slow.fast, buffer.slow.slow
+        assert lower["a"] == "old" and upper.get("a", "old") == "old"
+        other = pickle.loads(pickle.dumps(store))
+        store.flush()
+        assert lower["a"] == "new" and upper.get("a", "new") == "new" and other["a"] == "new"
+        other.close()
+    with d43.cascade(d43.LmdbStore(tmp_path / "x"), d43.LmdbStore(tmp_path / "y"), write="back") as store:
+        store["a"] = 1
+        assert isinstance(store, WriteBuffer) and store["a"] == 1
+
+
 def test_of_two_open_stores():
     below = d43.MemoryStore()
     with d43.cascade(d43.MemoryStore(), below, write="back", delay=50) as store:
