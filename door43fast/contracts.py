@@ -27,6 +27,14 @@ Progress = Callable[[int, int, str], Any]   # of what is done, of what is to be 
 Items = Mapping[Any, Any] | Iterable[tuple[Any, Any]]
 
 
+class Found(NamedTuple):
+    """What a layered store has under a key: see ``find``."""
+
+    value: Any
+    state: str              # "fresh", or "stale": past its time in a fast layer, while the slow one fails or is asked
+    left: float | None      # seconds that it is kept in its layer, None for no end; negative where it is past its time
+
+
 class Capabilities(NamedTuple):
     """What a store can do beyond reading; what is False answers with ``UnsupportedError``."""
 

@@ -158,6 +158,21 @@ class PassageError(Error, ValueError):
     """A passage names no known book or is not a reference; the message shows the nearest."""
 
 
+# ValueError is also ConfigError and KeyTooLongError, UnsupportedError also ReadOnlyError, BudgetError also QuotaError,
+# KeyError what a missing key is. ClosedError is the end of the whole, which a layer is not to blame for.
+OF_THE_CALLER = (TypeError, ValueError, KeyError, UnsupportedError, BudgetError, RateError, ConflictError,
+                 DeadlockError, PrunedError, LostEventsError, ClosedError)
+
+
+def blames_layer(error: BaseException) -> bool:
+    """Whether an error of a call says that the layer failed, so that others should answer and it should be spared.
+
+    What the caller caused (a wrong key, no room, a conflict, the end of the store) would be the same tomorrow, and an
+    interruption (KeyboardInterrupt, SystemExit) says nothing of the layer.
+    """
+    return isinstance(error, Exception) and not isinstance(error, OF_THE_CALLER)
+
+
 def did_you_mean(name, known) -> str:
     """The end of a sentence that refuses ``name``: the nearest of ``known``, or all of them where none is near."""
     import difflib

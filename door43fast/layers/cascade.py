@@ -13,7 +13,10 @@ from door43fast.native.memory import MemoryEngine
 from door43fast.native.stack import CascadeEngine
 from door43fast.surface import StoreSurface
 
-WRITES = ("through", "back")
+MODES = ("promote", "negative", "stale", "stale_on_error")     # of the cascade, beside ``share`` and ``write``
+BUFFERS = ("max_dirty", "delay")                                # of write-back
+WRITES = ("through", "around", "back")
+DEFAULTS = (("promote", "always"), ("write", "through"))
 
 
 class Cascade(ByPlan, StoreSurface, CascadeEngine):
@@ -31,11 +34,22 @@ class Cascade(ByPlan, StoreSurface, CascadeEngine):
     share : bool
         Keep lists, dicts and arrays in memory as they are and hand out the same object to every caller, instead of a
         fresh copy. Faster, and right only where nobody changes them.
+    promote : {"always", "second", "never"}
+        Which of the values that were found below go up: all; those that are found a second time within a while, so that
+        what is read once takes no room; or none, so that memory holds only what is written.
+    write : {"through", "around"}
+        Whether what is written goes into the memory too, or only leaves it.
+    negative : float or timedelta, optional
+        Seconds for which a key that is not below is known to be missing, unless it is written.
+    stale : float or timedelta, optional
+        Seconds past the ``ttl`` of the fast layer in which its value is given at once, and renewed in the background.
+    stale_on_error : float or timedelta, optional
+        Seconds past it in which its value is given if the slow layer fails. See :meth:`find`.
 
     Raises
     ------
     ConfigError
-        If a layer is not a store, or the fast one is not in memory.
+        If a layer is not a store, the fast one is not in memory, or an option is wrong or would have no effect.
     """
 
     __slots__ = ("plan", "warmth")
@@ -63,18 +77,20 @@ class Cascade(ByPlan, StoreSurface, CascadeEngine):
 def cascade(fast: Any, slow: Any, **options: Any) -> Any:
     """A memory store over a slower one; see :class:`Cascade`. Any other store over one is a :class:`ReadThrough`.
 
-    Also ``write``: ``"through"``, or ``"back"`` for a :class:`WriteBuffer` over the slow one, with its ``max_dirty``
-    and ``delay``.
+    ``write`` may also be ``"back"``, for a :class:`WriteBuffer` over the slow one, with its ``max_dirty`` and
+    ``delay``.
     """
-    known = ["share", "write", "max_dirty", "delay"]
+    known = ["share", "write", *MODES, *BUFFERS]
     for name in options:
         if name not in known:
             raise ConfigError(f"cascade() has no option {name!r}: {did_you_mean(name, known)}")
-    buffer = {name: options.pop(name) for name in known[1:] if name in options}
+    buffer = {name: options.pop(name) for name in BUFFERS if name in options}
+    write = options.pop("write", "through")
+    options["write"] = "around" if write == "around" else "through"
     if isinstance(fast, MemoryEngine):
-        return over(fast, behind(slow, **buffer), **options)
+        return over(fast, behind(slow, write, **buffer), **options)
     # A layer that outlives the process must not hold what the slow one may never get.
-    return behind(over(fast, slow, **options), **buffer)
+    return behind(over(fast, slow, **options), write, **buffer)
 
 
 def over(fast: Any, slow: Any, **options: Any) -> Any:
@@ -84,7 +100,7 @@ def over(fast: Any, slow: Any, **options: Any) -> Any:
     if isinstance(fast, MemoryEngine):
         return Cascade(fast, slow, **options)
     for name, value in options.items():
-        if value:
+        if value and (name, value) not in DEFAULTS:
             raise ConfigError(f"{name}= has no effect where the fast layer is no memory store, and it is a "
                               f"{type(fast).__name__}: leave it out")
     return ReadThrough(fast, slow)

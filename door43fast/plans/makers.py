@@ -15,8 +15,9 @@ from door43fast.plans.schemas import CascadeOptions, FallbackOptions, ParallelOp
 
 
 def cascade(layers: list[Any], options: CascadeOptions, where: str) -> Any:
-    """Each layer over the next; with write-back a buffer below those in memory."""
+    """Each layer over the next; with write-back a buffer below those in memory. The modes are the first layer's."""
     from door43fast.layers import behind, over
+    from door43fast.layers.cascade import MODES
 
     store = layers[-1]
     # A layer that outlives the process must not hold what the one below it may never get.
@@ -30,7 +31,9 @@ def cascade(layers: list[Any], options: CascadeOptions, where: str) -> Any:
         if i < 0:
             break
         try:
-            store = over(layers[i], store, **({"share": options.share} if i == 0 else {}))
+            first = {"share": options.share, "write": "around" if options.write == "around" else "through",
+                     **{name: getattr(options, name) for name in MODES}}
+            store = over(layers[i], store, **({} if i else first))
         except ConfigError as error:
             raise ConfigError(f"{where}.layers[{i}]: {error}") from error
     warm_up(store, options, where)

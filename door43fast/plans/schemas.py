@@ -47,6 +47,17 @@ class CascadeOptions(TieredOptions, kw_only=True):
     """Memory over slower layers: reads promote, writes and deletes begin at the slowest."""
 
     share: Annotated[bool, Meta(description="Hand out the same list, dict or array to every caller.")] = False
+    write: Annotated[Literal["through", "around", "back"], Meta(
+        description="What is written goes into the fast layer too; or only leaves it; or is in the slowest a little "
+                    "later: see write-back.md.")] = "through"
+    promote: Annotated[Literal["always", "second", "never"], Meta(
+        description="Which values found below go up: all, those found a second time within a while, none.")] = "always"
+    negative: Annotated[Duration | None, Meta(
+        description="For how long a key that is not below is known to be missing.")] = None
+    stale: Annotated[Duration | None, Meta(
+        description="How long past the `ttl` of the first layer a value is given, and renewed meanwhile.")] = None
+    stale_on_error: Annotated[Duration | None, Meta(
+        description="How long past it a value is given where the layer below fails.")] = None
 
 
 class ReplicatedOptions(Options, kw_only=True):

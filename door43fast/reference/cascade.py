@@ -3,30 +3,33 @@
 The slow store is the truth. A write goes to it and then takes the key out of the fast store; only a read puts a
 value there. Order alone would not keep the dead dead: a reader that missed may hold a value that a writer has
 replaced meanwhile. So a promotion is a computation of the fast store, begun at the miss: taking the key out voids
-it, and the fast store checks that and stores in one step.
+it, and the fast store checks that and stores in one step (promotion.py). A write never puts a value there itself, so
+there is no choice of ``write`` here: it is always around.
 """
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterable, Iterator
-from datetime import date, datetime
 from typing import Any
 
 from door43fast.arguments import pairs
-from door43fast.contracts import MISSING, Capabilities, Items, Seconds
-from door43fast.compute import Computation, forget
-from door43fast.errors import BudgetError
-
-# What no caller can change under another; anything else is read from the slow store, afresh, every time.
-IMMUTABLE = (bytes, str, int, float, complex, bool, type(None), date, datetime)
+from door43fast.contracts import MISSING, Capabilities, Found, Items, Progress, Seconds
+from door43fast.errors import blames_layer
+from door43fast.reference.promotion import NOTHING, Rules
+from door43fast.reference.promotion import Promotion as _Promotion
 
 
 class CascadeEngine:
     """Reads fast to slow and promotes; writes through, and deletes from the slow layer up."""
 
-    def __init__(self, fast: Any, slow: Any) -> None:
+    def __init__(self, fast: Any, slow: Any, *, promote: str = "always", negative: Seconds | None = None,
+                 stale: Seconds | None = None, stale_on_error: Seconds | None = None) -> None:
         self.fast = fast
         self.slow = slow
+        self._rules = Rules(fast, promote, negative, stale, stale_on_error)
+        self._counts = {"negative": 0, "stale": 0, "done": 0, "failed": 0}
+        self._renewing: dict[Any, threading.Thread] = {}
 
     @property
     def capabilities(self) -> Capabilities:
@@ -34,20 +37,68 @@ class CascadeEngine:
 
     # -- reads -----------------------------------------------------------------------------------------------
 
-    def _get(self, key: Any) -> Any:
+    def _look(self, key: Any) -> Found:
+        """What there is under ``key``: MISSING, or a value; ``left`` is of a stale one how long ago it ended."""
         value = self.fast.get(key, MISSING)
-        if value is MISSING:
-            with _Promotion(self, [key]) as promote:
-                value = self.slow.get(key, MISSING)
+        if value is NOTHING:
+            self._counts["negative"] += 1
+            return Found(MISSING, "fresh", None)
+        if value is not MISSING:
+            return Found(value, "fresh", None)
+        value, age = self._rules.past(key)
+        if value is not MISSING and age < self._rules.stale:
+            self._renew(key)
+            return self._stale(value, age)
+        try:
+            return Found(self._fetch([key])[0], "fresh", None)
+        except Exception as error:
+            value, age = self._rules.past(key)      # anew: what was overwritten meanwhile is not there any more
+            if value is MISSING or age >= self._rules.on_error or not blames_layer(error):
+                raise
+            return self._stale(value, age)
+
+    def _stale(self, value: Any, age: float) -> Found:
+        self._counts["stale"] += 1
+        return Found(value, "stale", -age)
+
+    def _fetch(self, keys: list[Any]) -> list[Any]:
+        """What the slow store has; it goes up."""
+        with _Promotion(self, keys) as promote:
+            values = [self.slow.get(keys[0], MISSING)] if len(keys) == 1 else self.slow.get_many(keys, MISSING)
+            for key, value in zip(keys, values, strict=True):
                 promote(key, value)
-        return value
+        return values
+
+    def _renew(self, key: Any) -> None:
+        """Fetch ``key`` in a thread of its own, unless one does so already."""
+        thread = threading.Thread(target=self._refresh, args=(key,), daemon=True)
+        if self._renewing.setdefault(key, thread) is thread:
+            thread.start()
+
+    def _refresh(self, key: Any) -> None:
+        try:
+            self._fetch([key])
+            self._counts["done"] += 1
+        except Exception:       # the stale value stays until its window ends
+            self._counts["failed"] += 1
+        finally:
+            self._renewing.pop(key, None)
+
+    def find(self, key: Any) -> Found | None:
+        found = self._look(key)
+        if found.value is MISSING:
+            return None
+        if found.state == "fresh":
+            with_left = self.fast if key in self.fast else self.slow
+            return found._replace(left=with_left.ttl(key))
+        return found
 
     def get(self, key: Any, default: Any = None) -> Any:
-        value = self._get(key)
+        value = self._look(key).value
         return default if value is MISSING else value
 
     def __getitem__(self, key: Any) -> Any:
-        value = self._get(key)
+        value = self._look(key).value
         if value is MISSING:
             raise KeyError(key)
         return value
@@ -55,10 +106,18 @@ class CascadeEngine:
     def get_many(self, keys: Iterable[Any], default: Any = None) -> list[Any]:
         keys = list(keys)
         values = self.fast.get_many(keys, MISSING)
-        absent = [i for i, value in enumerate(values) if value is MISSING]
-        with _Promotion(self, [keys[i] for i in absent]) as promote:
-            for i, value in zip(absent, self.slow.get_many([keys[i] for i in absent], MISSING), strict=True):
-                promote(keys[i], value)
+        absent = []
+        for i, value in enumerate(values):
+            if value is NOTHING:
+                self._counts["negative"] += 1
+                values[i] = default
+            elif value is MISSING:
+                absent.append(i)
+        if self._rules.window and absent:
+            for i in absent:
+                values[i] = self.get(keys[i], default)
+        elif absent:
+            for i, value in zip(absent, self._fetch([keys[i] for i in absent]), strict=True):
                 values[i] = default if value is MISSING else value
         return values
 
@@ -78,12 +137,7 @@ class CascadeEngine:
         return self.slow.ttl(key)
 
     def contains_many(self, keys: Iterable[Any]) -> list[bool]:
-        keys = list(keys)
-        there = self.fast.contains_many(keys)
-        absent = [i for i, one in enumerate(there) if not one]
-        for i, one in zip(absent, self.slow.contains_many([keys[i] for i in absent]), strict=True):
-            there[i] = one
-        return there
+        return self.slow.contains_many(keys)
 
     def scan(self, prefix: Any = "", **options: Any) -> Iterator[tuple[Any, Any]]:
         return self.slow.scan(prefix, **options)
@@ -174,7 +228,11 @@ class CascadeEngine:
 
     def stats(self) -> dict[str, Any]:
         fast, slow = self.fast.stats(), self.slow.stats()
-        return {**slow, "hits": fast["hits"] + slow["hits"], "misses": slow["misses"], "layers": [fast, slow]}
+        counts = self._counts
+        return {**slow, "hits": fast["hits"] + slow["hits"] + counts["stale"] - counts["negative"],
+                "misses": slow["misses"] + counts["negative"], "stale": slow["stale"] + counts["stale"],
+                "negative": counts["negative"], "refreshes": {"done": counts["done"], "failed": counts["failed"]},
+                "layers": [fast, slow]}
 
     def record_trace(self, path: Any, *, sample: float = 1.0) -> Any:
         return self.fast.record_trace(path, sample=sample)
@@ -193,6 +251,9 @@ class CascadeEngine:
         self.slow.backup(path, progress=progress)
 
     def close(self) -> None:
+        for thread in list(self._renewing.values()):
+            if thread is not threading.current_thread():
+                thread.join(5.0)
         self.slow.close()
         self.fast.close()
 
@@ -212,7 +273,7 @@ class CascadeEngine:
 
     def _lookup(self, key: Any) -> tuple[int, Any]:
         value = self.fast.get(key, MISSING)
-        return (1, value) if value is not MISSING else self.slow._lookup(key)
+        return (1, value) if value is not MISSING and value is not NOTHING else self.slow._lookup(key)
 
     def _read(self, key: Any) -> tuple[Any, Any]:
         return self.slow._read(key)
@@ -225,33 +286,3 @@ class CascadeEngine:
 
     def _commit(self, reads: dict[Any, Any], writes: dict[Any, Any], ranges: Any = ()) -> None:
         self._through(list(writes), "_commit", reads, writes, ranges=ranges)
-
-
-class _Promotion:
-    """Tickets for keys that the fast store missed; calling it promotes a value whose ticket still holds."""
-
-    def __init__(self, cascade: CascadeEngine, keys: list[Any]) -> None:
-        self.fast, self.slow = cascade.fast, cascade.slow
-        self.tickets: dict[Any, Any] = {}
-        for key in keys:
-            ticket = Computation(self.fast, key)
-            if self.fast._flights.setdefault(ticket.name, ticket) is ticket:
-                ticket.token = self.fast._read(key)[0]
-                self.tickets[key] = ticket
-
-    def __enter__(self) -> _Promotion:
-        return self
-
-    def __call__(self, key: Any, value: Any) -> None:
-        ticket = self.tickets.get(key)
-        if ticket is None or type(value) not in IMMUTABLE:
-            return
-        try:
-            left = self.slow.ttl(key)
-            self.fast._publish(ticket, key, value, left, None)
-        except (KeyError, BudgetError):     # gone meanwhile; or too big for the fast store, and read from the slow
-            return
-
-    def __exit__(self, *_: object) -> None:
-        for ticket in self.tickets.values():
-            forget(self.fast, ticket)

@@ -3,7 +3,6 @@
 import pytest
 
 import door43fast as d43
-from door43fast import reference
 from door43fast.contracts import MISSING
 from door43fast.layers import Wrapper
 
@@ -108,11 +107,3 @@ def test_a_full_tier_takes_what_fits_and_refuses_nothing(policy):
         assert [store.get(f"k{i}") for i in range(10)] == list(range(10)) and len(store.fast) == 3
         store["new"] = 1
         assert store["new"] == 1 and store.delete("new") and store.get("new") is None and len(store.fast) <= 3
-
-
-def test_the_reference_does_the_same():
-    with reference.Cascade(reference.MemoryStore(), reference.Cascade(reference.MemoryStore(), reference.MemoryStore())
-                           ) as store:
-        store.slow.slow.update(a=1, b=2)
-        assert store.get_many(["a", "b", "c"]) == [1, 2, None] and sorted(store.fast) == ["a", "b"]
-        assert store.contains_many(["a", "c"]) == [True, False]

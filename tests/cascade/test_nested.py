@@ -132,6 +132,17 @@ def test_each_of_two_directories_is_watched(tmp_path, which):
         assert store["k"] == "ours"
 
 
+def test_others_write_below_a_parallel_store(tmp_path):
+    both = d43.parallel(lmdb(tmp_path / "a"), lmdb(tmp_path / "b"))
+    with d43.cascade(memory(), both) as store, lmdb(tmp_path / "a") as other:
+        store["k"] = "ours"
+        assert store["k"] == "ours" == store["k"] and "k" in store.fast
+        other["k"] = "theirs"
+        assert store["k"] == "theirs"
+        other["j"] = 1
+        assert store.get_many(["j"]) == [1]
+
+
 @pytest.mark.parametrize("tiers", [1, 2])
 def test_a_cell_that_is_raised_empties_the_tiers(tiers):
     below = Ringing(memory())

@@ -80,6 +80,29 @@ class MemoryOverMemory(machine.StoreMachine):
         return d43.cascade(d43.MemoryStore(max_entries=4, clock=options["clock"]), d43.MemoryStore(**options))
 
 
+class MemoryOverMemoryOverLmdb(OnDisk):
+    def open(self, path, **options):
+        clock = options["clock"]
+        return d43.cascade(d43.MemoryStore(max_entries=3, clock=clock), d43.cascade(
+            d43.MemoryStore(max_entries=5, clock=clock, ttl=1.025),
+            d43.LmdbStore(path, durability="none", journal=True, **options), negative=0.525), promote="second")
+
+
+def with_modes(module, slow, **modes):
+    """A machine over a cascade whose fast layer keeps what it has for a moment."""
+    class Modes(machine.StoreMachine):
+        def make_store(self, **options):
+            fast = module.MemoryStore(max_entries=4, clock=options["clock"], ttl=0.325)
+            return module.Cascade(fast, slow(**options), **modes)
+
+    return Modes
+
+
+MODES = [{"negative": 0.775, "stale": 5}, {"negative": 60, "promote": "second", "stale_on_error": 100},
+         {"stale": 50, "stale_on_error": 5, "promote": "never"}, {"negative": 1000, "stale": 1000}]
+NATIVE_MODES = [*MODES, {"write": "around", "negative": 3, "stale": 3}]
+
+
 class Evicting(machine.EvictingMachine):
     def make_store(self, **options):
         return d43.MemoryStore(**options)
@@ -92,11 +115,21 @@ def profile(examples):
 
 @pytest.mark.parametrize(("kind", "examples"), [
     (Memory, 700), (Evicting, 800), (Reference, 100), (Lmdb, 200),
-    (LmdbWithJournal, 150), (MemoryOverLmdb, 250), (MemoryOverMemory, 350),
+    (LmdbWithJournal, 150), (MemoryOverLmdb, 250), (MemoryOverMemory, 350), (MemoryOverMemoryOverLmdb, 150),
     (Sqlite, 60), (MemoryOverSqlite, 60), (Filesystem, 40)],
     ids=lambda one: one.__name__ if isinstance(one, type) else str(one))
 def test_machine(kind, examples):
     run_state_machine_as_test(kind, settings=profile(examples))
+
+
+@pytest.mark.parametrize("modes", NATIVE_MODES, ids=lambda modes: "-".join(modes))
+def test_cascade_with_modes(modes):
+    run_state_machine_as_test(with_modes(d43, d43.MemoryStore, **modes), settings=profile(100))
+
+
+@pytest.mark.parametrize("modes", MODES, ids=lambda modes: "-".join(modes))
+def test_reference_cascade_with_modes(modes):
+    run_state_machine_as_test(with_modes(reference, reference.MemoryStore, **modes), settings=profile(40))
 
 
 def test_the_steps_were_enough(capsys):

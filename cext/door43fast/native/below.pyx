@@ -63,12 +63,16 @@ cdef class Below(Core):
         """Counts since the store was opened; ``layers`` holds those of each tier, the fast one first.
 
         ``coherence`` says how many keys the fast tier has let go because another process had changed them
-        (``dropped``), and how often it let go of all since it could not be told which (``emptied``).
+        (``dropped``), and how often it let go of all since it could not be told which (``emptied``). ``negative`` are
+        reads that were answered by what is known to be missing, ``stale`` those that got a value past its time, and
+        ``refreshes`` tells how often such a value was renewed meanwhile, or could not be.
         """
         cdef dict slow = self.below().stats()
         cdef dict fast = self.fast.stats()
-        slow["misses"] = max(slow["misses"] - self.asked_twice, 0)
-        return {**slow, "hits": fast["hits"] + slow["hits"],
+        slow["misses"] = max(slow["misses"] - self.asked_twice, 0) + self.negatives
+        return {**slow, "hits": fast["hits"] - self.negatives + slow["hits"] + self.stales,
+                "stale": slow["stale"] + self.stales, "negative": self.negatives,
+                "refreshes": {"done": self.refreshed, "failed": self.unrefreshed},
                 "evictions": fast["evictions"], "bytes": fast["bytes"], "layers": [fast, slow],
                 "coherence": {"dropped": self.dropped, "emptied": self.emptied}}
 
@@ -121,6 +125,8 @@ cdef class Below(Core):
             return
         self.closed = True
         self.plain = ASKS
+        if self.refresher is not None:
+            self.refresher.close()
         if self.fast is not None:
             self.fast.close()
             self.slow.close()

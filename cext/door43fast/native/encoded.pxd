@@ -3,3 +3,5 @@
 cdef class Encoded:
     cdef int mark
     cdef bytes payload
+
+cdef Encoded NOTHING        # stands for no value at all: the slow tier was asked, and had none

@@ -5,3 +5,6 @@ cdef class Encoded:
     def __cinit__(self, int mark, bytes payload):
         self.mark = mark
         self.payload = payload
+
+
+NOTHING = Encoded(-1, b"")

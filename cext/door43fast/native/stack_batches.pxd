@@ -11,5 +11,6 @@ cdef class Gathering(Promoting):
     cdef list locals_of(self, list keys)
     # The values, MISSING where there is none. ``fetched``, if not NULL, is told what is known of each.
     cdef list gather(self, list keys, list locals, Fetched* fetched)
+    cdef list give_while_renewed(self, list keys, list locals, list missing, list values, Fetched* fetched)
     cdef int fetch_missing(self, list keys, list locals, list missing, list values, Fetched* fetched) except -1
-    cdef int promote_many(self, list locals, list values, list places, Fetched* fetched, Ticket* tickets) except -1
+    cdef int settle_many(self, list locals, list values, Fetched* fetched, Ticket* tickets) except -1

@@ -6,14 +6,14 @@ from libc.stdlib cimport calloc, free
 
 from door43fast.native.batch cimport BLOCK
 from door43fast.native.below cimport ASKS
-from door43fast.native.encoded cimport Encoded
+from door43fast.native.encoded cimport NOTHING, Encoded
 from door43fast.native.hashing cimport mix
 from door43fast.native.meter cimport fetch_begin, fetch_end
 from door43fast.native.singles cimport MISSING
 from door43fast.native.table cimport PyUnicode_CheckExact
-from door43fast.native.tickets cimport STRIPES, ticket_good, ticket_take
-from door43fast.native.tiers_memory cimport told_in_memory
-from door43fast.native.writes cimport Write
+from door43fast.native.stack_reads cimport NEVER_UP
+from door43fast.native.tickets cimport STRIPES, ticket_take
+from door43fast.native.tiers_memory cimport past_in_memory, told_in_memory
 
 cdef extern from "Python.h":
     PyObject* list_item "PyList_GET_ITEM"(PyObject* o, Py_ssize_t i) noexcept
@@ -44,7 +44,6 @@ cdef class Gathering(Promoting):
         self.below()
         if locals is None:
             return self.slow.get_many(wanted, default)
-        self.renew()
         values = self.gather(wanted, locals, NULL)
         if default is not MISSING:
             for i in range(PyList_GET_SIZE(values)):
@@ -56,14 +55,17 @@ cdef class Gathering(Promoting):
         cdef list locals = self.locals_of(keys)
         if locals is None:
             return self.tier.fetch_many(keys, fetched)
-        self.renew()
         return self.gather(keys, locals, fetched)
 
     cdef list gather(self, list keys, list locals, Fetched* fetched):
-        cdef list values = self.fast.gather(locals, MISSING, False)
-        cdef list missing = []
+        cdef list values, missing = []
         cdef PyObject* value
+        cdef Fetched other
         cdef Py_ssize_t i
+        if not self.renewed():
+            return [self.doubtful(keys[i], locals[i], &other if fetched == NULL else &fetched[i])
+                    for i in range(PyList_GET_SIZE(keys))]
+        values = self.fast.gather(locals, MISSING, False)
         for i in range(PyList_GET_SIZE(values)):
             value = list_item(<PyObject*>values, i)
             if value == <PyObject*>MISSING:
@@ -72,52 +74,78 @@ cdef class Gathering(Promoting):
             if fetched != NULL:
                 told_in_memory(self.fast, locals[i], <object>value, &fetched[i])
             if value.ob_type == <PyTypeObject*>Encoded:
-                values[i] = self.tier.unwrap(<object>value)
+                values[i] = self.opened(<object>value)
+        if missing and self.stale:
+            missing = self.give_while_renewed(keys, locals, missing, values, fetched)
         if missing:
             self.fetch_missing(keys, locals, missing, values, fetched)
         return values
 
+    cdef list give_while_renewed(self, list keys, list locals, list missing, list values, Fetched* fetched):
+        """Put what is past its time into ``values`` where it is to be given at once. Returns what is missing still."""
+        cdef list rest = []
+        cdef Fetched other
+        cdef int64_t age = 0
+        cdef Py_ssize_t i
+        for i in missing:
+            kept = past_in_memory(self.fast, locals[i], &age)
+            if kept is MISSING or age >= self.stale:
+                rest.append(i)
+                continue
+            self.refresh(keys[i], locals[i])
+            values[i] = self.give(kept, age, &other if fetched == NULL else &fetched[i])
+        return rest
+
     cdef int fetch_missing(self, list keys, list locals, list missing, list values, Fetched* fetched) except -1:
         """Fetch the keys at the places ``missing`` into ``values``; what may go up does."""
-        cdef Py_ssize_t n = PyList_GET_SIZE(missing), j
+        cdef Py_ssize_t n = PyList_GET_SIZE(missing), i, j
         cdef Ticket* tickets = <Ticket*>calloc(n, sizeof(Ticket))
         cdef Fetched* told = <Fetched*>calloc(n, sizeof(Fetched))
-        cdef list wanted = keys, absent = locals, found, places
+        cdef list wanted = keys, absent = locals, found
         cdef int64_t begun
         try:
             if tickets == NULL or told == NULL:
                 raise MemoryError()
             if n < PyList_GET_SIZE(keys):
-                wanted = [keys[j] for j in missing]
-                absent = wanted if keys is locals else [locals[j] for j in missing]
+                wanted = [keys[i] for i in missing]
+                absent = wanted if keys is locals else [locals[i] for i in missing]
             for j in range(n):
                 tickets[j] = ticket_take(self.tickets, mix(PyObject_Hash(absent[j])) % STRIPES)
             begun = fetch_begin(self.gauges)
-            found = self.tier.fetch_many(wanted, told)
+            try:
+                found = self.tier.fetch_many(wanted, told)
+            except Exception as error:
+                if not self.excused(error):
+                    raise
+                found = [self.rescue(local, &told[j]) for j, local in enumerate(absent)]
+                if MISSING in found:
+                    raise
+            else:
+                self.settle_many(absent, found, told, tickets)
             fetch_end(self.gauges, begun)
-            places = []
             for j in range(n):
-                if list_item(<PyObject*>found, j) != <PyObject*>MISSING:
-                    values[missing[j]] = found[j]
-                    if told[j].keep:
-                        places.append(j)
+                i = missing[j]
+                values[i] = found[j]
                 if fetched != NULL:
-                    fetched[<Py_ssize_t>missing[j]] = told[j]
-            self.promote_many(absent, found, places, told, tickets)
+                    fetched[i] = told[j]
         finally:
             free(tickets)
             free(told)
         return 0
 
-    cdef int promote_many(self, list locals, list values, list places, Fetched* fetched, Ticket* tickets) except -1:
-        """``promote`` for the values at ``places``, with the memory that each block touches asked for before."""
-        cdef list keys = [locals[i] for i in places] if PyList_GET_SIZE(places) < PyList_GET_SIZE(locals) else locals
-        cdef Py_ssize_t i, j
-        for i in range(PyList_GET_SIZE(places)):
-            if i % BLOCK == 0 and not self.fast.closed:
-                self.fast.read_ahead(keys, i)
-            j = places[i]
-            self.promote(keys[i], values[j], &fetched[j], &tickets[j])
+    cdef int settle_many(self, list locals, list values, Fetched* fetched, Ticket* tickets) except -1:
+        """``settle_fetch`` for each, with the memory that a block touches asked for before."""
+        cdef int64_t age
+        cdef Py_ssize_t j
+        cdef bint none = self.promotion == NEVER_UP and not self.window
+        for j in range(0 if none else PyList_GET_SIZE(locals)):
+            if j % BLOCK == 0 and not self.fast.closed:
+                self.fast.read_ahead(locals, j)
+            fetched[j].asked = True
+            if list_item(<PyObject*>values, j) == <PyObject*>MISSING and not self.negative and not self.window:
+                continue
+            self.settle_fetch(locals[j], values[j], &fetched[j], &tickets[j],
+                              self.window and past_in_memory(self.fast, locals[j], &age) is not MISSING)
         return 0
 
     def contains_many(self, keys):
@@ -132,6 +160,10 @@ cdef class Gathering(Promoting):
         self.renew()
         there = self.fast.gather(locals, None, True)
         missing = [i for i in range(len(there)) if there[i] is False]
+        if self.negative:
+            for i in range(len(there)):
+                if there[i] and self.fast.peek(locals[i]) is NOTHING:
+                    there[i] = False
         if missing:
             found = self.slow.contains_many([wanted[i] for i in missing])
             for i in range(len(missing)):

@@ -6,6 +6,7 @@ from door43fast.native.stack_batches cimport Gathering
 from door43fast.native.tickets cimport Ticket
 
 cdef class Publishing(Gathering):
+    cdef bint around            # a write takes its key out of the fast tier, and puts nothing there
     cdef int publish(self, object local, object value, int64_t deadline, object tags, bint pin,
                      Ticket* ticket) except -1
     cdef int end(self, object local, Ticket* ticket) except -1

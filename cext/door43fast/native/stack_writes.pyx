@@ -25,13 +25,15 @@ cdef class Publishing(Gathering):
         """End a write that the slow tier has taken: the fast tier gets the value, or loses the key."""
         cdef Write w
         try:
-            if not self.tier.publishes or not immutable(value) or self.fast.closed:
+            if self.around or not self.tier.publishes or not immutable(value) or self.fast.closed:
                 return self.end(local, ticket)
             self.fast.prepare_until(&w, local, value, tags, pin, deadline)
             if not ticket_end(self.tickets, ticket) or not self.fits(&w) or 0 <= deadline <= self.fast.clock.now():
                 self.fast.abandon(&w)
                 self.fast.discard(local)
                 return 0
+            if self.window:
+                self.stretch(&w, deadline)
             return self.fast.write(local, value, &w)    # finds and puts without running Python code in between
         except BaseException:
             self.end(local, ticket)     # raising a stripe once too often is always safe
@@ -124,6 +126,8 @@ cdef class Publishing(Gathering):
                 self.fast.prepare_until(&w, local, values[i], (), False, deadline)
                 if (self.tickets.epoch == epoch and self.tickets.stripe[place] == held[place] and self.fits(&w)
                         and not 0 <= deadline <= self.fast.clock.now()):
+                    if self.window:
+                        self.stretch(&w, deadline)
                     self.fast.write(local, values[i], &w)
                     continue
                 self.fast.abandon(&w)
@@ -146,7 +150,7 @@ cdef class Publishing(Gathering):
                 result = call()
                 done = True
             finally:
-                tickets_end(self.tickets, held, done and values is not None and self.tier.publishes)
+                tickets_end(self.tickets, held, done and values is not None and self.tier.publishes and not self.around)
                 try:
                     self.fill(locals, values, deadline, epoch, held)
                 except BaseException:       # of a weigher, for example: what it did not reach must not stay

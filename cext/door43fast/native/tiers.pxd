@@ -8,6 +8,9 @@ from door43fast.native.watches cimport Watches
 cdef struct Fetched:        # what is known of a value beside the value
     int64_t left            # nanoseconds that it has to live, -1 for no end
     bint keep               # it may be kept in a faster tier
+    bint asked              # the slow tier was asked
+    bint stale              # it is a value past its time in a tier above
+    int64_t age             # and since when: nanoseconds
 
 cdef class Tier:
     cdef readonly object store

@@ -4,8 +4,8 @@ from cpython.object cimport PyObject
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 
 from door43fast.native.singles cimport MISSING
-from door43fast.native.slab cimport slab_entry, slab_flags
-from door43fast.native.table cimport TAGGED
+from door43fast.native.slab cimport Extra, slab_entry, slab_extra, slab_flags
+from door43fast.native.table cimport STALE, TAGGED
 from door43fast.native.wheel cimport NEVER, TICK_BITS
 
 
@@ -22,6 +22,21 @@ cdef int told_in_memory(MemoryEngine store, object key, object value, Fetched* f
     if deadline != NEVER:
         fetched.left = max(<int64_t>(deadline << TICK_BITS) + store.birth - store.clock.now(), 0)
     return 0
+
+
+cdef object past_in_memory(MemoryEngine store, object key, int64_t* age):
+    cdef uint32_t hash
+    cdef uint32_t ref = store.find(key, &hash) if store.special else 0
+    cdef uint64_t tick, deadline
+    cdef Extra* x
+    if ref == 0 or not slab_flags(&store.slab, ref)[0] & STALE:
+        return MISSING
+    tick = store.tick()
+    x = slab_extra(&store.slab, ref)[0]
+    if not x.deadline <= tick < x.until or store.tags.stale(x):
+        return MISSING
+    age[0] = max(store.clock.now() - store.birth - <int64_t>(x.deadline << TICK_BITS), 0)
+    return <object>slab_entry(&store.slab, ref).value
 
 
 cdef class MemoryTier(Tier):
