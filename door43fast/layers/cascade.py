@@ -16,7 +16,6 @@ from door43fast.surface import StoreSurface
 MODES = ("promote", "negative", "stale", "stale_on_error")     # of the cascade, beside ``share`` and ``write``
 BUFFERS = ("max_dirty", "delay")                                # of write-back
 WRITES = ("through", "around", "back")
-DEFAULTS = (("promote", "always"), ("write", "through"))
 
 
 class Cascade(ByPlan, StoreSurface, CascadeEngine):
@@ -99,11 +98,12 @@ def over(fast: Any, slow: Any, **options: Any) -> Any:
 
     if isinstance(fast, MemoryEngine):
         return Cascade(fast, slow, **options)
+    promote = options.pop("promote", "always")
     for name, value in options.items():
-        if value and (name, value) not in DEFAULTS:
+        if value and (name, value) != ("write", "through"):
             raise ConfigError(f"{name}= has no effect where the fast layer is no memory store, and it is a "
                               f"{type(fast).__name__}: leave it out")
-    return ReadThrough(fast, slow)
+    return ReadThrough(fast, slow, promote=promote)
 
 
 def behind(slow: Any, write: str = "through", max_dirty: int | None = None, delay: Seconds | None = None) -> Any:

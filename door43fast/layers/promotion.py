@@ -16,7 +16,7 @@ from door43fast.arguments import span
 from door43fast.contracts import Seconds
 from door43fast.errors import ConfigError, did_you_mean
 from door43fast.layers.failures import blames_layer
-from door43fast.reference.cascade import IMMUTABLE
+from door43fast.reference.promotion import IMMUTABLE
 
 TICKETS = 4096
 PROMOTES = ("always", "second", "never")
