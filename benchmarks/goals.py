@@ -108,6 +108,7 @@ GOALS = [
     Goal("the same over memory and LMDB", "cascade_hit_of_three", "MemoryStore", "time", 1.15, "memory, memory, LMDB"),
     Goal("the same over LMDB and LMDB", "cascade_hit_of_three", "MemoryStore", "time", 1.15, "memory, LMDB, LMDB"),
     Goal("the same over LMDB and Python", "cascade_hit_of_three", "MemoryStore", "time", 1.15, "memory, LMDB, Python"),
+    Goal("`get_many` through three layers", "cascade_batch", "loop", "faster", 5),
     Goal("SQLite `get_many`, 4,096 random keys", "sqlite_get_many", "loop", "faster", 2.5),
     Goal("SQLite `get_many`, 4,096 random keys", "sqlite_get_many", "diskcache", "faster", 4),
     Goal("Redis `get_many`, 4,096 random keys", "redis_get_many", "loop", "faster", 10),

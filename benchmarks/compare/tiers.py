@@ -79,4 +79,26 @@ def hit_of_three(quick: bool) -> Result:
         return result
 
 
-CASES: dict[str, Callable[[bool], Result]] = {"cascade_hit": hit, "cascade_hit_of_three": hit_of_three}
+def batch(quick: bool) -> Result:
+    """A batch that finds a third of its keys in each of three layers, where they stay, beside a loop of ``get``."""
+    count = 3_000 if quick else 30_000
+    stored = keys(count)
+    items = dict(zip(stored, values(count, 32), strict=True))
+    wanted = drawn(count, count)
+    with directory() as base:
+        bottom = d43.LmdbStore(base / "store", durability="none")
+        middle = d43.cascade(d43.MemoryStore(), bottom, promote="never")
+        stack = d43.cascade(d43.MemoryStore(), middle, promote="never")
+        bottom.set_many({key: items[key] for key in stored[2 * count // 3:]})
+        middle.set_many({key: items[key] for key in stored[count // 3: 2 * count // 3]})
+        stack.set_many({key: items[key] for key in stored[:count // 3]})
+        contenders = [Contender(CONTROL, lambda _: [items.get(key) for key in wanted]),
+                      Contender("loop", lambda _: [stack.get(key) for key in wanted]),
+                      Contender(OURS, lambda _: stack.get_many(wanted))]
+        result = interleave("get_many through three layers", contenders, len(wanted), 5 if quick else 15)
+        stack.close()
+        return result
+
+
+CASES: dict[str, Callable[[bool], Result]] = {
+    "cascade_hit": hit, "cascade_hit_of_three": hit_of_three, "cascade_batch": batch}
