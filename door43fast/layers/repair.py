@@ -33,6 +33,7 @@ class Repairs:
     _shut: bool
     _open: Any
     _latest: Any
+    _forget_tags: Any
 
     def _begin_repairs(self, repair: str) -> None:
         self._repair = repair
@@ -132,6 +133,7 @@ class Repairs:
             return False
         try:
             self._pay(layer, owed)
+            self._forget_tags(owed)
         except ClosedError:
             raise
         except Exception as error:

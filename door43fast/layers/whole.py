@@ -84,6 +84,8 @@ class WholeWrites:
         counts = []
         errors: dict[str, Exception] = {}
         for layer in self._layers:
+            if not layer.store.capabilities.writes:
+                continue
             try:
                 counts.append(call.on(layer.store))
             except Exception as error:

@@ -40,6 +40,7 @@ class Writes(WholeWrites):
     _open: Any
     _tell: Any
     _void: Any
+    _forget_tags: Any
     _nobody: Any
     _ask_keys: Any
     _pay_some: Any
@@ -62,6 +63,7 @@ class Writes(WholeWrites):
 
     def _numbered(self, call: Call, keys: Any) -> Any:
         number = next(self._numbers)
+        self._forget_tags(keys)
         if self._book is not None:
             self._book.begin(number, keys)
         try:
