@@ -1,10 +1,10 @@
 """Which backends there are by name, and which stores of each are open.
 
 A plugin is a class, or any object, with ``Options`` (a schema) and ``open(options)`` (an open store). It is named by
-an entry point of the group ``door43fast.plugins``, which is also its type in a plan and its scheme in a URL. Our own
-are entry points too, and stand in a table besides: so they work from a source tree and in a frozen program, and need
-no search. The entry points are read once, when a name is first asked for that is not in the table, and a plugin is
-imported when it is first used.
+an entry point of the group ``door43fast.plugins``, which is also its type in a plan and its scheme in a URL; a plus in
+these is a dot there, since packaging tools warn of others. Our own are entry points too, and stand in a table besides:
+so they work from a source tree and in a frozen program, and need no search. The entry points are read once, when a name
+is first asked for that is not in the table, and a plugin is imported when it is first used.
 """
 
 from __future__ import annotations
@@ -184,7 +184,7 @@ class Registry:
             return
         from importlib.metadata import entry_points
 
-        found = [Holder(entry.name, entry.value, entry.dist.name if entry.dist else "an entry point",
+        found = [Holder(entry.name.replace(".", "+"), entry.value, entry.dist.name if entry.dist else "an entry point",
                         tuple(entry.dist.metadata.get_all("Provides-Extra") or ()) if entry.dist else ())
                  for entry in entry_points(group=GROUP)]
         with self._lock:

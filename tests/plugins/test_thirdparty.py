@@ -1,6 +1,7 @@
 """A plugin from a package of its own is found, used, and told of when it cannot be."""
 
 import json
+import re
 import tomllib
 from pathlib import Path
 
@@ -15,7 +16,7 @@ import sys, json
 import door43fast as d43
 with d43.open({"type": "dumbdbm", "path": sys.argv[1]}) as store:
     store["k"] = {"a": [1]}
-with d43.open(f"dumbdbm:///{sys.argv[1]}?ttl=5m", memory="1MB") as store:
+with d43.open(f"dumb+dbm:///{sys.argv[1]}?ttl=5m", memory="1MB") as store:     # dumb.dbm, as an entry point
     store["t"] = 1
     print(json.dumps([store["k"], store.ttl("t"), type(store).__name__, type(store.slow).__name__]))
 """, tmp_path / "s")
@@ -92,4 +93,6 @@ print("d43_dumbdbm" in sys.modules)
 
 def test_ours_are_declared_as_entry_points_too():
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    assert project["entry-points"]["door43fast.plugins"] == OWN
+    declared = project["entry-points"]["door43fast.plugins"]
+    assert {name.replace(".", "+"): target for name, target in declared.items()} == OWN
+    assert all(re.fullmatch(r"[\w.-]+", name) for name in declared), "packaging tools warn of other signs"
