@@ -39,7 +39,10 @@ class Backend(RecordStore):
     - ``write(changes)``: keep the bytes of a dict of names, None to take a name out; all or nothing, or else the
       class declares ``transactions=False``;
     - ``names(prefix)``: every name that begins with ``prefix``, in any order;
-    - ``shut()``: let go of everything.
+    - ``shut()``: let go of everything;
+
+    and where it can, ``sync()``: have what was written survive a power loss, which ``flush()`` and ``durable=True`` ask
+    for.
 
     A name is any text. Calls come from any thread; those of ``write`` one at a time. ``capabilities`` says what the
     store cannot do, which is then answered with ``UnsupportedError``.
@@ -56,6 +59,9 @@ class Backend(RecordStore):
 
     def shut(self) -> None:
         """Let go of everything."""
+
+    def sync(self) -> None:
+        """Have what was written survive a power loss; for a backend that knows no way, nothing is done."""
 
     def where(self, key: str) -> str:
         """What the record of a key is called in an error."""
@@ -120,6 +126,9 @@ class Backend(RecordStore):
                 yield str(error)
             else:
                 yield ""
+
+    def _sync(self) -> None:
+        self.sync()
 
     def _shut(self) -> None:
         self.shut()
