@@ -85,7 +85,7 @@ freethreaded: | system
 	    echo "door43fast: $(PYTHON) has a GIL; name a free-threaded CPython: make freethreaded PYTHON=python3.13t" >&2; \
 	    exit 1; }
 	[ -x $(FREE_VENV)/bin/python ] || $(PYTHON) -m venv $(FREE_VENV)
-	$(FREE_VENV)/bin/python -m pip --quiet install "setuptools>=77" "Cython>=3.1,<4" "numpy>=2.1" \
+	$(FREE_VENV)/bin/python -m pip --quiet install --only-binary numpy "setuptools>=77" "Cython>=3.1,<4" "numpy>=2.1" \
 	    pytest pytest-timeout "hypothesis>=6.100,<6.140"
 	$(FREE_VENV)/bin/python setup.py --quiet build --build-lib $(FREE_VENV)/lib-door43fast --build-temp $(FREE_VENV)/temp
 	export PYTHONPATH=$(CURDIR)/$(FREE_VENV)/lib-door43fast PYTHONSAFEPATH=1 PYTHON_GIL=0; \
