@@ -8,6 +8,9 @@ import pytest
 import door43fast as d43
 from door43fast import reference
 from door43fast.contracts import MISSING
+from door43fast.layers import WriteBuffer
+from door43fast.layers.debts import Ledger
+from door43fast.layers.flusher import Flusher
 from door43fast.reference import cascade as reference_cascade
 from door43fast.testing.trials import effects
 from door43fast.testing.trials.building import Pool
@@ -115,6 +118,49 @@ def test_it_finds_a_tier_whose_values_live_too_long(pool, monkeypatch):
     monkeypatch.setattr(reference_cascade._Promotion, "__call__", promote)
     # A ticket holds at the fast store, so what is found is a value that has outlived its time.
     assert "may be {None}" in finds(pool, referred)
+
+
+SEVERAL = {"kinds": ("memory",), "strategies": ("parallel", "primary_fallback"), "around": False}
+
+
+def test_it_finds_layers_without_debts(pool, monkeypatch):
+    monkeypatch.setattr(Ledger, "add", lambda self, keys, since, tags=None, pin=False: None)
+    with pytest.raises(Violation):
+        run(range(DAILY), pool, **SEVERAL)
+
+
+def test_it_finds_layers_that_are_read_while_they_owe(pool, monkeypatch):
+    monkeypatch.setattr(Ledger, "owes", lambda self, key: self.lapsed is not None)
+    with pytest.raises(Violation):
+        run(range(DAILY), pool, **SEVERAL)
+
+
+def test_it_finds_layers_that_are_read_while_they_have_lapsed(pool, monkeypatch):
+    monkeypatch.setattr(Ledger, "lapse", lambda self, since: None)
+    with pytest.raises(Violation):
+        run(range(DAILY), pool, **SEVERAL)
+
+
+def test_it_finds_a_write_buffer_whose_deletes_hide_nothing(pool):
+    class Unburied(WriteBuffer):
+        def _found(self, key):
+            entry = super()._found(key)
+            return None if entry is not None and entry.gone else entry
+    pool.makers["buffer"] = Unburied
+    with pytest.raises(Violation, match="'buffer'"):
+        run(range(DAILY), pool, strategies=("cascade",))
+
+
+def test_it_finds_a_write_buffer_that_forgets_what_failed(pool, monkeypatch):
+    def write(self, shape, run):
+        try:
+            self._carry(shape, run)
+        finally:
+            with self.backlog.lock:
+                self.backlog.written(run)
+    monkeypatch.setattr(Flusher, "_write_run", write)
+    with pytest.raises(Violation, match="'buffer'"):
+        run(range(DAILY), pool, strategies=("cascade",))
 
 
 def test_what_it_tells_is_small_and_runs_again(pool):

@@ -169,7 +169,9 @@ class Drawing:
                 return name, (key, luck.choice([1, 2, -1]))
             case "touch":
                 return name, (key, luck.choice([*spans, 0]))
-            case "get_many" | "contains_many" | "get_packed" | "delete_many":
+            case "get_many" | "contains_many" | "get_packed":
+                return name, (list(dict.fromkeys(some)),)      # a batch reads its keys in any order
+            case "delete_many":
                 return name, (some,)
             case "set_many":
                 return name, ([(one, self.value()) for one in some], span)
