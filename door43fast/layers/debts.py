@@ -57,9 +57,9 @@ class Ledger:
     def owes(self, key: Any) -> bool:
         return self.lapsed is not None or key in self.owed
 
-    def add(self, keys: Iterable[Any], since: int, tags: Any = None, pin: bool = False) -> None:
+    def add(self, keys: Iterable[Any], since: int, tags: Any = None, pin: bool = False, bounded: bool = True) -> None:
         """The layer may lack the write ``since`` of ``keys``. ``tags`` and ``pin`` are those that it sets: None for
-        tags that are not known, KEPT where it keeps those that there are."""
+        tags that are not known, KEPT where it keeps those that there are. ``bounded`` says that it may lapse."""
         if self.lapsed is not None and not self.copying:
             return
         new = {}
@@ -69,7 +69,7 @@ class Ledger:
                 new[key] = Debt(since, None if tags is KEPT else tags, pin)
             elif tags is not KEPT and (tags, pin) != (old.tags, old.pin):
                 new[key] = old._replace(tags=tags, pin=pin)
-        if len(self.owed) + sum(key not in self.owed for key in new) > self.max_owed:
+        if bounded and len(self.owed) + sum(key not in self.owed for key in new) > self.max_owed:
             self.lapse(since)
             return
         if self._book is not None and new:

@@ -26,7 +26,7 @@ class PartialWrites(Writes):
         """Have the fallback lose ``keys``; where it does not, it owes them, and is not asked for them."""
         fallback = self._layers[1]
         if not fallback.store.capabilities.writes:
-            fallback.ledger.add(keys, number)
+            self._owe(fallback, keys, number)
             return
         if fallback.takes(keys):
             try:
@@ -37,7 +37,7 @@ class PartialWrites(Writes):
             else:
                 fallback.ledger.paid(keys)
                 return
-        fallback.ledger.add(keys, number)
+        self._owe(fallback, keys, number)
 
     def _absolute(self, call: Call, keys: Sequence[Any], number: int) -> Any:
         if not self._partial:
@@ -66,7 +66,7 @@ class PartialWrites(Writes):
         except Exception as error:
             if any(map(reached, (error, failed[primary]))):
                 mine = [key for key in keys if not primary.ledger.owes(key)]
-                fallback.ledger.add(mine, number)       # what the primary holds is what holds
+                self._owe(fallback, mine, number)       # what the primary holds is what holds
             if not blames_layer(error):
                 raise
             failed[fallback] = error
@@ -108,7 +108,7 @@ class PartialWrites(Writes):
             if not blames_layer(error):
                 raise
             if reached(error) and decider is primary:
-                fallback.ledger.add(keys, number)
+                self._owe(fallback, keys, number)
             self._conclude(call, [], {decider: error})
         if way.follow(answer) is not None:
             if decider is primary:

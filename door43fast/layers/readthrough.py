@@ -307,6 +307,9 @@ class ReadThrough(Promotions, Several):
 
     # -- repair ----------------------------------------------------------------------------------------------
 
+    def _complete(self) -> list[Layer]:
+        return [self._slow]
+
     def _payable(self, layer: Any) -> bool:
         return layer is self._fast
 

@@ -34,6 +34,7 @@ class Repairs:
     _open: Any
     _latest: Any
     _forget_tags: Any
+    _complete: Any
 
     def _begin_repairs(self, repair: str) -> None:
         self._repair = repair
@@ -56,7 +57,7 @@ class Repairs:
         self._open()
         if anew:
             with self._stripes.section(None):
-                complete = [layer for layer in self._layers if layer.ledger.clean]
+                complete = self._complete()
                 for layer in self._layers:
                     if complete and layer is not complete[0]:
                         layer.ledger.lapse(next(self._numbers))

@@ -89,14 +89,20 @@ class Writes(WholeWrites):
         return result
 
     def _cut_short(self, keys: Sequence[Any] | None, number: int) -> None:
-        """A write ended nobody knows where: what the first layer holds that owed nothing of it is what holds."""
+        """A write ended nobody knows where: what one layer holds that owed nothing of it is what holds."""
         behind = [layer for layer in self._layers if keys is None and layer.ledger.lapsed is None or keys is not None
-                  and not any(layer.ledger.owes(key) for key in keys)][1:]
-        for layer in behind:
+                  and not any(layer.ledger.owes(key) for key in keys)]
+        for layer in sorted(behind, key=lambda layer: not layer.ledger.clean)[1:]:
             if keys is None:
                 layer.ledger.lapse(number)
             else:
-                layer.ledger.add(keys, number)
+                self._owe(layer, keys, number)
+
+    def _owe(self, layer: Any, keys: Sequence[Any], number: int, tags: Any = None, pin: bool = False) -> None:
+        """A layer owes keys. It lapses for it only if another one holds everything: it may be the only one that has
+        what the others owe."""
+        bounded = layer.ledger.copying or any(one.ledger.clean for one in self._layers if one is not layer)
+        layer.ledger.add(keys, number, tags, pin, bounded)
 
     # -- how many take it ------------------------------------------------------------------------------------
 
@@ -194,17 +200,21 @@ class Writes(WholeWrites):
         if done or truth is not None:
             for layer in failed:
                 if layer is not truth and (done or reached(failed[layer])):
-                    layer.ledger.add(keys, number, tags, pin)
+                    self._owe(layer, keys, number, tags, pin)
             return
         for layer in (one for one in failed if one.ledger.copying and reached(failed[one])):
-            layer.ledger.add(keys, number)
+            self._owe(layer, keys, number)
+        clean = [layer for layer in self._layers if layer.ledger.clean]
         for key in keys:
             knew = [layer for layer in self._layers if not layer.ledger.owes(key)]
             unsure = [layer for layer in knew if layer in failed and reached(failed[layer])]
-            if len(unsure) == len(knew) and unsure and not unsure[0].late:
-                del unsure[0]       # nobody has the write for certain: what this one holds is what holds
+            if len(unsure) == len(knew) and unsure:
+                # Nobody has the write for certain: what one holds is what holds, if it can be one that owes nothing.
+                kept = next((layer for layer in unsure if layer in clean), unsure[0])
+                if not kept.late:
+                    unsure.remove(kept)
             for layer in unsure:
-                layer.ledger.add([key], number)
+                self._owe(layer, [key], number)
 
     # -- writes that depend on the old value -----------------------------------------------------------------
 

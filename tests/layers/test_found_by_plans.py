@@ -30,6 +30,17 @@ FOUND = {
         {**PAIR, "owed": "owed", "layers": [MEMORY, {**MEMORY, "guard": {"failures": 1, "reset": 5.0}}]},
         [Step("set", ("a", 1, None, ())), Step("down", (1, "error")), Step("delete", ("a",)), Step("up", (1,)),
          Step("scan", ("",)), Step("reopen")]),
+    "two layers that owe each other, and one owes more than it may": (
+        {"strategy": "primary_fallback", "layers": [MEMORY, MEMORY], "repair": "manual", "max_owed": 1},
+        [Step("down", (0, "error")), Step("set", ("ab", 400, None, ())),
+         Step("set_packed", ([("b", b"500"), ("c", b"600")],), (Fault(1, "lost", 1),))]),
+    "a layer that alone has what another one owes, and owes more than it may": (
+        {**PAIR, "max_owed": 1},
+        [Step("set", ("ab", 400, None, ()), (Fault(0, "error", 1),)),
+         Step("set_many", ([("b", 1), ("c", 2)], None), (Fault(1, "error", 1),))]),
+    "the slow layer of a cascade is not copied anew from the fast one": (
+        {"strategy": "cascade", "layers": [MEMORY, MEMORY], "repair": "manual"},
+        [Step("down", (0, "lost")), Step("set", ("a", 1100, None, ())), Step("reopen")]),
     "a layer that knows all tags and owes a key": (
         {**PAIR, "owed": "owed"},
         [Step("down", (1, "error")), Step("transaction", ([("set", "c", 2, None, ())],)), Step("up", (1,)),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import tempfile
 import time
 from collections.abc import Callable, Mapping
@@ -12,11 +13,13 @@ from door43fast import config
 from door43fast.errors import Error
 from door43fast.layers import Guard, Parallel, PrimaryFallback, Wrapper, WriteBuffer
 from door43fast.layers.failures import Late
+from door43fast.layers.readthrough import ReadThrough
 from door43fast.plans import strategy
 from door43fast.testing.basis import manual_clock
 from door43fast.testing.faults import Faulty
 
 SEVERAL = {"parallel": Parallel, "primary_fallback": PrimaryFallback}
+SOON = 5        # seconds for which layers that are back may go on owing something, on a busy machine
 LIMIT = 30      # seconds that late calls are waited for, if they are right only a moment
 Maker = Callable[..., Any]      # of a store of its layers, or of the one that it is around
 
@@ -154,6 +157,8 @@ class Building:
             if plan["strategy"] in self.pool.makers:
                 return self.pool.makers[plan["strategy"]](layers)
             options = {name: value for name, value in plan.items() if name not in ("strategy", "layers")}
+            if plan["strategy"] == "cascade" and "tier" not in plan["layers"][0]:
+                return self._beside(ReadThrough(*layers, clock=self.clock, **options))
             if plan["strategy"] in SEVERAL:
                 if "owed" in options:
                     options["owed"] = f"{self.folder}/{options['owed']}"
@@ -201,7 +206,10 @@ class Building:
         AssertionError
             If one of them cannot be.
         """
-        for turn in range(4):   # the first calls are the probes of circuit breakers
+        end = time.monotonic() + SOON
+        for turn in itertools.count():
+            if turn >= 4 and (not self.owing() or time.monotonic() > end):  # the first calls are probes of circuits
+                break
             for store in self.menders:
                 if isinstance(store, WriteBuffer):
                     with suppress(Error, OSError):
@@ -247,7 +255,8 @@ def leaves_of(plan: dict[str, Any], timed: bool = False, part: bool = False) -> 
     """The leaves of a plan in the order of their numbers."""
     timed = timed or "deadline" in plan.get("guard", ())
     if "strategy" in plan:
-        parts = plan["strategy"] == "primary_fallback" and not plan.get("mirror", True)
+        fast = 0 if plan["strategy"] == "cascade" else None
+        partial = 1 if plan["strategy"] == "primary_fallback" and not plan.get("mirror", True) else fast
         return [leaf for place, layer in enumerate(plan["layers"])
-                for leaf in leaves_of(layer, timed, part or parts and place == 1)]
+                for leaf in leaves_of(layer, timed, part or place == partial)]
     return [] if plan.get("tier") else [Place(plan["type"], timed, part)]

@@ -93,6 +93,13 @@ class Drawing:
         return layer
 
     def _cascade(self, depth: int) -> dict[str, Any]:
+        if self.around and self.luck.random() < 0.2:    # over another store than one in memory
+            plan = {"strategy": "cascade", "layers": [self._layer(depth), self._layer(depth)],
+                    "promote": self.luck.choice(["always", "always", "second", "never"]),
+                    "repair": self.luck.choice(["manual", "manual", "background"])}
+            if self.luck.random() < 0.3:
+                plan["max_owed"] = self.luck.choice([0, 1, 2])
+            return plan
         fast = {"type": "memory", "tier": True}
         if self.luck.random() < 0.3:
             fast["max_entries"] = self.luck.choice([1, 2])
