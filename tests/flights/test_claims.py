@@ -22,6 +22,12 @@ def marks(request, tmp_path, monkeypatch):
     assert claims._files == {}
 
 
+def linger():
+    """Until it is killed; by itself, where a test that failed has left it."""
+    signal.alarm(100)
+    signal.pause()
+
+
 class Elsewhere:
     """A child that holds a claim until it is ended."""
 
@@ -30,7 +36,7 @@ class Elsewhere:
         self.pid = os.fork()
         if not self.pid:
             os.write(write, b"y" if Claim(marks, hash, "theirs", deadline).take() else b"n")
-            signal.pause()
+            linger()
         os.close(write)
         with os.fdopen(read, "rb") as file:
             self.got = file.read(1) == b"y"
@@ -101,7 +107,7 @@ def test_a_child_holds_nothing_of_its_parent(marks):
     pid = os.fork()
     if not pid:
         claim.release()         # closes nothing, and frees nothing
-        signal.pause()
+        linger()
     elsewhere = Elsewhere(marks, 64)
     assert not elsewhere.got
     elsewhere.kill()
@@ -111,6 +117,31 @@ def test_a_child_holds_nothing_of_its_parent(marks):
     next_one.release()
     os.kill(pid, signal.SIGKILL)
     os.waitpid(pid, 0)
+
+
+def test_a_child_of_who_dies_holds_nothing_on(marks):
+    """A lock of an open file description lives as long as any descriptor of it: the child must close its own."""
+    read, write = os.pipe()
+    pid = os.fork()
+    if not pid:
+        assert Claim(marks, 64, "theirs", 60).take()
+        child = os.fork()
+        if not child:
+            linger()
+        os.write(write, child.to_bytes(4, "little"))
+        linger()
+    child = int.from_bytes(os.read(read, 4), "little")
+    for end in (read, write):
+        os.close(end)
+    claim = Claim(marks, 64, "ours", 60)
+    assert not claim.take()
+    os.kill(pid, signal.SIGKILL)
+    os.waitpid(pid, 0)
+    try:
+        assert claim.take()
+    finally:
+        claim.release()
+        os.kill(child, signal.SIGKILL)
 
 
 def test_threads_take_turns(marks):
