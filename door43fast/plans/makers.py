@@ -45,6 +45,9 @@ def warm_up(store: Any, options: TieredOptions, where: str) -> None:
     if options.warm:
         from door43fast.plans.warmth import warmed
 
+        if getattr(options, "promote", "always") == "never":
+            raise ConfigError(f"{config.place(where, 'warm')} has no effect with promote='never', by which nothing "
+                              "that is read goes up: leave one out")
         try:
             warmed(store, options.warm_within, options.warm_keys)
         except ConfigError as error:

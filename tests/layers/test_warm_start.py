@@ -285,7 +285,16 @@ def test_a_disk_in_the_middle_keeps_them(tmp_path):
         assert store.stats()["warm"]["asked"] == 2
 
 
+def test_with_promotion_at_the_second_hit(folder):
+    plan = {"strategy": "cascade", "warm": True, "warm_within": LIMIT, "promote": "second", "layers": [
+        {"type": "memory"}, {"type": "lmdb", "path": str(folder)}]}
+    with d43.open(plan) as store:
+        assert len(store.fast) == 10 == store.stats()["warm"]["found"]
+
+
 @pytest.mark.parametrize("open_it", [
+    lambda folder: d43.open({"strategy": "cascade", "warm": True, "promote": "never", "layers": [
+        {"type": "memory"}, {"type": "lmdb", "path": str(folder)}]}),
     lambda folder: d43.open(folder, warm_within=1), lambda folder: d43.open(folder, warm_keys=5),
     lambda folder: d43.open(folder, warm=True, memory=0), lambda folder: d43.open(folder, warm=True, warm_keys=0),
     lambda folder: d43.open(folder, memory=0, warm_keys=5),
