@@ -103,7 +103,22 @@ class Drawing:
         fast = {"type": "memory", "tier": True}
         if self.luck.random() < 0.3:
             fast["max_entries"] = self.luck.choice([1, 2])
-        return {"strategy": "cascade", "layers": [fast, self._layer(depth)]}
+        plan = {"strategy": "cascade", "layers": [fast, self._layer(depth)]}
+        return self._in_modes(plan) if self.around and self.luck.random() < 0.4 else plan
+
+    def _in_modes(self, plan: dict[str, Any]) -> dict[str, Any]:
+        """Of memory over a store: none of them may show, but by which layer is asked."""
+        luck = self.luck
+        if luck.random() < 0.4:
+            plan["write"] = "around"
+        if luck.random() < 0.5:
+            plan["promote"] = "second" if "write" in plan else luck.choice(["second", "never"])
+        if luck.random() < 0.4 and plan.get("promote") != "never":
+            plan["negative"] = 20.0
+        if luck.random() < 0.3:
+            plan["layers"][0]["ttl"] = luck.choice([0.075, 2.025])
+            plan[luck.choice(["stale", "stale_on_error"])] = 20.0
+        return plan
 
     def _parallel(self, depth: int) -> dict[str, Any]:
         luck = self.luck
