@@ -271,7 +271,7 @@ def _debts(store: Any) -> float:
 
 def _with_deadlines(store: Any, keys: Sequence[Any]) -> list[tuple[Any, float | None]]:
     """Each value, or MISSING, and the seconds that it has left."""
-    if hasattr(store, "_with_deadlines"):
+    if hasattr(store, "_with_deadlines") and not _tiered(store):
         return store._with_deadlines(list(keys))
     found: list[tuple[Any, float | None]] = []
     expires = store.capabilities.ttl
@@ -282,3 +282,12 @@ def _with_deadlines(store: Any, keys: Sequence[Any]) -> list[tuple[Any, float | 
             value, left = MISSING, None
         found.append((value, left))
     return found
+
+
+def _tiered(store: Any) -> bool:
+    """Whether a fast layer may answer, where values live no longer than that lets them: ``ttl`` asks the slow one."""
+    while hasattr(store, "slow"):
+        if hasattr(store, "fast"):
+            return True
+        store = store.slow
+    return False

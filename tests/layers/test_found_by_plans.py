@@ -41,6 +41,10 @@ FOUND = {
     "the slow layer of a cascade is not copied anew from the fast one": (
         {"strategy": "cascade", "layers": [MEMORY, MEMORY], "repair": "manual"},
         [Step("down", (0, "lost")), Step("set", ("a", 1100, None, ())), Step("reopen")]),
+    "a value copied from a cascade lives no longer than its fast layer lets it": (
+        {"strategy": "parallel", "require": "all", "repair": "manual", "layers": [
+            {"strategy": "cascade", "layers": [{"type": "memory", "tier": True, "ttl": 2.025}, MEMORY]}, MEMORY]},
+        [Step("set", ("a", 200, None, ()), (Fault(1, "lost", 1),)), Step("get", ("a",)), Step("reopen")]),
     "a layer that knows all tags and owes a key": (
         {**PAIR, "owed": "owed"},
         [Step("down", (1, "error")), Step("transaction", ([("set", "c", 2, None, ())],)), Step("up", (1,)),
