@@ -132,8 +132,12 @@ class PrimaryFallback(PartialWrites, Several):
         names = [_named(key) for key in keys]
         found, sure = self._batch(method, keys, names)
         if not sure:        # a key may have gone from one to the other meanwhile
-            with self._stripes.section(names):
-                found, _ = self._batch(method, keys, names)
+            lacks = False if method == "contains_many" else ABSENT
+            lacking = [i for i, one in enumerate(found) if one is lacks]
+            with self._stripes.section([names[i] for i in lacking]):
+                again, _ = self._batch(method, [keys[i] for i in lacking], [names[i] for i in lacking])
+            for i, one in zip(lacking, again, strict=True):
+                found[i] = one
         if call.name == "get_packed":
             return pack(keys, [MISSING if one is ABSENT else one for one in found], call.options["out"])
         return [call.args[1] if one is ABSENT else one for one in found] if method == "get_many" else found
