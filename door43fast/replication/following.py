@@ -13,7 +13,7 @@ from door43fast.arguments import span
 from door43fast.claims import claim_on
 from door43fast.compute import flight_name
 from door43fast.contracts import Capabilities, Progress, Seconds
-from door43fast.errors import ClosedError, Error, ReplicationError
+from door43fast.errors import ClosedError, Error, ReplicationError, UnsupportedError
 from door43fast.layers.forwarding import Call, Forwarding
 from door43fast.replication.acknowledging import wait
 from door43fast.replication.comparing import Comparison, compare
@@ -35,6 +35,7 @@ class Following(Forwarding):
     _need: int
     _timeout: float
     _close_timeout: float
+    _one_reads = True       # all reads go to the primary
 
     def __init__(self) -> None:
         self._shut = self._orphan = False
@@ -80,8 +81,9 @@ class Following(Forwarding):
 
     @property
     def capabilities(self) -> Capabilities:
-        """What the primary can do, without tags and pins: the log does not tell them."""
-        return self._lineup.primary.capabilities._replace(tags=False, pins=False)
+        """What the primary can do, without tags and pins, which the log does not tell, and traces of several members."""
+        can = self._lineup.primary.capabilities._replace(tags=False, pins=False)
+        return can if self._one_reads else can._replace(traces=False)
 
     @property
     def closed(self) -> bool:
@@ -174,6 +176,9 @@ class Following(Forwarding):
             return self._stats(lineup)
         if call.name == "verify":
             return _verified(lineup, call.options["progress"])
+        if call.name == "record_trace" and not self._one_reads:
+            raise UnsupportedError("the reads of a replicated store that several members answer are not recorded, as "
+                                   "its capabilities say: record those of a member, or open it with read='primary'")
         result = call.on(lineup.primary)
         if call.name == "flush" and not self._under_way():
             self.wait_for(replicas=self._need - 1 if self._need > 1 else None)
@@ -183,7 +188,12 @@ class Following(Forwarding):
         return result
 
     def _stats(self, lineup: Lineup) -> dict[str, Any]:
-        return {**lineup.primary.stats(), "replication": {
+        found = lineup.primary.stats()
+        if not self._one_reads:     # a read is counted by whoever answered it
+            for name in ("hits", "misses"):
+                found[name] += sum(replica.store.stats()[name] for replica in lineup.replicas
+                                   if not replica.late(self._timeout))
+        return {**found, "replication": {
             "consistency": self.consistency, "term": self.term, "sequence": lineup.log.last(),
             "replicas": [replica.told() for replica in lineup.replicas], **self._led()}}
 

@@ -9,10 +9,10 @@ from door43fast.contracts import Progress, Seconds
 from door43fast.errors import ConfigError, FencedError, UnsupportedError
 from door43fast.layers.failures import blames_layer
 from door43fast.layers.forwarding import Call
+from door43fast.replication import hiding
 from door43fast.replication.acknowledging import failures, needed, refuse_if_too_few, wait
 from door43fast.replication.fencing import fenced
 from door43fast.replication.head import KEYS
-from door43fast.replication.hiding import unhidden
 from door43fast.replication.leading import Leading
 from door43fast.replication.lease import Lease
 from door43fast.replication.members import Lineup, check_members, seconds_of
@@ -87,6 +87,7 @@ class Replicated(Leading):
         self._close_timeout = seconds_of(close_timeout, "close_timeout")
         self._queue, self._overwrite, self._progress = queue, overwrite, progress
         self.reads = Reads(read, None if max_lag is None else seconds_of(max_lag, "max_lag"), self._timeout)
+        self._one_reads = read == "primary"
         self._standing = Standing(0)
         if lease is not None:
             self._own_lease = own_lease
@@ -106,6 +107,8 @@ class Replicated(Leading):
         """What a member that has change ``since`` says to a read, and how far it was; None for the primary."""
         lineup = self._below()
         hidden = lineup.place.key if lineup.place.known else None
+        if self._under_way():       # a listener sees what it is told of
+            return hiding.read(lineup.primary, call, hidden), None
         return self.reads.ask(call, lineup.primary, hidden, lineup.replicas, since)
 
     def _ask(self, call: Call) -> Any:
@@ -128,8 +131,8 @@ class Replicated(Leading):
             return call.on(lineup.primary)
         what = f"{call.name}({call.keys[0]!r})" if call.keys is not None and len(call.keys) == 1 else f"{call.name}()"
         refuse_if_too_few(lineup.replicas, self._need, self._timeout, what)
-        if call.name == "expire":
-            return call.on(lineup.primary)      # replicas let expire by themselves
+        if call.name == "expire" and not lineup.log.foreign:
+            return call.on(lineup.primary)      # replicas let expire by themselves; a journal tells what was taken out
         mine, outer = self._mine, self._under_way()
         mine.seq = mine.seq if outer else 0
         before = failures(lineup.replicas)
@@ -168,7 +171,7 @@ class Replicated(Leading):
                 raise
         elif call.name == "_commit":
             reads, writes = call.args
-            return primary._commit(reads, writes, ranges=unhidden(call.options["ranges"], place.key, token))
+            return primary._commit(reads, writes, ranges=hiding.unhidden(call.options["ranges"], place.key, token))
         else:
             result = call.on(primary)
         if call.name == "clear" and head is not None and place.read()[1] is None:

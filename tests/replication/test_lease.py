@@ -1,5 +1,6 @@
 """The lease: one writer at a time, by a number that its store and the members know; another when it is gone."""
 
+import os
 import signal
 import subprocess
 import sys
@@ -218,6 +219,23 @@ def test_a_promotion_by_hand_moves_the_lease_of_none(tmp_path):
         assert Place(store.primary).read()[1].role == "primary" and store.primary.path == chosen.path
         store.wait_for()
         assert held(store.replicas[0]) == held(store.primary) == {"a": 5}
+
+
+def test_a_child_of_a_fork_does_not_have_the_lease(tmp_path):
+    with opened(tmp_path) as store:
+        store["a"] = 1
+        child = os.fork()
+        if not child:
+            status = 1
+            try:
+                store["b"] = 1
+            except FencedError:
+                status = 0 if store["a"] == 1 else 2
+            finally:
+                os._exit(status)
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+        store["c"] = 1
+        assert held(store.primary) == held(store.replicas[0]) == {"a": 1, "c": 1}
 
 
 def test_a_lease_needs_a_store_that_others_can_reach(tmp_path):

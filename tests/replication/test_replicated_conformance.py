@@ -17,14 +17,15 @@ class TestMemoryTwice(StoreConformance):
 
 class TestLmdbTwice(StoreConformance):
     capabilities = MEMORY._replace(persistent=True, backup=True, shared=True, journal=True)
-    consistency = "strong"
+    consistency, read = "strong", "primary"
 
     def make_store(self, **options):
         clock = {"clock": options["clock"]} if "clock" in options else {}
         name = self.fresh_name()
         return d43.replicated(
             d43.LmdbStore(self.folder / f"{name}-p", journal=True, durability="none", **options),
-            [d43.LmdbStore(self.folder / f"{name}-r", durability="none", **clock)], self.consistency)
+            [d43.LmdbStore(self.folder / f"{name}-r", durability="none", **clock)], self.consistency,
+            read=self.read)
 
     def open_backup(self, path):
         return d43.LmdbStore(path)
@@ -33,3 +34,10 @@ class TestLmdbTwice(StoreConformance):
 class TestLmdbEventually(TestLmdbTwice):
     capabilities = TestLmdbTwice.capabilities
     consistency = "eventual"
+
+
+class TestLmdbReadFromAny(TestLmdbTwice):
+    """Under ``strong`` each member gives what was written last."""
+
+    capabilities = TestLmdbTwice.capabilities._replace(traces=False)
+    read = "any"

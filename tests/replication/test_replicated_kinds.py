@@ -51,6 +51,22 @@ def test_a_plan_opens_it_and_pickles_it(tmp_path):
         d43.open({**plan, "consistency": "quorum(7)"})
 
 
+def test_members_of_every_kind(tmp_path):
+    """A cascade with a journal below it, SQLite, files, and a replica with a deadline for its calls."""
+    plan = {"strategy": "replicated", "layers": [
+        {"strategy": "cascade", "layers": [{"type": "memory"},
+                                           {"type": "lmdb", "path": str(tmp_path / "p"), "journal": True}]},
+        {"type": "sqlite", "path": str(tmp_path / "r.db")}, {"type": "filesystem", "path": str(tmp_path / "files")},
+        {"type": "lmdb", "path": str(tmp_path / "r"), "guard": {"deadline": "5s"}}]}
+    with d43.open(plan) as store:
+        store.set_many({"a": 1, "b": [1], "d": {"e": None}})
+        store.set("c", b"x", ttl=500)
+        store.delete("a")
+        for one in store.replicas:
+            assert held(one) == {"b": [1], "c": b"x", "d": {"e": None}} and 490 < one.ttl("c") <= 500
+        assert [found.different for found in store.compare()] == [(), (), ()]
+
+
 def test_a_set_is_no_member_of_another():
     inner = d43.replicated(d43.MemoryStore(), [d43.MemoryStore()])
     with pytest.raises(d43.ConfigError, match="one set"):
