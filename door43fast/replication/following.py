@@ -81,7 +81,7 @@ class Following(Forwarding):
 
     @property
     def capabilities(self) -> Capabilities:
-        """What the primary can do, without tags and pins, which the log does not tell, and traces of several members."""
+        """What the primary can do, without tags and pins, which the log does not tell, and traces of several."""
         can = self._lineup.primary.capabilities._replace(tags=False, pins=False)
         return can if self._one_reads else can._replace(traces=False)
 
