@@ -50,10 +50,13 @@ def failures(replicas: Sequence[Replica]) -> dict[str, int]:
 
 def wait(replicas: Sequence[Replica], standing: Standing, seq: int, need: int, seconds: float, what: str,
          before: dict[str, int] | None = None) -> None:
-    """Until ``need`` members, the primary among them, have change ``seq``; else an error that says who has not."""
+    """Until ``need`` members, the primary among them, have change ``seq``; else an error that says who has not.
+
+    ``before`` is how often each had failed: who fails since is not waited for. None to wait all the time, since who
+    fails tries again.
+    """
     if need == 1:
         return
-    before = failures(replicas) if before is None else before
     end = time.monotonic() + seconds
     with standing.moved:
         while True:
@@ -62,9 +65,11 @@ def wait(replicas: Sequence[Replica], standing: Standing, seq: int, need: int, s
                 return
             if standing.fenced is not None:
                 raise standing.fenced
-            failed = [replica for replica in lacking if replica.failures > before[replica.name]]
+            failed = [replica for replica in lacking if (
+                replica.error is not None if before is None else replica.failures > before[replica.name])]
             left = end - time.monotonic()
-            if left <= 0 or len(replicas) - len(failed) + 1 < need and len(failed) == len(lacking):
+            if left <= 0 or before is not None and (
+                    len(replicas) - len(failed) + 1 < need and len(failed) == len(lacking)):
                 break       # in vain, and it is known of each whether it has it, or time is up
             standing.moved.wait(left)
     _partial(replicas, lacking, failed, seq, need, what)

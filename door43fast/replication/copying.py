@@ -31,7 +31,8 @@ def copied(replica: Replica) -> None:
     token, found = replica.place.read()
     replica.check(found)
     replica.head = found
-    head = Head(term=replica.standing.term, log=COPYING + os.urandom(8).hex())
+    replica.copying = COPYING + os.urandom(8).hex()
+    head = Head(term=replica.standing.term, log=replica.copying)
     replica.write(head, {})
     replica.claimed = "" if log.foreign else head.log
     done, total = 0, len(primary)
@@ -71,8 +72,8 @@ def foreign_copy(replica: Replica) -> bool:
     quiet_since, last = time.monotonic(), None
     while replica.log.foreign and not replica.stopping:
         _, head = replica.place.read()
-        if head is None or head == replica.head or not head.log.startswith(COPYING):
-            return head is not None and head != replica.head and replica.log.believes(head)
+        if head is None or head.log == replica.copying or not head.log.startswith(COPYING):
+            return head is not None and replica.log.believes(head)
         if head != last:
             quiet_since, last = time.monotonic(), head
         if time.monotonic() - quiet_since > SILENCE:

@@ -69,7 +69,7 @@ class Following(Forwarding):
             capabilities = [store.capabilities for _, store in self._lineup.stores]
             self._orphan = any(one.shared or one.persistent for one in capabilities)
             for replica in self._lineup.replicas:
-                replica.claimed, replica.seq = "", 0
+                replica.claimed, replica.seq = "", -1
 
     def _wake(self) -> None:
         if not self._started:

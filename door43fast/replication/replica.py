@@ -58,12 +58,13 @@ class Replica:
         self.poll, self.overwrite, self.progress = poll, overwrite, progress
         self.place = Place(store)
         self.head: Head | None = None       # as we last wrote or found it; None: not looked at, or not believed
-        self.seq = 0
+        self.seq = -1               # not even the state before the first change, as far as is known
         self.whole = False          # its data are a state of the primary: it may be read
         self.phase = 0              # grows when its data begin to be between two states
         self.error: Exception | None = None
         self.waits: BaseException | None = None     # what the primary fails with
         self.failures = self.copies = self.applied = 0
+        self.copying = ""           # the last copy that we began
         self.claimed = ""           # what we have called our copy, where nobody else may write
         self.current_at = time.monotonic()      # when it was last known to have all
         self.renew()
@@ -127,6 +128,8 @@ class Replica:
         while not self.stopping:
             looked = time.monotonic()
             try:
+                if self.head is not None and self.head.log.startswith(COPYING):
+                    self.head = None        # a copy that failed on its way: its number is none of the log
                 if self.head is None:
                     self.attach()
                 if self.head is None:
@@ -276,8 +279,8 @@ class Replica:
         self._between()
         if foreign_copy(self):
             raise Moved
-        self.copies += 1
         copied(self)
+        self.copies += 1
 
     # -- what is told of it ----------------------------------------------------------------------------------
 
@@ -288,7 +291,7 @@ class Replica:
 
     def lag(self) -> tuple[int, float]:
         """Changes that it lacks, and for how many seconds it has lacked any."""
-        changes = max(self.log.last() - self.seq, 0)
+        changes = max(self.log.last() - max(self.seq, 0), 0)
         return changes, time.monotonic() - self.current_at if changes else 0.0
 
     def told(self) -> dict[str, Any]:
@@ -298,7 +301,7 @@ class Replica:
         follows = self.head is not None and not self.head.log.startswith(COPYING)
         state = "failing" if self.error is not None else "waiting" if wrong is not None else (
             "following" if follows else "copying")
-        return {"name": self.name, "state": state, "position": self.seq,
+        return {"name": self.name, "state": state, "position": max(self.seq, 0),
                 "lag": {"changes": changes, "seconds": seconds},
                 "applied": self.applied, "copies": self.copies, "failures": self.failures,
                 "error": None if wrong is None else f"{type(wrong).__name__}: {wrong}"}

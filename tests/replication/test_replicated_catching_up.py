@@ -264,3 +264,28 @@ def test_waiting_for_a_number(tmp_path):
         faulty.calm()
         store.wait_for(store.sequence)
         assert below.get("a", MISSING) == 2
+
+
+@pytest.mark.parametrize("kind", ["memory", "lmdb"])
+def test_a_copy_that_failed_on_its_way_is_made_anew(tmp_path, monkeypatch, kind):
+    """What it had reached is no position: the log begins where the copy is whole."""
+    monkeypatch.setattr(copying, "CHUNK", 10)
+    primary, below = members(kind, tmp_path, 2)
+    primary.set_many({f"k{i:03}": i for i in range(200)})
+    faulty = Faulty(below)
+    for nth in (3, 9, 14):
+        faulty.fail("error", "_commit", nth=nth)
+    with d43.replicated(primary, [faulty], "eventual") as store:
+        for i in range(30):
+            store[f"new{i}"] = i
+        store.wait_for(timeout=20)
+        assert held(primary) == held(below) and told(store)["failures"] == 3
+
+
+def test_waiting_for_nothing_is_waiting_for_the_copy(tmp_path):
+    primary, below = members("memory", tmp_path, 2)
+    primary.set_many({f"k{i:05}": i for i in range(20_000)})
+    with d43.replicated(primary, [below]) as store:
+        assert store.sequence == 0
+        store.wait_for(timeout=20)
+        assert len(held(below)) == 20_000
