@@ -96,6 +96,7 @@ def test_the_edges_of_ranges(tmp_path):
     """An empty primary, an empty replica, and keys before the first and after the last range."""
     primary, below = members("memory", tmp_path, 2)
     with d43.replicated(primary, [below]) as store:
+        store.wait_for()
         below["x"] = 1
         assert store.repair()[0].mended == 1 and held(below) == {}
         store.set_many({f"k{i:03}": i for i in range(ranges.LEAF * 3)})
