@@ -31,6 +31,11 @@ def test_an_order_explains_what_threads_see(pool):
         rushed(seed, pool)
 
 
+def test_stores_beside_each_other_keep_an_order(pool):
+    for seed in SEEDS:
+        rushed(f"beside {seed}", pool, kinds=("memory",), strategies=("parallel", "primary_fallback"), around=False)
+
+
 def test_the_reference_keeps_an_order_too(pool):
     pool.makers["cascade"] = lambda layers: reference.Cascade(*layers)
     for seed in SEEDS[:len(SEEDS) // 2]:

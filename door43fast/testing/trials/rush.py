@@ -9,6 +9,7 @@ from typing import Any
 
 from door43fast.testing.trials.building import Pool
 from door43fast.testing.trials.drawing import Drawing
+from door43fast.testing.trials.effects import ANY, FAILED, delete
 from door43fast.testing.trials.linear import Made, unexplained
 from door43fast.testing.trials.operations import KEYS, operation
 from door43fast.testing.trials.trial import Trial, Violation, acts_of
@@ -72,7 +73,8 @@ class Rush(Trial):
         begun = next(self._time)
         got = self.attempt(made)
         ended = next(self._time)
-        self.made.extend(Made(begun, ended, act) for act in acts_of(made, got))
+        self.made.extend(Made(begun, ended, act._replace(got=ANY) if self.partly and act.step is delete
+                              and act.got is not FAILED else act) for act in acts_of(made, got))
 
     def judge(self) -> None:
         for key in KEYS:
@@ -99,7 +101,7 @@ def rushed(seed: Any, pool: Pool, **options: Any) -> None:
         With the plan and the calls of each thread.
     """
     drawing = Drawing(f"rush {seed}", options.pop("kinds", ("memory", "plain-lmdb", "lmdb", "sqlite")),
-                      options.pop("strategies", ("cascade",)), deadlines=False)
+                      options.pop("strategies", ("cascade",)), deadlines=False, around=options.pop("around", True))
     plan = drawing.plan()
     calls = [[drawing.call(NAMES, spans=(None,)) for _ in range(CALLS)] for _ in range(THREADS)]
     try:
