@@ -35,6 +35,8 @@ class Ledger:
         The number of the write since which it owes more than single keys.
     copying : bool
         It has lapsed, and is being copied anew: writes go to it again.
+    emptied : int
+        How often the layer was emptied, to be copied anew.
     untold : bool
         It was given entries whose tags were not known, so that an ``invalidate`` may miss them there.
     """
@@ -47,12 +49,17 @@ class Ledger:
         self.lapsed: int | None = None
         self.copying = False
         self.untold = False
+        self.emptied = 0
         if book is not None:
             self.owed, self.lapsed, self.untold = book.read(name)
 
     @property
     def clean(self) -> bool:
         return self.lapsed is None and not self.owed
+
+    def whole(self, emptied: int) -> bool:
+        """Whether what the layer has answered since ``emptied`` was looked at is what it held as a whole."""
+        return self.lapsed is None and self.emptied == emptied
 
     def owes(self, key: Any) -> bool:
         return self.lapsed is not None or key in self.owed

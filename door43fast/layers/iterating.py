@@ -14,27 +14,28 @@ def iterate(store: Any, call: Call) -> Iterator[Any]:
     begun: list[Any] = []
 
     def begin(layer: Any) -> Iterator[Any]:
+        emptied = layer.ledger.emptied
         records = call.on(layer.store)
-        begun.append(layer)
+        begun[:] = layer, emptied
         return records
     records = store._ask_each(store._complete(), call.name.strip("_"), begin)
     if call.name not in ("scan", "keys") or not store.capabilities.ordered:
         return records
-    return _through(store, call, records, begun[0])
+    return _through(store, call, records, *begun)
 
 
-def _through(store: Any, call: Call, records: Iterator[Any], layer: Any) -> Iterator[Any]:
+def _through(store: Any, call: Call, records: Iterator[Any], layer: Any, emptied: int) -> Iterator[Any]:
     failed = {layer}
     last: Any = None
     taken = 0
     while True:
         try:
             for one in records:
-                if layer.ledger.lapsed is not None:     # it may have been emptied meanwhile, to be copied anew
+                if not layer.ledger.whole(emptied):     # it may have been emptied meanwhile, to be copied anew
                     raise Spared(f"{layer.name} has still to be brought up to date")
                 last, taken = (one if call.name == "keys" else one[0]), taken + 1
                 yield one
-            if layer.ledger.lapsed is None:
+            if layer.ledger.whole(emptied):
                 return
             raise Spared(f"{layer.name} has still to be brought up to date")
         except Exception as error:
@@ -43,6 +44,7 @@ def _through(store: Any, call: Call, records: Iterator[Any], layer: Any) -> Iter
                 raise
         layer = others[0]
         failed.add(layer)
+        emptied = layer.ledger.emptied
         records = _rest(call, layer.store, last, taken)
 
 

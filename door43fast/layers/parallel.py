@@ -64,6 +64,8 @@ class Parallel(Several):
         racing = [layer for layer in layers if layer.up]
         if self._racers is None or len(racing) < 2 or not any(map(_does_io, racing)):
             return self._ask_each(layers, what, ask)
+        emptied = {layer: layer.ledger.emptied for layer in racing}
+        racing = [layer for layer in racing if layer.ledger.lapsed is None]     # since they were chosen
         answers: queue.SimpleQueue[tuple[Layer, Any, Exception | None]] = queue.SimpleQueue()
         errors: dict[str, Exception] = {}
         for layer in racing:
@@ -72,7 +74,7 @@ class Parallel(Several):
         for _ in racing:
             layer, result, error = answers.get()
             if error is None:
-                if layer.ledger.lapsed is None:
+                if layer.ledger.whole(emptied[layer]):
                     return result
                 continue
             if not blames_layer(error):

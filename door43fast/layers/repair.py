@@ -193,6 +193,7 @@ class Repairs:
             ledger = layer.ledger
             if layer.late or ledger.lapsed is None or self._shut:
                 return False
+            ledger.emptied += 1     # first: an answer that was given meanwhile does not count
             try:
                 layer.store.clear()
             except Exception as error:

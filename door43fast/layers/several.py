@@ -189,6 +189,9 @@ class Several(Writes, Repairs, Care, Telling, Forwarding):
         """What the first of ``layers`` gives that does not fail."""
         errors: dict[str, Exception] = {}
         for layer in layers:
+            emptied = layer.ledger.emptied
+            if layer.ledger.lapsed is not None:     # since it was chosen
+                continue
             try:
                 answer = ask(layer)
             except Exception as error:
@@ -196,7 +199,7 @@ class Several(Writes, Repairs, Care, Telling, Forwarding):
                     raise
                 errors[layer.name] = error
             else:
-                if layer.ledger.lapsed is None:     # else it may have been emptied meanwhile, to be copied anew
+                if layer.ledger.whole(emptied):     # else it may have been emptied meanwhile, to be copied anew
                     return answer
         raise self._nobody(what, errors)
 
@@ -242,6 +245,9 @@ class Several(Writes, Repairs, Care, Telling, Forwarding):
             mine = [i for i in left if layer in ways[i]]
             if not mine and (left or layer is not self._layers[0]):
                 continue
+            emptied = layer.ledger.emptied
+            if layer.ledger.lapsed is not None:     # since it was chosen
+                continue
             try:
                 answers = getattr(layer.store, method)([keys[i] for i in mine], *rest)
             except Exception as error:
@@ -249,7 +255,7 @@ class Several(Writes, Repairs, Care, Telling, Forwarding):
                     raise
                 errors[layer.name] = error
                 continue
-            if layer.ledger.lapsed is not None:     # it may have been emptied meanwhile
+            if not layer.ledger.whole(emptied):     # it may have been emptied meanwhile
                 continue
             for i, answer in zip(mine, answers, strict=True):
                 found[i] = answer

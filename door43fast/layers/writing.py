@@ -202,8 +202,10 @@ class Writes(WholeWrites):
                 if layer is not truth and (done or reached(failed[layer])):
                     self._owe(layer, keys, number, tags, pin)
             return
-        for layer in (one for one in failed if one.ledger.copying and reached(failed[one])):
-            self._owe(layer, keys, number)
+        if any(map(reached, failed.values())):      # one that is being copied may alone have it, or alone lack it
+            for layer in self._layers:
+                if layer.ledger.copying:
+                    self._owe(layer, keys, number)
         clean = [layer for layer in self._layers if layer.ledger.clean]
         for key in keys:
             knew = [layer for layer in self._layers if not layer.ledger.owes(key)]
