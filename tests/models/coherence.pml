@@ -32,12 +32,15 @@
 #define KEYS 2
 #define TIERS 2
 #define AT(p, k) ((p) * KEYS + (k))
+#ifndef COMMITS
 #define COMMITS 8
+#endif
 
 /* The directory. */
 byte head = 1, seen_by_readers = 1;
 byte data[KEYS] = 1;
-byte changed[COMMITS];      /* the key of each commit */
+byte changed[COMMITS];      /* the key of each commit, */
+byte origin[COMMITS];       /* and whose it is */
 byte writer;                /* who has the lock, 0 for nobody */
 bit dead;                   /* whose owner was killed */
 
@@ -54,7 +57,8 @@ byte era[TIERS];            /* ``tickets.epoch`` */
 
 byte floor[KEYS] = 1;       /* the newest write of each key that has returned */
 
-#define SAME (want_fast[0] == fast[0] && want_fast[1] == fast[1] && want_fast[2] == fast[2] && want_fast[3] == fast[3])
+#define SAME (want_fast[0] == fast[0] && want_fast[1] == fast[1] && want_fast[2] == fast[2] && \
+    want_fast[3] == fast[3] && want_slow[0] == data[0] && want_slow[1] == data[1])
 #include "events.pml"
 
 #define GREATER(a, b) ((a) > (b) -> (a) : (b))
@@ -108,7 +112,7 @@ inline renew(p) {
             last = seen_by_readers;
             i = since + 1;
             do
-            :: i <= last -> mask = mask | (1 << changed[i]); i++
+            :: i <= last -> mask = (origin[i] == p -> mask : mask | (1 << changed[i])); i++
             :: else -> break
             od;
 #ifndef PRUNED_UNSEEN
@@ -213,7 +217,7 @@ inline commit(p, k) {
     fi;
     known[p] = GREATER(known[p], number);
     if
-    :: atomic { head = number; changed[number] = k }
+    :: atomic { head = number; changed[number] = k; origin[number] = p }
         atomic { seen_by_readers = number; data[k] = number }
         writer = 0;
         atomic {
@@ -243,7 +247,7 @@ inline write(p, k) {
     d_step { stripe[AT(p, k)]++; count = stripe[AT(p, k)]; age = era[p] }
     EVENT(ASK_SET, k, 0);
     commit(p, k);
-    EVENT(DONE_SET, k, number);
+    EVENT(DONE_SET, k, 0);
     WEIGHED;
     atomic {
         value = GOOD(p, k);
@@ -285,7 +289,7 @@ proctype plain(byte me; byte writes) {
         lock();
         if
         :: dead = 1; break
-        :: atomic { head = number; changed[number] = key }
+        :: atomic { head = number; changed[number] = key; origin[number] = TIERS }
         fi;
         if
         :: dead = 1; break

@@ -2,14 +2,17 @@
 
 The threads change over before and after each call of the slow store, and where the fast tier weighs a value: between
 the slow store's answer and what the cascade makes of it. An event is a tuple: the thread, the kind (a name of
-events.pml), the key, a value as the models write it (2 * number of the write + 1; without the 1 for a key that is not
-there), what the fast tiers hold, what the slow store holds.
+events.pml), the key, a value as the models write it (2 * number of the write + 1, without the 1 for a key that is not
+there; or the number of the commit), what the fast tiers hold, what the slow store holds.
 """
 
 import itertools
 import threading
 
 from schedules.stepping import Schedule, point
+
+from door43fast import MemoryStore
+from door43fast.lmdb import LmdbStore
 
 STRIPES = 4096          # of native/tickets.pxd
 
@@ -36,18 +39,17 @@ class Recording:
         self.keys = keys
         self.fasts = fasts              # the fast tiers that are looked at, by process
         self.events = []
-        self.numbers = dict.fromkeys(keys, 0)
-        self.over = over                # numbers count over all keys, as commits do, and not for each key
-        self.slow = dict.fromkeys(keys, 0)
-        self.values = {}
-        self.stands = dict.fromkeys(keys)
-        self.wrote({key: first for key in keys})
+        self.over = over                # values are written as the numbers of commits, which count over all keys
+        self.numbers = dict.fromkeys(keys, 1)
+        self.slow = dict.fromkeys(keys, 1 if over else 3)
+        self.stands = dict.fromkeys(keys, first)
+        self.values = {(key, first): self.slow[key] for key in keys}
 
     def wrote(self, items):
         """The slow store holds these now; None for what it has lost."""
         for key, value in items.items():
             self.numbers[key] = (max(self.numbers.values()) if self.over else self.numbers[key]) + 1
-            self.slow[key] = 2 * self.numbers[key] + (value is not None)
+            self.slow[key] = self.numbers[key] if self.over else 2 * self.numbers[key] + (value is not None)
             self.stands[key] = value
             if value is not None:
                 self.values[key, value] = self.slow[key]
@@ -100,6 +102,26 @@ def below(recording, name, call, args, options):
         recording.note(f"DONE_{kind}", key)
     point()
     return result
+
+
+class ToldDirectory(LmdbStore):
+    """A store on disk whose sets are points and events. Its reads are the engine's own, as a cascade makes them."""
+
+    recording = None
+
+    def set(self, *args, **options):
+        if self.recording is None:
+            return super().set(*args, **options)
+        return below(self.recording, "set", super().set, args, options)
+
+
+def told_memory(recording):
+    """A memory store that has a point wherever it weighs a value."""
+    def weigh(key, value):
+        recording().note("WEIGH")
+        point()
+        return 1
+    return MemoryStore(max_bytes=1 << 20, weigher=weigh)
 
 
 class Told:
