@@ -61,10 +61,12 @@ cdef class Gathering(Promoting):
         cdef list values, missing = []
         cdef PyObject* value
         cdef Fetched other
+        cdef Instant now
         cdef Py_ssize_t i
         if not self.renewed():
             return [self.doubtful(keys[i], locals[i], &other if fetched == NULL else &fetched[i])
                     for i in range(PyList_GET_SIZE(keys))]
+        now = self.instant()
         values = self.fast.gather(locals, MISSING, False)
         for i in range(PyList_GET_SIZE(values)):
             value = list_item(<PyObject*>values, i)
@@ -79,7 +81,45 @@ cdef class Gathering(Promoting):
             missing = self.give_while_renewed(keys, locals, missing, values, fetched)
         if missing:
             self.fetch_missing(keys, locals, missing, values, fetched)
+        if not self.stale and self.torn(&now, PyList_GET_SIZE(missing), PyList_GET_SIZE(values)):
+            self.read_below(keys, values, fetched)
         return values
+
+    cdef Instant instant(self) noexcept:
+        """REQUIRES: the fast tier is asked next, and nothing was waited for since ``renew``."""
+        cdef Instant now
+        now.epoch = self.tickets.epoch
+        now.moves = self.tickets.moves
+        now.seen = self.seen
+        now.wide = self.tickets.wide != 0
+        now.filling = self.tickets.filling != 0
+        return now
+
+    cdef bint torn(self, Instant* then, Py_ssize_t missing, Py_ssize_t of) except -1:
+        """Whether values of the fast tier and values fetched after them may be of two instants."""
+        if missing == 0:
+            return then.filling
+        return missing < of and (then.wide or then.moves != self.tickets.moves or then.epoch != self.tickets.epoch
+                                 or then.seen != self.tier.epoch())
+
+    cdef int read_below(self, list keys, list values, Fetched* fetched) except -1:
+        """Put into ``values`` what the slow tier has for all of ``keys``, at one instant."""
+        cdef Py_ssize_t n = PyList_GET_SIZE(keys), i
+        cdef Fetched* told = <Fetched*>calloc(n, sizeof(Fetched))
+        if told == NULL:
+            raise MemoryError()
+        try:
+            values[:] = self.tier.fetch_many(keys, told)
+            for i in range(n):
+                told[i].asked = True
+                if fetched != NULL:
+                    fetched[i] = told[i]
+        except Exception as error:
+            if not self.excused(error):     # else what was read stands: it is all that can be had
+                raise
+        finally:
+            free(told)
+        return 0
 
     cdef list give_while_renewed(self, list keys, list locals, list missing, list values, Fetched* fetched):
         """Put what is past its time into ``values`` where it is to be given at once. Returns what is missing still."""
@@ -153,11 +193,13 @@ cdef class Gathering(Promoting):
         cdef list wanted = list(keys)
         cdef list locals = self.locals_of(wanted)
         cdef list there, missing
+        cdef Instant now
         cdef Py_ssize_t i
         self.below()
         if locals is None:
             return self.slow.contains_many(wanted)
         self.renew()
+        now = self.instant()
         there = self.fast.gather(locals, None, True)
         missing = [i for i in range(len(there)) if there[i] is False]
         if self.negative:
@@ -168,6 +210,8 @@ cdef class Gathering(Promoting):
             found = self.slow.contains_many([wanted[i] for i in missing])
             for i in range(len(missing)):
                 there[missing[i]] = found[i]
+        if self.torn(&now, len(missing), len(there)):
+            return self.slow.contains_many(wanted)
         return there
 
     def get_packed(self, keys, *, out=None):

@@ -142,6 +142,8 @@ cdef class Publishing(Gathering):
         cdef bint done = False
         if held == NULL:
             raise MemoryError()
+        self.tickets.wide += 1
+        self.tickets.moves += 1
         try:
             for local in locals:
                 if local is not None:
@@ -151,14 +153,19 @@ cdef class Publishing(Gathering):
                 done = True
             finally:
                 tickets_end(self.tickets, held, done and values is not None and self.tier.publishes and not self.around)
+                self.tickets.filling += 1
                 try:
                     self.fill(locals, values, deadline, epoch, held)
                 except BaseException:       # of a weigher, for example: what it did not reach must not stay
                     memset(held, 0, STRIPES * sizeof(uint64_t))
                     self.fill(locals, values, deadline, epoch, held)
                     raise
+                finally:
+                    self.tickets.filling -= 1
             return result
         finally:
+            self.tickets.wide -= 1
+            self.tickets.moves += 1
             free(held)
 
     def set_many(self, items, *, ttl=None):
@@ -199,9 +206,11 @@ cdef class Publishing(Gathering):
         """Carry out a change that may concern any key."""
         self.below()
         self.forget(False)
+        self.tickets.wide += 1
         try:
             return call()
         finally:
+            self.tickets.wide -= 1
             self.forget(empty and not self.fast.closed)
 
     def expire(self):

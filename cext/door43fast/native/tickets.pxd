@@ -14,8 +14,14 @@ from libc.stdint cimport uint64_t
 cdef enum:
     STRIPES = 4096
 
+# A batch that takes some values from the fast tier and others from the slow one is of one instant only if no write ended
+# between the two, and none of many keys was under way at any time: the slow tier may have had that already, the fast one not.
+
 cdef struct Tickets:
     uint64_t epoch
+    uint64_t moves          # writes that have ended, and those of many keys that have begun
+    uint64_t wide           # writes of many keys under way,
+    uint64_t filling        # and those that change the fast tier just now
     uint64_t stripe[STRIPES]
 
 cdef struct Ticket:
@@ -41,6 +47,7 @@ cdef inline bint ticket_end(Tickets* t, Ticket* k) noexcept:
     """End a write. True: it may publish; False: it must take the key out."""
     cdef bint alone = ticket_good(t, k)
     t.stripe[k.place] += 1
+    t.moves += 1
     return alone
 
 # A write of many keys holds one ticket a stripe, in a row of STRIPES counts: 0 where it holds none. Between the
