@@ -14,8 +14,9 @@ from libc.stdint cimport uint64_t
 cdef enum:
     STRIPES = 4096
 
-# A batch that takes some values from the fast tier and others from the slow one is of one instant only if no write ended
-# between the two, and none of many keys was under way at any time: the slow tier may have had that already, the fast one not.
+# A batch that takes some values from the fast tier and others from the slow one is of one instant only if no write
+# ended between the two, and none of many keys was under way at any time: the slow tier may have had that already, the
+# fast one not.
 
 cdef struct Tickets:
     uint64_t epoch
