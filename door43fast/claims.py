@@ -26,7 +26,6 @@ from typing import Any
 
 from door43fast.arguments import span
 from door43fast.contracts import Seconds
-from door43fast.native.marks import hash_of
 
 try:
     import fcntl
@@ -193,6 +192,8 @@ def claim_by(marks: Any, hash: int, flight: Any, deadline: float) -> Claim | Non
 
 def name_hash(name: Any) -> int:
     """The hash of what a key is called in the table of flights."""
+    from door43fast.native.marks import hash_of     # only where there are claims: without a GIL it would bring one
+
     return hash_of(name if isinstance(name, bytes) else str(name).encode("utf-8", "surrogatepass"))
 
 
