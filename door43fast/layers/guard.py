@@ -9,11 +9,12 @@ from itertools import islice
 from typing import Any
 
 from door43fast.arguments import span
-from door43fast.contracts import Seconds
+from door43fast.contracts import MISSING, Seconds
 from door43fast.errors import ClosedError, ConfigError
 from door43fast.layers.breaker import CLOSED, Breaker
 from door43fast.layers.failures import Late, Spared, blames_layer
 from door43fast.layers.forwarding import Call, Wrapper
+from door43fast.layers.lagging import Lagging, Write
 from door43fast.layers.workers import Crew, Overdue
 from door43fast.native.tiers_nested import with_deadlines
 
@@ -75,6 +76,7 @@ class Guard(Wrapper):
         self.max_late = max_late
         self.breaker = Breaker(self.name, failures, seconds, probes, clock or _monotonic())
         self._crew = Crew(self.name)
+        self._lagging = Lagging()
         _guards.add(self)
 
     @property
@@ -112,19 +114,24 @@ class Guard(Wrapper):
         self.breaker.answered(turn)
         return result
 
-    def _run(self, what: str, fn: Callable[[], Any], let_go: Callable[[Any], Any] | None = None) -> Any:
+    def _run(self, what: str, fn: Callable[[], Any], let_go: Callable[[Any], Any] | None = None,
+             write: Write | None = None) -> Any:
         """Carry out ``fn`` in time, if the circuit lets it through."""
         if self.deadline is None or what in UNTIMED:
             return self._judged(fn)
-        return self._judged(self._timely, what, fn, let_go)
+        return self._judged(self._timely, what, fn, let_go, write)
 
-    def _timely(self, what: str, fn: Callable[[], Any], let_go: Callable[[Any], Any] | None) -> Any:
+    def _timely(self, what: str, fn: Callable[[], Any], let_go: Callable[[Any], Any] | None,
+                write: Write | None) -> Any:
         assert self.deadline is not None
         try:
             return self._crew.call(fn, self.deadline, let_go)
         except Overdue:
             raise Late(f"{self.name} has not answered {what} within {self.deadline:g} seconds: what it does with it "
                        "is not known; its answer will be dropped") from None
+        finally:
+            if write is not None:
+                self._lagging.left(write)
 
     def _pass(self, call: Call) -> Any:
         if call.name in STEPWISE:
@@ -136,7 +143,29 @@ class Guard(Wrapper):
             return GuardedSnapshot(self, found)
         return self._run(call.name.strip("_"), lambda: call.on(self.slow))
 
-    _ask_key = _ask_keys = _ask_all = _change = _pass
+    _ask_key = _ask_keys = _ask_all = _pass
+
+    def _change(self, call: Call) -> Any:
+        if self.deadline is None:
+            return self._judged(call.on, self.slow)
+        key = self._lagging.in_the_way(call.keys)
+        if key is not MISSING:
+            self.breaker.rejected += 1
+            raise Spared(f"{self.name} was not asked: a write of {'many keys' if key is None else repr(key)} is late "
+                         "and still goes on, and might land on this one; try again when it has ended")
+        write = Write(call.keys)
+
+        def carry_out() -> Any:
+            try:
+                return call.on(self.slow)
+            finally:
+                self._lagging.ended(write)
+
+        return self._run(call.name.strip("_"), carry_out, write=write)
+
+    def _watched(self) -> tuple[Any, ...]:
+        """The store underneath, and what tells when a late write has ended."""
+        return (self.slow,) if self.deadline is None else (self.slow, self._lagging.cell)
 
     def _steps(self, call: Call) -> Iterator[Any]:
         """An iteration whose steps are made in time."""
@@ -192,6 +221,7 @@ class Guard(Wrapper):
     def _after_fork(self) -> None:
         self.breaker.renew_lock()
         self._crew.anew()
+        self._lagging.anew()
 
 
 COUNTS = ("hits", "misses", "sets", "deletes", "evictions", "expirations", "stale")

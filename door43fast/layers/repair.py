@@ -9,7 +9,9 @@ A thread does this in the background. It begins with the first debt and ends wit
 
 from __future__ import annotations
 
+import sys
 import threading
+import types
 import weakref
 from collections.abc import Sequence
 from itertools import islice
@@ -162,6 +164,19 @@ class Repairs:
             self._give(layer, source, mine)
             layer.ledger.paid(mine)
 
+    def _pay_or_owe(self, layer: Any, keys: Sequence[Any]) -> None:
+        """``_pay``; a key that the layer refuses, for want of room for example, stays owed by itself."""
+        try:
+            self._pay(layer, keys)
+        except Exception as error:
+            if blames_layer(error) or isinstance(error, ClosedError):
+                raise
+            if len(keys) == 1:
+                layer.ledger.add(keys, next(self._numbers))
+                return
+            for key in keys:
+                self._pay_or_owe(layer, [key])
+
     def _give(self, layer: Any, source: Any, keys: Sequence[Any]) -> None:
         """Copy what ``source`` holds under ``keys`` to the layer."""
         gone, plain = [], {}
@@ -219,7 +234,7 @@ class Repairs:
                     with self._stripes.section(batch):
                         if self._shut or layer.late or not layer.ledger.copying or source.ledger.lapsed is not None:
                             return False
-                        self._pay(layer, batch)
+                        self._pay_or_owe(layer, batch)
         except Exception as error:
             if not blames_layer(error):
                 raise
@@ -254,6 +269,10 @@ class Repayer(threading.Thread):
                 store._pay_all()
             except ClosedError:
                 return
+            except Exception as error:      # what it was about stays owed; nobody is left to raise it to
+                sys.unraisablehook(types.SimpleNamespace(
+                    exc_type=type(error), exc_value=error, exc_traceback=error.__traceback__, object=self.name,
+                    err_msg="Exception ignored in bringing layers up to date by"))
             with store._repairing:
                 after = _debts(store)
                 if store._repayer is not self:

@@ -133,6 +133,38 @@ def test_a_late_call_is_left_and_its_result_dropped():
         assert store.get("a") == 2 and store.stats()["dropped"] == 1     # it was carried out all the same
 
 
+def test_a_key_takes_no_write_while_a_late_one_of_it_goes_on():
+    store, _ = guarded(deadline=0.02, failures=9)
+    with store:
+        store.set_many({"a": 1, "b": 1})
+        store.slow.fail("hang", "set")
+        with pytest.raises(Late):
+            store.set("a", 2)
+        for write in (lambda: store.set("a", 3), lambda: store.delete("a"), lambda: store.set_many({"c": 1, "a": 3}),
+                      store.clear, lambda: store.incr("a")):
+            with pytest.raises(Spared, match="a write of ('a'|many keys) is late and still goes on"):
+                write()
+        store["b"] = 2
+        assert "c" not in store and store.stats()["rejected"] == 5
+        store.slow.release()
+        wait(lambda: store.late == 0)
+        store["a"] = 4
+        assert store.get_many(["a", "b"]) == [4, 2]
+
+
+def test_memory_above_is_told_when_a_late_write_has_ended():
+    guard, _ = guarded(deadline=0.02, failures=9)
+    with d43.cascade(d43.MemoryStore(), guard) as store:
+        store["a"] = 1
+        guard.slow.fail("hang", "set")
+        with pytest.raises(Late):
+            store["a"] = 2
+        assert store["a"] == 1 and store["a"] == 1      # it went up meanwhile
+        guard.slow.release()
+        wait(lambda: guard.late == 0)
+        assert store["a"] == 2
+
+
 def wait(true):
     end = time.monotonic() + LIMIT
     while not true():

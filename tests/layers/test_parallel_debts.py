@@ -372,3 +372,27 @@ def test_closing_in_the_middle_of_writes(tmp_path):
         for thread in threads:
             thread.join(LIMIT)
         assert sorted(ended) == list(range(8))
+
+
+@pytest.mark.parametrize("repair", ["manual", "background"])
+def test_what_a_layer_has_no_room_for_stays_owed_alone(repair):
+    small = d43.MemoryStore(max_bytes=20_000, policy="none")
+    second = Faulty(small)
+    with d43.parallel(d43.MemoryStore(), second, require="any", max_owed=3, repair=repair) as store:
+        second.down()
+        store.set_many({f"k{number}": b"x" * 100 for number in range(20)})
+        store["large"] = b"x" * 50_000
+        assert store.stats()["layers"][1]["lapsed"]
+        second.up()
+        if repair == "manual":
+            store.repair()
+        end = time.monotonic() + 20
+        while store.stats()["layers"][1]["lapsed"] or store.stats()["layers"][1]["owed"] != 1:
+            assert time.monotonic() < end
+            time.sleep(0.02)
+        assert len(small) == 20 and store["large"] == b"x" * 50_000 and "large" not in small
+        store.delete("large")
+        end = time.monotonic() + 20
+        while not store.repair() or store.stats()["layers"][1]["owed"]:
+            assert time.monotonic() < end
+            time.sleep(0.02)
