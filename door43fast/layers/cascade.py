@@ -97,6 +97,9 @@ def over(fast: Any, slow: Any, **options: Any) -> Any:
     from door43fast.layers.readthrough import ReadThrough
 
     if isinstance(fast, MemoryEngine):
+        if options.get("stale_on_error") and _silence_empties(slow):
+            raise ConfigError("stale_on_error= has no effect over Redis: while its server is not heard, memory is let "
+                              "go of. Leave it out, or put a mirror beside Redis by primary_fallback()")
         return Cascade(fast, slow, **options)
     promote = options.pop("promote", "always")
     for name, value in options.items():
@@ -104,6 +107,13 @@ def over(fast: Any, slow: Any, **options: Any) -> Any:
             raise ConfigError(f"{name}= has no effect where the fast layer is no memory store, and it is a "
                               f"{type(fast).__name__}: leave it out")
     return ReadThrough(fast, slow, promote=promote)
+
+
+def _silence_empties(store: Any) -> bool:
+    """Whether a store below tells a memory tier that all has changed when it cannot be heard."""
+    if getattr(store, "_silence_empties", False):
+        return True
+    return hasattr(store, "_watched") and any(map(_silence_empties, store._watched()))
 
 
 def behind(slow: Any, write: str = "through", max_dirty: int | None = None, delay: Seconds | None = None) -> Any:

@@ -210,3 +210,11 @@ def test_a_store_that_is_dropped_takes_its_thread_along(redis, other):
     del stores, store
     gc.collect()
     until(lambda: threading.active_count() <= before)
+
+
+def test_stale_on_error_is_refused_since_nothing_is_kept_for_it(redis):
+    from door43fast.layers import Guard
+    for around in (lambda store: store, Guard):
+        with d43.open(redis.url) as below:
+            with pytest.raises(d43.ConfigError, match="stale_on_error= has no effect over Redis"):
+                d43.cascade(d43.MemoryStore(ttl=1), around(below), stale_on_error=5)

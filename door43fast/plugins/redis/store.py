@@ -38,6 +38,7 @@ class RedisStore(Backend):
 
     Options = RedisOptions
     _on_loop = staticmethod(on_loop)        # what ``aio`` runs its methods by
+    _silence_empties = True                 # a memory tier above holds nothing while the server is not heard
     capabilities = Backend.capabilities._replace(shared=True, pins=False)     # the server may make room
 
     @staticmethod
