@@ -81,22 +81,26 @@ def different(held, right):
     return sorted(key for key in held.keys() | right.keys() if held.get(key) != right.get(key))
 
 
-def replayed(changes):
-    """The hash of each record as the journal tells it, each change being one of what was there before."""
-    state = {}
+def replayed(changes, state, last):
+    """Bring ``state``, the hash of each record, to where the journal is, each change being one of what was there before.
+
+    Returns the number of the last one. Each change is replayed once; that the older ones are whole still is for verify.
+    """
     for change in changes:
+        assert change.seq == last + 1, (change, last)
+        last = change.seq
         assert change.op in ("set", "delete") and change.base == state.get(change.key, 0), change
         if change.op == "set":
             state[change.key] = change.hash
         else:
             del state[change.key]
-    return state
+    return last
 
 
 @pytest.mark.parametrize("durability", ["commit", "batch", "none"])
 def test_no_acknowledged_write_is_lost(tmp_path, durability, writers, peer, capsys):
     rng = random.Random(durability)
-    state, acknowledged = {}, 0
+    state, noted, last, acknowledged = {}, {}, 0, 0
     cycles = max(1, CYCLES // 3)
     for cycle in range(cycles):
         seed = rng.randrange(1 << 30)
@@ -105,7 +109,7 @@ def test_no_acknowledged_write_is_lost(tmp_path, durability, writers, peer, caps
         with LmdbStore(tmp_path / "s", durability=durability) as store:
             held = dict(store.scan())
             assert store.verify()["checked"] == len(held)
-            noted = replayed(store.changes())
+            last = replayed(store.changes(last), noted, last)
         now, against = found_by(peer, tmp_path / "s")
         assert noted == now, (cycle, seed, n, different(noted, now))
         assert against == [], (cycle, seed, n)
