@@ -34,10 +34,10 @@ class Fault(NamedTuple):
 
 
 class Script:
-    """One order: the calls of ``name`` and ``key``, if these are given, after ``skip`` of them, ``times`` times."""
+    """One order: the calls of ``name`` and ``key``, if these are given, after ``spare`` of them, ``times`` times."""
 
-    def __init__(self, kind: str, name: str | None, key: Any, skip: int, times: int | None) -> None:
-        self.kind, self.name, self.key, self.skip, self.times = kind, name, key, skip, times
+    def __init__(self, kind: str, name: str | None, key: Any, spare: int, times: int | None) -> None:
+        self.kind, self.name, self.key, self.spare, self.times = kind, name, key, spare, times
 
     def strikes(self, call: Call) -> bool:
         """If it is this call's turn; each call that it could be is counted."""
@@ -45,8 +45,8 @@ class Script:
             return False
         if self.key is not None and call.keys is not None and self.key not in call.keys:
             return False
-        if self.skip:
-            self.skip -= 1
+        if self.spare:
+            self.spare -= 1
             return False
         if self.times is not None:
             self.times -= 1
