@@ -82,7 +82,7 @@ def different(held, right):
 
 
 def replayed(changes, state, last):
-    """Bring ``state``, the hash of each record, to where the journal is, each change being one of what was there before.
+    """Bring ``state``, the hash of each record, to where the journal is, each change being one of what was there.
 
     Returns the number of the last one. Each change is replayed once; that the older ones are whole still is for verify.
     """
