@@ -205,7 +205,9 @@ def in_the_child(store):
             assert value is None or isinstance(value, (str, list))
         store[name] = "here"
         assert store[name] == "here" and store.get_or_compute(f"{name}!", lambda: 5) == 5
-        assert store.delete(name) and store.delete(f"{name}!")
+        assert store.delete(name)
+        # Deletes elsewhere are told by marks of hashes: one of another key may keep this from being stored.
+        assert store.delete(f"{name}!") or store.capabilities.shared
         status = 0
     finally:
         os._exit(status)
