@@ -1,5 +1,6 @@
 """Marks: how a process tells others, in shared memory, that a key was deleted which they compute."""
 
+import errno
 import os
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
@@ -25,11 +26,11 @@ cdef class Marks:
         cdef void* at
         cdef int descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
         try:
-            if os.fstat(descriptor).st_size < <long long>SIZE:
-                if hasattr(os, "posix_fallocate"):      # not a hole, which may have no room when it is written to
-                    os.posix_fallocate(descriptor, 0, SIZE)
-                else:
-                    os.ftruncate(descriptor, SIZE)
+            size = os.fstat(descriptor).st_size
+            if size < <long long>SIZE:      # written, not a hole, which may have no room when it is written to
+                os.lseek(descriptor, size, os.SEEK_SET)
+                if os.write(descriptor, bytes(SIZE - size)) != <long long>SIZE - size:
+                    raise OSError(errno.ENOSPC, "no room for the marks of flights", path)
             at = mmap(NULL, SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, descriptor, 0)
         finally:
             os.close(descriptor)

@@ -273,11 +273,12 @@ int rename(const char *from, const char *to) {
     return rc;
 }
 
-/* The lock file alone may be written to by a map: nothing of it outlives the processes. */
+/* The lock file and the marks of flights alone may be written to by a map: nothing of them outlives the processes. */
 static void mapped(int fd, int protection, int flags) {
     if ((flags & MAP_SHARED) && (protection & PROT_WRITE) && watched(fd)) {
         size_t n = strlen(files[fd].name);
-        if (n < 8 || strcmp(files[fd].name + n - 8, "lock.mdb")) unknown("a map that can be written to");
+        if ((n < 8 || strcmp(files[fd].name + n - 8, "lock.mdb")) &&
+            (n < 7 || strcmp(files[fd].name + n - 7, "flights"))) unknown("a map that can be written to");
     }
 }
 
