@@ -10,7 +10,7 @@ from door43fast.errors import UnsupportedError
 from door43fast.layers.backlog import Backlog, Entry, bufferable
 from door43fast.layers.flusher import Flusher
 from door43fast.layers.forwarding import Call
-from door43fast.layers.terms import Terms
+from door43fast.layers.bottom import Terms
 from door43fast.native.tiers_nested import with_deadlines
 
 SIDES = ("train", "readers", "clear_readers")     # what some stores have besides

@@ -9,7 +9,7 @@ from door43fast.layers.breaker import OPEN
 from door43fast.layers.failures import blames_layer
 from door43fast.layers.forwarding import Call
 from door43fast.layers.guard import COUNTS
-from door43fast.layers.ways import ABSENT
+from door43fast.layers.conditional import ABSENT
 
 
 def debt_of(layer: Any) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 
 from door43fast.errors import ConfigError, did_you_mean
 from door43fast.layers.failures import blames_layer
-from door43fast.layers.made import make
+from door43fast.layers.factory import make
 from door43fast.layers.several import Layer, Several
 from door43fast.layers.workers import Crew
 

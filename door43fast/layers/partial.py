@@ -13,7 +13,7 @@ from typing import Any
 from door43fast.errors import BackendUnavailableError, ConflictError
 from door43fast.layers.failures import Spared, blames_layer, reached
 from door43fast.layers.forwarding import Call
-from door43fast.layers.ways import WAYS, tags_after
+from door43fast.layers.conditional import WAYS, tags_after
 from door43fast.layers.writing import Writes
 
 

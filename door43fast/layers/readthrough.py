@@ -20,7 +20,7 @@ from door43fast.layers.forwarding import Call
 from door43fast.layers.parallel import MAX_OWED
 from door43fast.layers.promotion import Promotions
 from door43fast.layers.several import Layer, Several, Snapshot, _named
-from door43fast.layers.ways import ABSENT, WAYS
+from door43fast.layers.conditional import ABSENT, WAYS
 from door43fast.reference.packing import pack
 
 REFUSED = (TypeError, ValueError)       # of a key that a layer cannot hold, and so does not

@@ -19,7 +19,7 @@ from door43fast.arguments import span
 from door43fast.errors import ConflictError, PartialWriteError, ReadOnlyError
 from door43fast.layers.failures import Late, Spared, blames_layer, reached
 from door43fast.layers.forwarding import Call
-from door43fast.layers.ways import ABSENT, WAYS, tags_after
+from door43fast.layers.conditional import ABSENT, WAYS, tags_after
 from door43fast.layers.whole import WholeWrites, disown
 from door43fast.reference.packing import unpack
 
