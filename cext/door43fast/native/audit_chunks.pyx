@@ -9,8 +9,7 @@ from clib.lmdb cimport *
 from door43fast.native.audit cimport walk
 from door43fast.native.chunks cimport *
 from door43fast.native.frame cimport CHUNKED, FRAME_HEADER, Frame, Slice, frame_read
-from door43fast.native.longkeys cimport long_row, record_get
-from door43fast.native.longrow cimport LongRow
+from door43fast.native.longkeys cimport record_get, record_row
 
 from door43fast.errors import CorruptError
 
@@ -22,9 +21,8 @@ cdef enum:
 cdef object audit_heads(Handle home, MDB_txn* txn, bint longs, bytes resume, list errors):
     cdef MDB_cursor* cursor
     cdef MDB_val key, value, name, owner
-    cdef LongRow long
     cdef Frame frame
-    cdef Slice record
+    cdef Slice record, data
     cdef Head head
     cdef char row[ROW_KEY]
     cdef int rc, seen = 0
@@ -36,19 +34,9 @@ cdef object audit_heads(Handle home, MDB_txn* txn, bint longs, bytes resume, lis
             if seen == RECORDS:
                 return (<char*>key.mv_data)[:key.mv_size]
             seen += 1
-            record.data = <const char*>key.mv_data
-            record.size = key.mv_size
-            if longs:
-                if long_row(home, &key, &value, &long):
-                    value.mv_size = 0
-                else:
-                    record = long.name
-                    value.mv_data = <void*>long.frame.data
-                    value.mv_size = long.frame.size
             # Of a damaged record the walk over the records tells.
-            if value.mv_size >= FRAME_HEADER + HEAD and home.holds(&value) and \
-                    (<const char*>value.mv_data)[9] & CHUNKED and \
-                    frame_read(record, <const char*>value.mv_data, value.mv_size, &frame) == 0:
+            if record_row(home, longs, &key, &value, &record, &data) and data.size >= FRAME_HEADER + HEAD and \
+                    data.data[9] & CHUNKED and frame_read(record, data.data, data.size, &frame) == 0:
                 rc = head_read(&frame, &head)
                 if rc == 0 and home.has_chunks:
                     row_key(row, OWNED, head.id, 0)

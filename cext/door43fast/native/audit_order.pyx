@@ -12,8 +12,8 @@ from clib.lmdb cimport *
 from door43fast.native.audit cimport walk
 from door43fast.native.budget cimport ROW_BIRTH, order_position
 from door43fast.native.frame cimport Frame, Slice, frame_read
-from door43fast.native.longkeys cimport long_row, record_get
-from door43fast.native.longrow cimport LONGEST_KEY, LongRow
+from door43fast.native.longkeys cimport record_get, record_row
+from door43fast.native.longrow cimport LONGEST_KEY
 
 cdef enum:
     STRETCH = 4096          # rows between two looks at signals, and the longest that one snapshot is held
@@ -40,7 +40,6 @@ cdef object _records(Handle home, MDB_txn* txn, bint longs, bytes resume, dict w
     """Of a damaged record the walk over the records tells."""
     cdef MDB_cursor* cursor
     cdef MDB_val key, value
-    cdef LongRow long
     cdef Slice name, frame
     cdef uint64_t birth
     cdef int rc, seen = 0
@@ -52,17 +51,7 @@ cdef object _records(Handle home, MDB_txn* txn, bint longs, bytes resume, dict w
             if seen == STRETCH:
                 return (<char*>key.mv_data)[:key.mv_size]
             seen += 1
-            name.data = <const char*>key.mv_data
-            name.size = key.mv_size
-            frame.data = <const char*>value.mv_data
-            frame.size = value.mv_size
-            if longs:
-                if long_row(home, &key, &value, &long):
-                    frame.size = 0
-                else:
-                    name = long.name
-                    frame = long.frame
-            birth = _birth(name, frame)
+            birth = _birth(name, frame) if record_row(home, longs, &key, &value, &name, &frame) else 0
             if birth and not _stands(home, txn, name, birth):
                 waiting[birth] = name.data[:name.size]
             rc = mdb_cursor_get(cursor, &key, &value, MDB_NEXT)
@@ -74,7 +63,7 @@ cdef object _records(Handle home, MDB_txn* txn, bint longs, bytes resume, dict w
 cdef uint64_t _birth(Slice name, Slice data) noexcept nogil:
     """0 for a record that has none, or is damaged."""
     cdef Frame frame
-    return 0 if data.size == 0 or frame_read(name, data.data, data.size, &frame) else frame.birth
+    return 0 if frame_read(name, data.data, data.size, &frame) else frame.birth
 
 
 cdef bint _stands(Handle home, MDB_txn* txn, Slice name, uint64_t birth) noexcept nogil:

@@ -38,3 +38,20 @@ cdef inline int record_drop(Handle home, MDB_txn* txn, Slice key) noexcept nogil
     name.mv_data = <void*>key.data
     name.mv_size = key.size
     return mdb_del(txn, home.data, &name, NULL)
+
+
+cdef inline bint record_row(Handle home, bint long, const MDB_val* key, const MDB_val* value, Slice* name,
+                            Slice* frame) noexcept nogil:
+    """The record in a row of the table of records, or of that of long keys. False for a row that is damaged."""
+    cdef LongRow row
+    if long:
+        if long_row(home, key, value, &row):
+            return False
+        name[0] = row.name
+        frame[0] = row.frame
+        return True
+    name.data = <const char*>key.mv_data
+    name.size = key.mv_size
+    frame.data = <const char*>value.mv_data
+    frame.size = value.mv_size
+    return home.holds(value)
