@@ -139,8 +139,7 @@ class PartialWrites(Writes):
                 raise Spared(f"{fallback.name} cannot follow")
             call.on(fallback.store)
         except Exception as error:
-            if not blames_layer(error) and not isinstance(error, (NotImplementedError, Spared)) and (
-                    fallback.store.capabilities.tags or call.name != "invalidate"):
+            if not blames_layer(error) and (fallback.store.capabilities.tags or call.name != "invalidate"):
                 raise
             fallback.ledger.lapse(number)
         self._tell(call.name, call.args[0])
