@@ -287,6 +287,5 @@ class Wrapper(Forwarding):
 
 
 def _listed(keys: Iterable[Any]) -> Any:
-    """Keys that may be read more than once: an array stays what it is."""
-    return keys if hasattr(keys, "__len__") and hasattr(keys, "__getitem__") and not isinstance(keys, (str, bytes)) \
-        else list(keys)
+    """Keys that may be read more than once: an array stays what it is, and so does a text, which a store may refuse."""
+    return keys if hasattr(keys, "__len__") and hasattr(keys, "__getitem__") else list(keys)

@@ -35,3 +35,9 @@ def test_it_closes_what_is_below_and_refuses_from_then_on():
     assert below.closed
     with pytest.raises(ClosedError):
         store.get("a")
+
+
+@pytest.mark.parametrize("name", ["get_many", "contains_many", "delete_many", "get_packed"])
+def test_one_key_for_a_batch_is_refused_as_below(tmp_path, name):
+    with Wrapper(d43.LmdbStore(tmp_path / "store")) as store, pytest.raises(TypeError, match="not the one key 'ab'"):
+        getattr(store, name)("ab")
