@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from door43fast.errors import BackendUnavailableError, PartialWriteError, UnsupportedError
+from door43fast.errors import BackendUnavailableError, PartialWriteError, UnsupportedError, blames_layer
 from door43fast.layers.breaker import OPEN
-from door43fast.layers.failures import blames_layer
 from door43fast.layers.forwarding import Call
 from door43fast.layers.guard import COUNTS
 from door43fast.layers.conditional import ABSENT

@@ -1,9 +1,8 @@
-"""What is a failure of a layer, and what only the caller's own mistake or a rule that the layer keeps."""
+"""How a call of a layer failed: it was not made, or not answered in time. See ``errors.blames_layer``."""
 
 from __future__ import annotations
 
 from door43fast.errors import BackendUnavailableError
-from door43fast.errors import blames_layer as blames_layer      # said there, for the floors below too
 
 
 class Spared(BackendUnavailableError):

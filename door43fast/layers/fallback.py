@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from door43fast.contracts import MISSING, Capabilities
-from door43fast.layers.failures import blames_layer
+from door43fast.errors import blames_layer
 from door43fast.layers.forwarding import Call
 from door43fast.layers.factory import make
 from door43fast.layers.parallel import MAX_OWED

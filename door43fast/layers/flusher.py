@@ -17,9 +17,8 @@ from contextlib import contextmanager
 from itertools import groupby
 from typing import Any
 
-from door43fast.errors import BackendUnavailableError
+from door43fast.errors import BackendUnavailableError, blames_layer
 from door43fast.layers.backlog import Backlog, Entry
-from door43fast.layers.failures import blames_layer
 from door43fast.layers.guard import Guard
 from door43fast.layers.exits import attend
 from door43fast.layers.bottom import Terms

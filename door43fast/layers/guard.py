@@ -10,9 +10,9 @@ from typing import Any
 
 from door43fast.arguments import span
 from door43fast.contracts import MISSING, Seconds
-from door43fast.errors import ClosedError, ConfigError
+from door43fast.errors import ClosedError, ConfigError, blames_layer
 from door43fast.layers.breaker import CLOSED, Breaker
-from door43fast.layers.failures import Late, Spared, blames_layer
+from door43fast.layers.failures import Late, Spared
 from door43fast.layers.forwarding import Call, Wrapper
 from door43fast.layers.lagging import Lagging, Write
 from door43fast.layers.workers import Crew, Overdue

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from door43fast.layers.failures import Spared, blames_layer
+from door43fast.errors import blames_layer
+from door43fast.layers.failures import Spared
 from door43fast.layers.forwarding import Call
 
 

@@ -6,8 +6,7 @@ import queue
 from collections.abc import Sequence
 from typing import Any
 
-from door43fast.errors import ConfigError, did_you_mean
-from door43fast.layers.failures import blames_layer
+from door43fast.errors import ConfigError, blames_layer, did_you_mean
 from door43fast.layers.factory import make
 from door43fast.layers.several import Layer, Several
 from door43fast.layers.workers import Crew

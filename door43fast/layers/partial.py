@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from door43fast.errors import BackendUnavailableError, ConflictError
-from door43fast.layers.failures import Spared, blames_layer, reached
+from door43fast.errors import BackendUnavailableError, ConflictError, blames_layer
+from door43fast.layers.failures import Spared, reached
 from door43fast.layers.forwarding import Call
 from door43fast.layers.conditional import WAYS, tags_after
 from door43fast.layers.writing import Writes

@@ -14,8 +14,7 @@ from typing import Any
 
 from door43fast.arguments import span
 from door43fast.contracts import Seconds
-from door43fast.errors import ConfigError, did_you_mean
-from door43fast.layers.failures import blames_layer
+from door43fast.errors import ConfigError, blames_layer, did_you_mean
 from door43fast.reference.promotion import IMMUTABLE
 
 TICKETS = 4096

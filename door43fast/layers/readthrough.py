@@ -14,8 +14,8 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from door43fast.contracts import MISSING, Capabilities, Seconds
-from door43fast.errors import ConfigError
-from door43fast.layers.failures import Late, Spared, blames_layer, reached
+from door43fast.errors import ConfigError, blames_layer
+from door43fast.layers.failures import Late, Spared, reached
 from door43fast.layers.forwarding import Call
 from door43fast.layers.parallel import MAX_OWED
 from door43fast.layers.promotion import Promotions

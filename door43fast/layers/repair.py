@@ -18,8 +18,7 @@ from itertools import islice
 from typing import Any
 
 from door43fast.contracts import MISSING
-from door43fast.errors import ClosedError
-from door43fast.layers.failures import blames_layer
+from door43fast.errors import ClosedError, blames_layer
 from door43fast.layers.tagged import tags_of
 
 BATCH = 256     # keys that are paid at a time, and so long nobody else writes them

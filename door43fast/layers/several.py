@@ -14,11 +14,12 @@ from itertools import count
 from typing import Any
 
 from door43fast.contracts import MISSING, Capabilities
-from door43fast.errors import BackendUnavailableError, ClosedError, ConfigError, PartialWriteError, UnsupportedError
+from door43fast.errors import (
+    BackendUnavailableError, ClosedError, ConfigError, PartialWriteError, UnsupportedError, blames_layer)
 from door43fast.layers.breaker import OPEN
 from door43fast.layers.caring import Care, debt_of
 from door43fast.layers.debts import Book, Ledger
-from door43fast.layers.failures import Spared, blames_layer
+from door43fast.layers.failures import Spared
 from door43fast.layers.forwarding import Call, Forwarding
 from door43fast.layers.guard import Guard, late_calls
 from door43fast.layers.iterating import iterate

@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from door43fast.layers.failures import Late, Spared, blames_layer, reached
+from door43fast.errors import blames_layer
+from door43fast.layers.failures import Late, Spared, reached
 from door43fast.layers.forwarding import Call
 
 

@@ -16,8 +16,8 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from door43fast.arguments import span
-from door43fast.errors import ConflictError, PartialWriteError, ReadOnlyError
-from door43fast.layers.failures import Late, Spared, blames_layer, reached
+from door43fast.errors import ConflictError, PartialWriteError, ReadOnlyError, blames_layer
+from door43fast.layers.failures import Late, Spared, reached
 from door43fast.layers.forwarding import Call
 from door43fast.layers.conditional import ABSENT, WAYS, tags_after
 from door43fast.layers.whole import WholeWrites, disown

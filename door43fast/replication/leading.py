@@ -10,8 +10,7 @@ from functools import partial
 from typing import Any
 
 from door43fast.contracts import Progress
-from door43fast.errors import ConfigError, FencedError, ReplicationError
-from door43fast.layers.failures import blames_layer
+from door43fast.errors import ConfigError, FencedError, ReplicationError, blames_layer
 from door43fast.replication.acknowledging import wait
 from door43fast.replication.following import Following
 from door43fast.replication.head import Head, Place

@@ -13,9 +13,8 @@ from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
 from door43fast.contracts import MISSING
-from door43fast.errors import UnsupportedError
+from door43fast.errors import UnsupportedError, blames_layer
 from door43fast.events import begins
-from door43fast.layers.failures import blames_layer
 from door43fast.replication.log import WHOLE, JournalLog, QueueLog, Row
 
 MOST = 10_000       # rows of one portion

@@ -11,8 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from door43fast.errors import ConfigError, ConflictError, ReplicationError
-from door43fast.layers.failures import blames_layer
+from door43fast.errors import ConfigError, ConflictError, ReplicationError, blames_layer
 from door43fast.replication.acknowledging import needed
 from door43fast.replication.copying import COPYING
 from door43fast.replication.head import Head, Place

@@ -7,8 +7,7 @@ import time
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from door43fast.errors import ConfigError, did_you_mean
-from door43fast.layers.failures import blames_layer
+from door43fast.errors import ConfigError, blames_layer, did_you_mean
 from door43fast.layers.forwarding import Call
 from door43fast.replication.hiding import LISTING, read
 from door43fast.replication.replica import Replica

@@ -10,8 +10,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from door43fast.contracts import Progress
-from door43fast.errors import ConfigError, ConflictError, FencedError, PrunedError
-from door43fast.layers.failures import blames_layer
+from door43fast.errors import ConfigError, ConflictError, FencedError, PrunedError, blames_layer
 from door43fast.replication.copying import COPYING, copied, foreign_copy
 from door43fast.replication.head import Head, Place
 from door43fast.replication.log import JournalLog, QueueLog

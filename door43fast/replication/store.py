@@ -6,8 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from door43fast.contracts import Progress, Seconds
-from door43fast.errors import ConfigError, FencedError, UnsupportedError
-from door43fast.layers.failures import blames_layer
+from door43fast.errors import ConfigError, FencedError, UnsupportedError, blames_layer
 from door43fast.layers.forwarding import Call
 from door43fast.replication import hiding
 from door43fast.replication.acknowledging import failures, needed, refuse_if_too_few, wait

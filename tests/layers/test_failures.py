@@ -6,7 +6,7 @@ import pytest
 
 import door43fast as d43
 from door43fast import errors
-from door43fast.layers.failures import blames_layer
+from door43fast.errors import blames_layer
 
 
 @pytest.mark.parametrize("error", [

@@ -17,7 +17,7 @@ from door43fast.native.tickets cimport STRIPES, ticket_good, ticket_take
 from door43fast.native.tiers_memory cimport past_in_memory, told_in_memory
 from door43fast.native.wheel cimport NEVER, TICK_BITS
 
-from door43fast.errors import ClosedError
+from door43fast.errors import ClosedError, blames_layer
 
 cdef enum:
     AT_LEAST = 1024         # keys of which the door remembers those that came once, however few the fast tier holds
@@ -108,11 +108,7 @@ cdef class Promoting(Coherent):
 
     cdef bint excused(self, error) except -1:
         """Whether a stale value may be given in place of ``error``."""
-        if not self.on_error:
-            return False
-        from door43fast.layers.failures import blames_layer
-
-        return blames_layer(error)
+        return self.on_error != 0 and blames_layer(error)
 
     cdef object rescue(self, object local, Fetched* fetched):
         """What there is of ``local``, looked at after the slow tier has failed: so nothing that was overwritten."""
