@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 from msgspec import Meta
 
-from door43fast.config import Duration, Size, checked, fields, given, load
+from door43fast.config import Duration, Size, checked, fields, given, load, place
 from door43fast.config.files import is_plan
 from door43fast.config.urls import Address, parse, scheme_of
 from door43fast.errors import ConfigError, did_you_mean
@@ -20,13 +20,16 @@ from door43fast.plugins.roster import registry
 
 
 class TierOptions(TieredOptions, kw_only=True):
-    """The options of the memory tier that ``open`` puts over a store, and of how writes reach that."""
+    """The options of the memory tier that ``open`` puts over a store: those of a cascade, and of its memory."""
 
     memory: Annotated[Size | None, Meta(description="Bytes of the memory tier; 0 for none.")] = None
     policy: Annotated[Policy | None, Meta(description="What makes room in it; `s3fifo` by default.")] = None
-    share: Annotated[bool, Meta(description="Hand out the same list, dict or array to every caller.")] = False
+    fast_ttl: Annotated[Duration | None, Meta(description="The longest that anything stays in it.")] = None
     publish_metrics: Annotated[Duration | None, Meta(description="How often the metrics are written into the store's "
                                                                  "directory, for `door43fast top`.")] = None
+
+
+ALOFT = ("share", "policy", "warm", "promote", "negative", "stale", "stale_on_error", "fast_ttl")  # of memory alone
 
 
 def open(target: Any = None, **options: Any) -> Any:
@@ -52,9 +55,14 @@ def open(target: Any = None, **options: Any) -> Any:
         ``memory={"max_bytes": "20MB"}``. See docs/profiles.md.
     share : bool, optional
         Hand out the same list, dict or array to every caller instead of a fresh copy.
-    write : {"through", "back"}, optional
-        ``"back"``: a write returns at once and is below a little later, and what was not flushed is lost with the
-        process: see docs/write-back.md. ``max_dirty`` and ``delay`` bound it.
+    write : {"through", "around", "back"}, optional
+        ``"around"``: what is written only leaves the memory tier. ``"back"``: a write returns at once and is below a
+        little later, and what was not flushed is lost with the process: see docs/write-back.md. ``max_dirty`` and
+        ``delay`` bound it.
+    promote, negative, stale, stale_on_error : optional
+        The modes of the memory tier, as of :class:`Cascade`; the last two go by ``fast_ttl``.
+    fast_ttl : float or str, optional
+        The longest that anything stays in the memory tier, such as ``"30s"``.
     publish_metrics : float or str, optional
         Write the metrics of this process into the directory so often (``"1s"``), for ``door43fast top`` in another.
     **options
@@ -144,21 +152,30 @@ def _tiered(name: str, options: dict[str, Any], tier: TierOptions, where: str, p
 def _stacked(name: str, options: dict[str, Any], tier: TierOptions, where: str, plan: Any) -> Any:
     """A store, under a memory tier where one was asked for."""
     if not tier.memory:
-        for option, set_ in (("share", tier.share), ("policy", tier.policy is not None), ("warm", tier.warm)):
-            if set_:
-                raise ConfigError(f"{option}= has no effect without a memory tier: give memory=")
+        for option, value in given(tier).items():
+            if option in ALOFT or (option, value) == ("write", "around"):
+                raise ConfigError(f"{place(where, option)}= has no effect without a memory tier: give memory=")
         warm_up(None, tier, where)      # refuses what has no effect
         return _below(name, options, tier, where)
-    from door43fast.layers import Cascade, weigh_shared
+    from door43fast.layers import weigh_shared
+    from door43fast.layers.cascade import MODES, over
     from door43fast.native.clock import Clock
 
+    for option in ("stale", "stale_on_error"):
+        if getattr(tier, option) is not None and tier.fast_ttl is None:
+            raise ConfigError(f"{place(where, option)}= has no effect without fast_ttl=, past which it gives what the "
+                              "memory tier has: give both, or neither")
+    if tier.fast_ttl == 0:
+        raise ConfigError(f"{place(where, 'fast_ttl')}=0 would keep nothing in the memory tier: give seconds, or "
+                          "leave it out")
     slow = _below(name, options, tier, where)
     try:
         # Deadlines of the tier are those of the disk, so it goes by the same clock: a suspended machine expires both.
         fast = registry.open("memory", {"max_bytes": tier.memory, "policy": tier.policy or "s3fifo",
-                                        "clock": options.get("clock") or Clock("wall"),
+                                        "ttl": tier.fast_ttl, "clock": options.get("clock") or Clock("wall"),
                                         "weigher": weigh_shared if tier.share else None})
-        store = Cascade(fast, slow, share=tier.share)
+        store = over(fast, slow, share=tier.share, write="around" if tier.write == "around" else "through",
+                     **{mode: getattr(tier, mode) for mode in MODES})
         warm_up(store, tier, where)
     except BaseException:
         slow.close()

@@ -77,9 +77,9 @@ def cascade(fast: Any, slow: Any, **options: Any) -> Any:
     """A memory store over a slower one; see :class:`Cascade`. Any other store over one is a :class:`ReadThrough`.
 
     ``write`` may also be ``"back"``, for a :class:`WriteBuffer` over the slow one, with its ``max_dirty`` and
-    ``delay``.
+    ``delay``. ``fast_ttl`` is the bound of a :class:`ReadThrough`; a memory store has a ``ttl`` of its own.
     """
-    known = ["share", "write", *MODES, *BUFFERS]
+    known = ["share", "write", "fast_ttl", *MODES, *BUFFERS]
     for name in options:
         if name not in known:
             raise ConfigError(f"cascade() has no option {name!r}: {did_you_mean(name, known)}")
@@ -96,7 +96,10 @@ def over(fast: Any, slow: Any, **options: Any) -> Any:
     """One layer over another: natively where the fast one is in memory."""
     from door43fast.layers.readthrough import ReadThrough
 
+    fast_ttl = options.pop("fast_ttl", None)
     if isinstance(fast, MemoryEngine):
+        if fast_ttl is not None:
+            raise ConfigError("fast_ttl= has no effect where the fast layer is in memory: open that with ttl=")
         if options.get("stale_on_error") and _silence_empties(slow):
             raise ConfigError("stale_on_error= has no effect over Redis: while its server is not heard, memory is let "
                               "go of. Leave it out, or put a mirror beside Redis by primary_fallback()")
@@ -106,7 +109,7 @@ def over(fast: Any, slow: Any, **options: Any) -> Any:
         if value and (name, value) != ("write", "through"):
             raise ConfigError(f"{name}= has no effect where the fast layer is no memory store, and it is a "
                               f"{type(fast).__name__}: leave it out")
-    return ReadThrough(fast, slow, promote=promote)
+    return ReadThrough(fast, slow, promote=promote, fast_ttl=fast_ttl)
 
 
 def _silence_empties(store: Any) -> bool:

@@ -108,8 +108,12 @@ class Promotions:
 
     def _lasting(self, left: float | None) -> float | None:
         """How long it may stay above: no longer than it has, nor than the layer's own time to live."""
-        bounds = [one for one in (left, self._cap, _own_ttl(self.fast)) if one is not None]
+        bounds = [one for one in (self._bounded(left), _own_ttl(self.fast)) if one is not None]
         return min(bounds, default=None)
+
+    def _bounded(self, left: float | None) -> float | None:
+        """How long it may stay above by ``fast_ttl``."""
+        return left if self._cap is None else self._cap if left is None else min(left, self._cap)
 
     def _in_doubt(self, key: Any) -> bool:
         """Whether a late write of the key may land in the slow layer."""

@@ -172,7 +172,9 @@ class ReadThrough(Promotions, Several):
         return found
 
     def _with_deadlines(self, keys: Sequence[Any]) -> list[tuple[Any, float | None]]:
-        return [(MISSING, None) if value is ABSENT else (value, left) for value, left in self._fetch(keys)]
+        """For a tier above, which must not keep a value for longer than the layer here may."""
+        return [(MISSING, None) if value is ABSENT else (value, self._bounded(left))
+                for value, left in self._fetch(keys)]
 
     def _ask_key(self, call: Call) -> Any:
         if call.name == "_read":

@@ -15,10 +15,14 @@ from door43fast.plans.schemas import CascadeOptions, FallbackOptions, ParallelOp
 
 
 def cascade(layers: list[Any], options: CascadeOptions, where: str) -> Any:
-    """Each layer over the next; with write-back a buffer below those in memory. The modes are the first layer's."""
+    """Each layer over the next; with write-back a buffer below those in memory. The modes are the first layer's, and
+    the bound of what is not in memory holds for each that is not."""
     from door43fast.layers import behind, over
     from door43fast.layers.cascade import MODES
 
+    if options.fast_ttl is not None and all(isinstance(layer, MemoryEngine) for layer in layers[:-1]):
+        raise ConfigError(f"{where}.fast_ttl has no effect where every layer but the slowest is in memory: give these "
+                          "layers a ttl, or leave it out")
     store = layers[-1]
     # A layer that outlives the process must not hold what the one below it may never get.
     lasting = next((i for i in reversed(range(len(layers) - 1)) if isinstance(layers[i], MemoryEngine)), -1)
@@ -33,7 +37,8 @@ def cascade(layers: list[Any], options: CascadeOptions, where: str) -> Any:
         try:
             first = {"share": options.share, "write": "around" if options.write == "around" else "through",
                      **{name: getattr(options, name) for name in MODES}}
-            store = over(layers[i], store, **({} if i else first))
+            bound = {} if isinstance(layers[i], MemoryEngine) else {"fast_ttl": options.fast_ttl}
+            store = over(layers[i], store, **({} if i else first), **bound)
         except ConfigError as error:
             raise ConfigError(f"{where}.layers[{i}]: {error}") from error
     warm_up(store, options, where)

@@ -21,43 +21,39 @@ class GuardOptions(Options, kw_only=True):
     max_late: Annotated[Count, Meta(description="Late calls that may go on at a time; beyond, it is not asked.")] = 8
 
 
-class WriteOptions(Options, kw_only=True):
-    """How writes reach the slowest layer."""
+class TieredOptions(Options, kw_only=True):
+    """What a memory over a store, or one layer over another, does."""
 
-    write: Annotated[Literal["through", "back"], Meta(
-        description="When a write is there: when the call returns, or a little later: see write-back.md.")] = "through"
+    write: Annotated[Literal["through", "around", "back"], Meta(
+        description="What is written goes into the fast layer too; or only leaves it; or is in the slowest a little "
+                    "later: see write-back.md.")] = "through"
     max_dirty: Annotated[Count | None, Meta(
         description="Of `back`: keys that wait to be flushed, at the most; 10,000 if not given.")] = None
     delay: Annotated[Duration | None, Meta(
         description="Of `back`: how long a write waits at the most; 100 ms if not given.")] = None
-
-
-class TieredOptions(WriteOptions, kw_only=True):
-    """What a memory over a store does beside that."""
-
     warm: Annotated[bool, Meta(
         description="Remember which keys are hot, and read them at the next opening: see warm-start.md.")] = False
     warm_within: Annotated[Duration | None, Meta(
         description="Of `warm`: how long opening may take for it; 250 ms if not given.")] = None
     warm_keys: Annotated[Count | None, Meta(
         description="Of `warm`: keys that are remembered, at the most; 100,000 if not given.")] = None
-
-
-class CascadeOptions(TieredOptions, kw_only=True):
-    """Memory over slower layers: reads promote, writes and deletes begin at the slowest."""
-
     share: Annotated[bool, Meta(description="Hand out the same list, dict or array to every caller.")] = False
-    write: Annotated[Literal["through", "around", "back"], Meta(
-        description="What is written goes into the fast layer too; or only leaves it; or is in the slowest a little "
-                    "later: see write-back.md.")] = "through"
     promote: Annotated[Literal["always", "second", "never"], Meta(
         description="Which values found below go up: all, those found a second time within a while, none.")] = "always"
     negative: Annotated[Duration | None, Meta(
         description="For how long a key that is not below is known to be missing.")] = None
     stale: Annotated[Duration | None, Meta(
-        description="How long past the `ttl` of the first layer a value is given, and renewed meanwhile.")] = None
+        description="How long past its time in the fast layer a value is given, and renewed meanwhile.")] = None
     stale_on_error: Annotated[Duration | None, Meta(
         description="How long past it a value is given where the layer below fails.")] = None
+
+
+class CascadeOptions(TieredOptions, kw_only=True):
+    """Memory over slower layers: reads promote, writes and deletes begin at the slowest."""
+
+    fast_ttl: Annotated[Duration | None, Meta(
+        description="The longest that anything stays above the slowest layer by way of a fast one that is not in "
+                    "memory; of memory, its own `ttl` says it.")] = None
 
 
 class ReplicatedOptions(Options, kw_only=True):
