@@ -18,6 +18,9 @@ static inline int d43_raise_to(volatile uint64_t *p, uint64_t v) { /* 1 if this 
         if (__atomic_compare_exchange_n(p, &was, v, 0, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE)) return 1;
     return 0;
 }
+static inline int d43_put_if(volatile uint64_t *p, uint64_t was, uint64_t v) {
+    return __atomic_compare_exchange_n(p, &was, v, 0, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE);
+}
 /* A lock that nobody waits for: who does not get it does without. */
 static inline int d43_try_lock(volatile uint64_t *p) {
     uint64_t none = 0;

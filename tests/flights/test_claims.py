@@ -10,6 +10,8 @@ from door43fast import claims
 from door43fast.claims import LANES, Claim
 from door43fast.native.marks import Marks, hash_of
 
+SIZE = (8 + 1024 * 4 * 2) * 8   # of the file of marks
+
 
 @pytest.fixture(params=["description", "process"])
 def marks(request, tmp_path, monkeypatch):
@@ -203,7 +205,53 @@ def test_places_of_the_dead_are_taken_again(marks):
 def test_the_file_has_its_room_from_the_beginning(tmp_path):
     marks = Marks(str(tmp_path / "flights"))
     status = os.stat(marks.path)
-    assert status.st_size == (8 + 1024 * 4 * 2) * 8 and status.st_blocks * 512 >= status.st_size
+    assert status.st_size == SIZE and status.st_blocks * 512 >= status.st_size
     assert hash_of(b"k") == hash_of(b"k") != hash_of(b"l")
     with pytest.raises(OSError):
         Marks(str(tmp_path / "absent" / "flights"))
+
+
+def test_who_makes_the_file_late_wipes_no_mark(tmp_path, monkeypatch):
+    """Two processes find no file, or a short one; one of them has a flight in it before the other gives it room."""
+    path = str(tmp_path / "flights")
+    look = os.fstat
+
+    def look_and_wait(descriptor):
+        status = look(descriptor)
+        os.write(said, b"y")
+        os.read(go_on, 1)
+        return status
+    for left in (0, 100):       # bytes: where whoever made the file has died over it
+        with open(path, "wb") as file:
+            file.write(bytes(left))
+        (heard, said), (go_on, go) = os.pipe(), os.pipe()
+        pid = os.fork()
+        if not pid:
+            signal.alarm(100)
+            monkeypatch.setattr(os, "fstat", look_and_wait)
+            Marks(path)
+            os._exit(0)
+        assert os.read(heard, 1) == b"y"
+        claim = Claim(Marks(path), 64, "ours", 60)
+        assert claim.take() and claim.good()
+        os.write(go, b"y")
+        assert os.waitpid(pid, 0)[1] == 0
+        assert claim.good() and os.stat(path).st_size == SIZE
+        claim.release()
+        for end in (heard, said, go_on, go):
+            os.close(end)
+
+
+def test_a_place_of_the_dead_goes_to_one_of_those_who_want_it(tmp_path):
+    """Two that begin at once, with keys that are alike, find the same holder dead."""
+    one, two = Marks(str(tmp_path / "flights")), Marks(str(tmp_path / "flights"))
+    for number in range(4):
+        one.begin(64 + 1024 * number, None)
+    quick = []
+
+    def dead(hash):
+        if not quick:
+            quick.append(two.begin(64 + 1024 * 5, lambda hash: True))
+        return True
+    late = one.begin(64 + 1024 * 6, dead)
+    assert quick[0].good() and late.good()

@@ -10,6 +10,7 @@ from clib.xxhash cimport XXH3_64bits
 
 cdef extern from "d43_atomic.h" nogil:
     void d43_store(uint64_t*, uint64_t)
+    bint d43_put_if(uint64_t*, uint64_t, uint64_t)
 
 cdef size_t SIZE = MARK_WORDS * sizeof(uint64_t)
 
@@ -24,13 +25,15 @@ cdef class Marks:
 
     def __cinit__(self, str path):
         cdef void* at
-        cdef int descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        cdef int descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
         try:
             size = os.fstat(descriptor).st_size
-            if size < <long long>SIZE:      # written, not a hole, which may have no room when it is written to
-                os.lseek(descriptor, size, os.SEEK_SET)
+            # Written, not a hole, which may have no room when it is written to. And at the end, wherever that is by
+            # now: another process may have given the file its room meanwhile, and have marks in it.
+            if size < <long long>SIZE:
                 if os.write(descriptor, bytes(SIZE - size)) != <long long>SIZE - size:
                     raise OSError(errno.ENOSPC, "no room for the marks of flights", path)
+                os.ftruncate(descriptor, SIZE)      # what two have given it is too much
             at = mmap(NULL, SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, descriptor, 0)
         finally:
             os.close(descriptor)
@@ -50,17 +53,20 @@ cdef class Marks:
         """
         cdef uint64_t* bucket = marks_bucket(self.words, hash)
         cdef uint64_t* place = NULL
+        cdef uint64_t other
         cdef Mark mark = Mark.__new__(Mark)
         cdef int i
         for i in range(PLACES):
             if d43_load(bucket + 2 * i) == hash:
                 place = bucket + 2 * i
         for i in range(PLACES):
-            if place == NULL and d43_load(bucket + 2 * i) == 0:
+            if place == NULL and d43_put_if(bucket + 2 * i, 0, hash):
                 place = bucket + 2 * i
         for i in range(PLACES):
-            if place == NULL and dead(d43_load(bucket + 2 * i)):
-                place = bucket + 2 * i
+            if place == NULL:
+                other = d43_load(bucket + 2 * i)
+                if dead(other) and d43_put_if(bucket + 2 * i, other, hash):
+                    place = bucket + 2 * i
         mark.marks = self
         mark.place = bucket if place == NULL else place
         mark.hash = hash
