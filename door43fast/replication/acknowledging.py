@@ -7,10 +7,15 @@ import time
 from collections.abc import Sequence
 from typing import NoReturn
 
-from door43fast.errors import ConfigError, ReplicationError
+from door43fast.errors import ConfigError, ReplicationError, blames_layer
+from door43fast.layers.failures import Spared
 from door43fast.replication.members import PRIMARY
 from door43fast.replication.replica import Replica
 from door43fast.replication.standing import Standing
+
+
+class NotBegun(ReplicationError, Spared):
+    """Too few members answer: nothing was written, and what stands above need not wonder."""
 
 
 def needed(consistency: object, members: int) -> int:
@@ -36,7 +41,7 @@ def refuse_if_too_few(replicas: Sequence[Replica], need: int, patience: float, w
         return
     late = [replica for replica in replicas if replica.late(patience)]
     if len(replicas) - len(late) + 1 < need:
-        raise ReplicationError(
+        raise NotBegun(
             f"{what} was not begun and nothing was written: {need} of {len(replicas) + 1} members must acknowledge it, "
             f"and {_why(late)}. It can be written when they are back, or with a weaker consistency",
             failed={replica.name: replica.error for replica in late if replica.error is not None},
@@ -73,6 +78,29 @@ def wait(replicas: Sequence[Replica], standing: Standing, seq: int, need: int, s
                 break       # in vain, and it is known of each whether it has it, or time is up
             standing.moved.wait(left)
     _partial(replicas, lacking, failed, seq, need, what)
+
+
+def flush(replicas: Sequence[Replica], needed: int, patience: float) -> None:
+    """Have so many of the replicas synced, and the others if they can be."""
+    late = [replica for replica in replicas if replica.late(patience)]
+    failed: dict[str, BaseException] = {
+        replica.name: replica.error for replica in late if replica.error is not None}
+    for replica in replicas:
+        if replica not in late:
+            try:
+                replica.store.flush()
+            except Exception as error:      # told, unless enough others have
+                if not blames_layer(error):
+                    raise
+                failed[replica.name] = error
+    lacking = dict.fromkeys([*failed, *(replica.name for replica in late)])
+    if len(replicas) - len(lacking) < needed:
+        raise ReplicationError(
+            f"flush() has not synced as many members as a write needs: {', '.join(lacking)} did not answer or failed "
+            f"({', '.join(f'{type(error).__name__}: {error}' for error in failed.values())}). What was written stands "
+            "where it was acknowledged; flush again when they are back",
+            [PRIMARY, *(replica.name for replica in replicas if replica.name not in lacking)], failed,
+            [name for name in lacking if name not in failed])
 
 
 def _partial(replicas: Sequence[Replica], lacking: Sequence[Replica], failed: Sequence[Replica], seq: int, need: int,

@@ -15,7 +15,7 @@ from door43fast.compute import flight_name
 from door43fast.contracts import Capabilities, Progress, Seconds
 from door43fast.errors import ClosedError, Error, ReplicationError, UnsupportedError
 from door43fast.layers.forwarding import Call, Forwarding
-from door43fast.replication.acknowledging import wait
+from door43fast.replication.acknowledging import failures, flush, wait
 from door43fast.replication.comparing import Comparison, compare
 from door43fast.replication.gate import Gate
 from door43fast.replication.log import QueueLog
@@ -181,10 +181,11 @@ class Following(Forwarding):
                                    "its capabilities say: record those of a member, or open it with read='primary'")
         result = call.on(lineup.primary)
         if call.name == "flush" and not self._under_way():
-            self.wait_for(replicas=self._need - 1 if self._need > 1 else None)
-            for replica in lineup.replicas:
-                if not replica.late(self._timeout):
-                    replica.store.flush()
+            needed = self._need - 1 if self._need > 1 else len(lineup.replicas)
+            self._wake()
+            wait(lineup.replicas, self._standing, lineup.log.last(), needed + 1, self._timeout, "flush()",
+                 failures(lineup.replicas))
+            flush(lineup.replicas, needed, self._timeout)
         return result
 
     def _stats(self, lineup: Lineup) -> dict[str, Any]:

@@ -72,6 +72,7 @@ CASES = (
     Case("replicated, strong", ("primary", "replica"), _replicated("strong"), mend=_caught_up, kinds=("down",)),
     Case("replicated, quorum", ("primary", "replica 1", "replica 2"), _replicated("quorum"), mend=_caught_up,
          kinds=("down",)),
+    Case("replicated, eventual", ("primary", "replica"), _replicated("eventual"), mend=_caught_up, kinds=("down",)),
 )
 
 

@@ -18,9 +18,9 @@ def three(request, tmp_path):
     made = []
 
     def make(consistency, replicas=None, **options):
+        primary.set_many(START)
         made.append(d43.replicated(primary, replicas or [sound, faulty], consistency, timeout=0.3, close_timeout=20,
                                    **options))
-        made[0].set_many(START)
         made[0].wait_for(timeout=20)
         return made[0]
     make.primary, make.sound, make.faulty, make.below = primary, sound, faulty, below
@@ -132,3 +132,20 @@ def test_what_a_failing_primary_may_have_done_is_followed(tmp_path, kind):
             store["a"] = 2
         store["b"] = 1
         assert held(below) == held(replica) == {"a": 2 if kind == "lost" else 1, "b": 1}
+
+
+@pytest.mark.parametrize(("consistency", "done"), [("quorum", None), ("strong", ("primary", "replica 1")),
+                                                   ("eventual", ("primary", "replica 1"))])
+def test_a_flush_needs_as_many_as_a_write(three, consistency, done):
+    """One replica cannot sync: under eventual a flush is of all, as a close is."""
+    store = three(consistency)
+    three.faulty.fail("error", "flush", times=None)
+    if done is None:
+        store.flush()
+    else:
+        with pytest.raises(ReplicationError, match="replica 2 did not answer or failed") as raised:
+            store.flush()
+        assert raised.value.done == done and set(raised.value.failed) == {"replica 2"} and not raised.value.unknown
+    assert [fault.name for fault in three.faulty.log] == ["flush"]
+    three.faulty.calm()
+    store.flush()

@@ -14,6 +14,8 @@ from door43fast.layers import Guard, Parallel, PrimaryFallback, Wrapper, WriteBu
 from door43fast.layers.failures import Late
 from door43fast.layers.readthrough import ReadThrough
 from door43fast.plans import strategy
+from door43fast.replication import Replicated
+from door43fast.replication.head import KEYS as HEADS
 from door43fast.testing.basis import manual_clock
 from door43fast.testing.faults import Faulty
 
@@ -54,7 +56,8 @@ class Leaf:
         return self.faulty
 
     def holds(self) -> dict[Any, Any]:
-        return dict(self.real.scan())
+        """Its records, without the head of a member of a replicated store."""
+        return {key: value for key, value in self.real.scan() if key not in HEADS}
 
 
 class Pool:
@@ -74,7 +77,7 @@ class Pool:
         self._free: dict[str, list[Any]] = {}
 
     def take(self, kind: str) -> Leaf:
-        """A leaf of a kind: memory, lmdb or sqlite; a plain one is a native store itself."""
+        """A leaf of a kind: memory, lmdb, journal (of LMDB) or sqlite; a plain one is a native store itself."""
         base = kind.removeprefix("plain-")
         free = self._free.setdefault(base, [])
         path, real = free.pop() if free else self._make(base)
@@ -100,8 +103,8 @@ class Pool:
 
     def _open(self, kind: str, path: str) -> Any:
         import door43fast as d43
-        if kind == "lmdb":
-            return d43.LmdbStore(path, durability="none", clock=self.clock)
+        if kind in ("lmdb", "journal"):
+            return d43.LmdbStore(path, durability="none", clock=self.clock, journal=kind == "journal" or None)
         if kind == "sqlite":
             from door43fast.plugins.sqlite import SqliteStore
             return SqliteStore(path=path, durability="none", clock=self.clock)
@@ -125,6 +128,7 @@ class Building:
         self.caches: list[Any] = []
         self.guards: list[Any] = []
         self.several: list[Any] = []
+        self.sets: list[Replicated] = []        # the innermost first
         self.busy: list[Any] = []       # locks of what works in the background, the innermost first
         self.menders: list[Any] = []    # what has to bring layers up to date, likewise
         self.store = self.make()
@@ -136,7 +140,7 @@ class Building:
     def make(self) -> Any:
         """A store over the leaves; the first time, these are taken from the pool."""
         self._counted, self.caches, self.guards = 0, [], []
-        self.several, self.busy, self.menders = [], [], []
+        self.several, self.busy, self.menders, self.sets = [], [], [], []
         return self._made(self.plan)
 
     def _made(self, plan: dict[str, Any]) -> Any:
@@ -157,6 +161,8 @@ class Building:
             options = {name: value for name, value in plan.items() if name not in ("strategy", "layers")}
             if plan["strategy"] == "cascade" and "tier" not in plan["layers"][0]:
                 return self._beside(ReadThrough(*layers, clock=self.clock, **options))
+            if plan["strategy"] == "replicated":
+                return self._followed(layers, options)
             if plan["strategy"] in SEVERAL:
                 if "owed" in options:
                     options["owed"] = f"{self.folder}/{options['owed']}"
@@ -181,6 +187,18 @@ class Building:
         self.guards += [guard for guard in store.layers if guard not in self.guards]
         return store
 
+    def _followed(self, members: list[Any], options: dict[str, Any]) -> Replicated:
+        """A primary and replicas. One that holds what an emptied primary had is no reason to refuse it here."""
+        while True:
+            try:
+                store = Replicated(members[0], members[1:], overwrite=True, **options)
+            except Late:        # a deadline of a moment, where the machine is busy
+                self.settle()
+                continue
+            self.sets.append(store)
+            self.busy += [lambda replica=replica: replica.busy for replica in store._lineup.replicas]
+            return store
+
     def advance(self, seconds: float) -> None:
         """Let time pass, but not in the middle of a flush or a repair, which take no time."""
         with ExitStack() as quiet:
@@ -190,7 +208,13 @@ class Building:
 
     def owing(self) -> bool:
         """If a layer has still to be brought up to date."""
-        return any(not layer.ledger.clean for store in self.several for layer in store._layers)
+        return any(not layer.ledger.clean for store in self.several for layer in store._layers) or bool(self.behind())
+
+    def behind(self) -> list[str]:
+        """The replicas that fail, or are not as their primary is."""
+        return [f"{replica.name} is behind ({replica.error or replica.waits!r})" for store in self.sets
+                for replica in store._lineup.replicas
+                if replica.error or replica.waits or not replica.whole or replica.seq < replica.log.last()]
 
     def untold(self) -> bool:
         """If a layer was given entries whose tags were not known, and nothing remembers that when it is opened anew."""
@@ -205,22 +229,31 @@ class Building:
                         store.flush()
                 else:
                     store.repair(anew=anew and turn == 0)
+            for replicated in self.sets:
+                for replica in replicated._lineup.replicas:
+                    replica.round()     # it would try again by itself, but later
             self.settle()
-        return ", ".join(f"{layer.name} owes {layer.ledger.owed or layer.ledger.lapsed}" for store in self.several
-                         for layer in store._layers if not layer.ledger.clean)
+        return ", ".join([f"{layer.name} owes {layer.ledger.owed or layer.ledger.lapsed}" for store in self.several
+                          for layer in store._layers if not layer.ledger.clean] + self.behind())
 
     def settle(self) -> None:
-        """Let go of what hangs, and wait until no call is late any more."""
+        """Let go of what hangs, and wait until no call is late any more, and each replica has all or fails."""
         end = time.monotonic() + LIMIT
         while True:
             for leaf in self.leaves:
                 if leaf.faulty is not None and leaf.faulty.hanging:
                     leaf.faulty.release()
-            if not any(guard.late for guard in self.guards):
+            if not any(guard.late for guard in self.guards) and not self._following():
                 return
             if time.monotonic() > end:
-                raise TimeoutError(f"calls are late for {LIMIT} seconds: {self.plan}")
+                raise TimeoutError(f"calls are late, or replicas behind, for {LIMIT} seconds: {self.plan}")
             time.sleep(0.0005)
+
+    def _following(self) -> bool:
+        """If a replica does something, or is about to."""
+        return any(replica.busy.locked() or not (replica.error or replica.waits or replica.stopping)
+                   and (not replica.whole or replica.seq < replica.log.last())
+                   for store in reversed(self.sets) for replica in store._lineup.replicas)
 
     def leave(self) -> None:
         """Close what stands, and give the leaves back."""

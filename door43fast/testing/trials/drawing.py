@@ -17,6 +17,7 @@ NAMES = ["get"] * 6 + ["set"] * 5 + ["delete"] * 3 + ["set_many"] * 3 + ["get_ma
 DEADLINE = 0.03     # real seconds of a call that hangs; one that is late for want of a processor is right too
 PATIENCE = 0.03     # real seconds of a buffer that cannot flush
 TIMES = [0.05, 0.1, 1.0, 30.0]
+ACKNOWLEDGED = 0.2      # real seconds that a write waits for replicas, where a guard may keep these from their primary
 
 
 class Fault(NamedTuple):
@@ -67,17 +68,22 @@ class Drawing:
         self.strategies = strategies
         self.deadlines, self.around = deadlines, around
         self.counted = 0
+        self.tags = True            # a replicated store takes none
+        self._member = False        # a set is no member of another
 
     # -- plans -----------------------------------------------------------------------------------------------
 
     def plan(self, depth: int = 3) -> dict[str, Any]:
         """A plan of at most ``depth`` strategies one in another."""
-        strategy = self.luck.choice(self.strategies)
+        strategy = self.luck.choice(self._allowed())
         return getattr(self, f"_{strategy}")(depth - 1)
+
+    def _allowed(self) -> list[str]:
+        return [one for one in self.strategies if not (self._member and one == "replicated")]
 
     def _layer(self, depth: int) -> dict[str, Any]:
         luck = self.luck
-        if depth > 0 and luck.random() < 0.35:
+        if depth > 0 and luck.random() < 0.35 and self._allowed():
             layer = self.plan(depth)
         else:   # memory is quick, and its faults are those of all
             layer = {"type": "memory" if luck.random() < 0.7 else luck.choice(self.kinds)}
@@ -134,6 +140,20 @@ class Drawing:
                             "on_miss": luck.random() < 0.2, "mirror": luck.random() < 0.75,
                             "repair": luck.choice(["manual", "manual", "background"])})
 
+    def _replicated(self, depth: int) -> dict[str, Any]:
+        luck = self.luck
+        self._member, self.tags = True, False
+        members = [self._layer(depth) for _ in range(luck.choice([2, 2, 3]))]
+        self._member = False
+        if luck.random() < 0.4:
+            members[0] = {"type": luck.choice(["journal", "plain-journal"])}
+        timeout = ACKNOWLEDGED if "'guard'" in repr(members) else 10.0
+        plan = {"strategy": "replicated", "layers": members, "timeout": timeout, "close_timeout": 0.5,
+                "consistency": luck.choice(["strong", "strong", "quorum", "quorum(2)", "eventual"])}
+        if luck.random() < 0.2:
+            plan["queue"] = luck.choice([1, 3])
+        return plan
+
     def _owing(self, plan: dict[str, Any]) -> dict[str, Any]:
         if self.luck.random() < 0.3:
             plan["max_owed"] = self.luck.choice([0, 1, 2])
@@ -175,13 +195,13 @@ class Drawing:
     def call(self, names: Sequence[str] = NAMES, spans: Sequence[float | None] = SPANS) -> tuple[str, tuple[Any, ...]]:
         """A call of a store."""
         luck = self.luck
-        name = luck.choice(names)
+        name = luck.choice(names if self.tags else [one for one in names if one != "invalidate"])
         key = luck.choice(KEYS)
         span = luck.choice(spans)
         some = [luck.choice(KEYS) for _ in range(luck.randrange(1, 5))]
         match name:
             case "set":
-                tags = (luck.choice(TAGS),) if luck.random() < 0.3 else ()
+                tags = (luck.choice(TAGS),) if self.tags and luck.random() < 0.3 else ()
                 return name, (key, self.value(), span, tags)
             case "add" | "compute":
                 return name, (key, self.value(), span)

@@ -12,7 +12,7 @@ from door43fast.testing.trials.drawing import Drawing
 from door43fast.testing.trials.effects import ANY, FAILED, delete
 from door43fast.testing.trials.linear import Made, unexplained
 from door43fast.testing.trials.operations import KEYS, operation
-from door43fast.testing.trials.trial import Trial, Violation, acts_of
+from door43fast.testing.trials.trial import Trial, Violation
 
 THREADS = 4
 CALLS = 12          # of each thread
@@ -74,7 +74,7 @@ class Rush(Trial):
         got = self.attempt(made)
         ended = next(self._time)
         self.made.extend(Made(begun, ended, act._replace(got=ANY) if self.partly and act.step is delete
-                              and act.got is not FAILED else act) for act in acts_of(made, got))
+                              and act.got is not FAILED else act) for act in self.acts(made, got))
 
     def judge(self) -> None:
         for key in KEYS:

@@ -9,7 +9,7 @@ from door43fast.testing.trials.drawing import Drawing, Step
 from door43fast.testing.trials.trial import Trial, Violation
 
 KINDS = ("memory", "plain-lmdb", "lmdb", "sqlite")
-STRATEGIES = ("cascade", "parallel", "primary_fallback")
+STRATEGIES = ("cascade", "parallel", "primary_fallback", "replicated")
 STEPS = 40
 TRIES = 400     # of a smaller trial, before the smallest is told
 

@@ -8,14 +8,16 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from door43fast.errors import BudgetError, ConflictError, Error
+from door43fast.errors import BudgetError, ConflictError, Error, ReplicationError
 from door43fast.native.encoded import Encoded
 from door43fast.layers.failures import Late, reached
+from door43fast.replication.head import KEYS as HEADS
+from door43fast.replication.members import PRIMARY
 from door43fast.testing.trials.building import Building, Pool, leaves_of
 from door43fast.testing.trials.drawing import Fault, Meanwhile, Step
 from door43fast.testing.trials.effects import ANY, FAILED, Act, States, after, delete, living
+from door43fast.testing.trials.members import Members
 from door43fast.testing.trials.operations import KEYS, Operation, operation
-
 
 
 MENDING = 12    # rounds in which layers that are back must have been brought up to date
@@ -66,6 +68,8 @@ class Trial:
         # A fallback that holds a part, asked to delete while the primary is down, tells only whether it had the key.
         self.partly = any(place.part for place in leaves_of(plan))
         self.tagless = False    # layers may have forgotten tags, so that none is invalidated any more
+        self.followed = plan.get("strategy") == "replicated"
+        self.members = Members(plan, self.building)
         self.past: dict[str, set[Any]] = {key: {None} for key in KEYS}      # since the last flush that returned
 
     @property
@@ -110,10 +114,13 @@ class Trial:
         self._order(step.faults)
         other = None if step.meanwhile is None else self._arrange(step.meanwhile)
         made = operation(step.name, step.args, self.now, other is None)
+        self.members.begin()
         outcomes = [(made, self.attempt(made))]
+        held = self.members.looked() if other is None else []
         self.building.settle()      # a late call may yet meet the other one
         if other is not None:
             outcomes += other.end()
+            self.building.settle()
         for leaf in self.building.leaves:
             if leaf.faulty is not None:
                 leaf.faulty.forget()
@@ -122,11 +129,16 @@ class Trial:
             if isinstance(one, Exception) and not disturbed and not (
                     isinstance(one, BudgetError) or len(outcomes) == 2 and isinstance(one, ConflictError)):
                 raise Violation(f"{one!r}, though no layer failed")
-        acts = [acts_of(made, one) for made, one in outcomes]
+            if isinstance(one, Exception) and self.members.enough(step.name, one):
+                raise Violation(f"{one!r}, though enough members are well")
+        acts = [self.acts(made, one) for made, one in outcomes]
         if disturbed and self.partly:
             acts = [[act._replace(got=ANY) if act.step is delete and act.got is not FAILED else act for act in one]
                     for one in acts]
         self.note(acts)
+        lacking = self.members.lacking(step.name, acts[0], held, self.states)
+        if lacking and not isinstance(outcomes[0][1], Exception):
+            raise Violation(lacking)
         if step.name == "flush" and other is None and not disturbed and not self.building.owing():
             self.past = {key: set(states) for key, states in self.states.items()}
 
@@ -157,6 +169,13 @@ class Trial:
         except (Error, OSError) as error:
             return error
 
+    def acts(self, made: Operation, got: Any) -> list[Act]:
+        """What a call did. Of a set at the root, what the primary has done stands, also where replicas lack it."""
+        acts = acts_of(made, got)
+        if self.followed and isinstance(got, ReplicationError) and PRIMARY in got.done:
+            return [act._replace(got=ANY) for act in acts]
+        return acts
+
     # -- the model -------------------------------------------------------------------------------------------
 
     def note(self, calls: list[list[Act]]) -> None:
@@ -185,6 +204,8 @@ class Trial:
 
         Where that raises, something may be lost, and layers may differ: all are brought back then, and made the same.
         """
+        if self.building.sets:      # a set is opened only where its primary can be asked
+            self._bring_back()
         failed, unwell = False, self._unwell()
         try:
             self.building.store.close()
@@ -199,6 +220,7 @@ class Trial:
         if failed:
             self._bring_back()
         self.building.store = self.building.make()
+        self.building.settle()
         if failed:
             self._mend(anew=True)
 
@@ -234,7 +256,8 @@ class Trial:
             if held != wanted and not (place.part and held.items() <= wanted.items()):
                 raise Violation(f"the leaf {number} holds {held}, and should hold {wanted}")
         for cache in self.building.caches:
-            held = {key: value for key, value in cache.scan() if not isinstance(value, Encoded)}    # that it is missing
+            held = {key: value for key, value in cache.scan()      # what is encoded is missing
+                    if key not in HEADS and not isinstance(value, Encoded)}
             if not held.items() <= wanted.items():
                 raise Violation(f"a memory tier holds {held}, of which the store has only {wanted}")
 
