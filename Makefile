@@ -4,6 +4,8 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
+# The daily tests run in as many processes, each with whole files of tests, as there are cores, up to four.
+TEST_WORKERS ?= -n auto --maxprocesses=4 --dist loadfile --no-loadscope-reorder
 EXTRAS := cli,door43,arrow,plot,redis,metrics,http
 NATIVE_SOURCES := $(shell find cext -name '*.pyx' -o -name '*.pxd' -o -name '*.h' 2>/dev/null)
 
@@ -12,7 +14,7 @@ CC = gcc
 # Everything that drives the native core; what is left out reads sources, runs the command line, or is over backends in
 # Python, of whose conformance that of the native stores is enough here.
 ASAN_TESTS = $(filter-out $(addprefix tests/,$(addsuffix /,house cli resources parsers report host profiles plugins \
-    scenarios namespaces conformance models __pycache__)),$(wildcard tests/*/)) \
+    scenarios namespaces replication conformance models __pycache__)),$(wildcard tests/*/)) \
     $(addprefix tests/conformance/test_,$(addsuffix .py,memory lmdb cascade aio capabilities))
 
 # AddressSanitizer itself reserves terabytes of address space, so a limit on that cannot be tried under it.
@@ -54,7 +56,7 @@ demo: $(VENV)/.built
 	$(BIN)/door43fast demo $(DEMO_OPTIONS)
 
 test: $(VENV)/.built
-	$(BIN)/python -m pytest $(PYTEST_OPTIONS)
+	$(BIN)/python -m pytest $(TEST_WORKERS) $(PYTEST_OPTIONS)
 
 nightly: $(VENV)/.built
 	DOOR43FAST_KILL_CYCLES=$${DOOR43FAST_KILL_CYCLES:-10000} DOOR43FAST_MACHINE_SCALE=$${DOOR43FAST_MACHINE_SCALE:-10} \
@@ -78,7 +80,7 @@ asan: $(VENV)/.built
 	    UBSAN_OPTIONS=print_stacktrace=1:halt_on_error=1 \
 	    LD_PRELOAD="$$($(CC) -print-file-name=libasan.so) $$($(CC) -print-file-name=libubsan.so)"; \
 	$(BIN)/python -c 'import sys, door43fast.native.core as c; sys.exit("$(ASAN)" not in c.__file__)' && \
-	$(BIN)/pytest -p no:cacheprovider $(ASAN_TESTS) $(ASAN_DESELECT) $(PYTEST_OPTIONS)
+	$(BIN)/pytest -p no:cacheprovider $(TEST_WORKERS) $(ASAN_TESTS) $(ASAN_DESELECT) $(PYTEST_OPTIONS)
 
 freethreaded: | system
 	@$(PYTHON) -c 'import sysconfig; raise SystemExit(not sysconfig.get_config_var("Py_GIL_DISABLED"))' || { \

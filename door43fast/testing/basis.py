@@ -85,7 +85,8 @@ class Basis:
                 raise TypeError(f"{cls.__name__} does not say what its store can do: write, in the class, "
                                 "capabilities = MyStore.capabilities, or Capabilities(...) of door43fast.contracts")
             return
-        for name in {name for base in cls.__mro__ for name in vars(base) if name.startswith("test")}:
+        # In one order in every process, so that several can share the tests among them.
+        for name in dict.fromkeys(name for base in cls.__mro__ for name in vars(base) if name.startswith("test")):
             test = next(test for base in cls.__mro__ if (test := vars(base).get(name)) is not None)
             wanted = test if applies(test, cls.capabilities, cls.timed) else None
             if getattr(cls, name) is not wanted:

@@ -189,7 +189,7 @@ def test_readers_beside_transactions_of_which_some_fail(tmp_path, tiers):
         for reader in readers:
             reader.start()
         refused = 0
-        for n in range(1, 400):
+        for n in range(1, 150):
             fails = n % 3 == 0
             try:
                 with store.transaction() as t:
@@ -203,6 +203,6 @@ def test_readers_beside_transactions_of_which_some_fail(tmp_path, tiers):
         ended.set()
         for reader in readers:
             reader.join(LIMIT)
-        assert wrong == [] and refused == 133
+        assert wrong == [] and refused == 49
         stack.check("x", "y", "other")
     stack.other.close()

@@ -114,8 +114,8 @@ def profile(examples):
 
 
 @pytest.mark.parametrize(("kind", "examples"), [
-    (Memory, 700), (Evicting, 800), (Reference, 100), (Lmdb, 200),
-    (LmdbWithJournal, 150), (MemoryOverLmdb, 250), (MemoryOverMemory, 350), (MemoryOverMemoryOverLmdb, 150),
+    (Memory, 500), (Evicting, 500), (Reference, 60), (Lmdb, 120),
+    (LmdbWithJournal, 100), (MemoryOverLmdb, 150), (MemoryOverMemory, 250), (MemoryOverMemoryOverLmdb, 100),
     (Sqlite, 60), (MemoryOverSqlite, 60), (Filesystem, 40)],
     ids=lambda one: one.__name__ if isinstance(one, type) else str(one))
 def test_machine(kind, examples):
@@ -124,7 +124,7 @@ def test_machine(kind, examples):
 
 @pytest.mark.parametrize("modes", NATIVE_MODES, ids=lambda modes: "-".join(modes))
 def test_cascade_with_modes(modes):
-    run_state_machine_as_test(with_modes(d43, d43.MemoryStore, **modes), settings=profile(100))
+    run_state_machine_as_test(with_modes(d43, d43.MemoryStore, **modes), settings=profile(60))
 
 
 @pytest.mark.parametrize("modes", MODES, ids=lambda modes: "-".join(modes))

@@ -34,5 +34,5 @@ class MemoryOverRedis(Redis):
 def test_redis(kind, redis):
     kind.server = redis
     run_state_machine_as_test(kind, settings=settings(
-        max_examples=max(int(15 * SCALE), 1), stateful_step_count=50, deadline=None, database=None,
+        max_examples=max(int(5 * SCALE), 1), stateful_step_count=50, deadline=None, database=None,
         derandomize=SCALE == 1, suppress_health_check=list(HealthCheck)))

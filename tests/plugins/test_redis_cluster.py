@@ -209,8 +209,7 @@ def test_what_is_acknowledged_without_waiting_can_be_lost(fragile):
     for options, kept in (({}, False), ({"wait_replicas": 1, "wait_timeout": 1}, True)):
         with d43.open(fragile.url, namespace="frozen", timeout=20, connect_timeout=1, **options) as store:
             store["victim"] = "before"
-            primary = fragile.primary_of("frozen:victim")
-            replica = replica_of(fragile, primary)
+            primary, replica = pair_of(fragile, "frozen:victim")
             replica.process.send_signal(signal.SIGSTOP)
             primary.ask("client", "kill", "type", "replica")        # else what it is sent waits for it in its socket
             try:
@@ -228,11 +227,18 @@ def test_what_is_acknowledged_without_waiting_can_be_lost(fragile):
             fragile.settle()
 
 
-def replica_of(cluster, primary):
-    lines = [line.split() for line in primary.ask("cluster", "nodes").splitlines()]
-    own = next(words[0] for words in lines if "myself" in words[2])
-    port = next(int(words[1].split("@")[0].split(":")[1]) for words in lines if words[3] == own)
-    return next(node for node in cluster.nodes if node.port == port)
+def pair_of(cluster, key):
+    """The node that serves a key by its own account, and its replica: after a failover each hears of it in its time."""
+    end = time.monotonic() + 30
+    while True:
+        primary = cluster.primary_of(key)
+        nodes = [line.split() for line in primary.ask("cluster", "nodes").splitlines()]
+        own = next(words for words in nodes if "myself" in words[2])
+        ports = [int(words[1].split("@")[0].split(":")[1]) for words in nodes if words[3] == own[0]]
+        if "master" in own[2] and ports:
+            return primary, next(node for node in cluster.nodes if node.port == ports[0])
+        assert time.monotonic() < end, nodes
+        time.sleep(0.05)
 
 
 def test_memory_over_a_cluster_listens_to_who_serves_now(fragile):
@@ -241,8 +247,7 @@ def test_memory_over_a_cluster_listens_to_who_serves_now(fragile):
             d43.open(fragile.url, namespace="tier", timeout=20) as other:
         other["victim"] = 0
         until(lambda: store["victim"] == 0 and store.stats()["layers"][0]["hits"] > 3)
-        before = fragile.primary_of("tier:victim")
-        replica = replica_of(fragile, before)
+        before, replica = pair_of(fragile, "tier:victim")
         apart = next(f"k{i}" for i in range(99) if fragile.primary_of(f"tier:k{i}") not in (before, replica))
         replica.ask("cluster", "failover")
         until(lambda: serves(fragile, "tier:victim") is replica)

@@ -154,7 +154,7 @@ def test_what_is_between_two_states_is_not_read(set_of, monkeypatch):
                 mixed.append(found)
     reader = threading.Thread(target=read)
     reader.start()
-    for version in range(1, 40):
+    for version in range(1, 15):
         store.set_many(dict.fromkeys(keys, version))
         store.wait_for(timeout=20)
     ended.set()
