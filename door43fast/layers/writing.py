@@ -6,7 +6,8 @@ others then get its outcome. A layer that has not acknowledged owes the keys. So
 acknowledged, every layer that may have it, but one: what that one holds is then what holds.
 
 A layer that refuses a write for a reason of the caller's (a key that it cannot hold, a value beyond its budget) refuses
-it for all: the others get back what it holds, and the error is the caller's.
+it for all: the others get back what it holds, and the error is the caller's. Where one that may have the write cannot be
+given that now, it is a partial failure: should the debt be lost with the process, the write may yet be read.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from door43fast.arguments import span
-from door43fast.errors import ConflictError, PartialWriteError, ReadOnlyError, blames_layer
+from door43fast.errors import BudgetError, ConflictError, PartialWriteError, ReadOnlyError, blames_layer
 from door43fast.layers.failures import Late, Spared, reached
 from door43fast.layers.forwarding import Call
 from door43fast.layers.conditional import ABSENT, WAYS, tags_after
@@ -25,6 +26,9 @@ from door43fast.reference.packing import unpack
 
 ABSOLUTE = frozenset({"set", "delete", "set_many", "delete_many", "set_packed"})
 WHOLE = frozenset({"clear", "invalidate"})
+# Refusals for what the key holds: another layer, which held the same, has not made the write either.
+REFUSED_BY_VALUE: dict[str, Callable[[Exception], bool]] = {
+    "incr": lambda error: not isinstance(error, BudgetError), "_commit": lambda error: isinstance(error, ConflictError)}
 
 
 class Writes(WholeWrites):
@@ -157,7 +161,7 @@ class Writes(WholeWrites):
             except Exception as error:
                 if layer in before and self._may_refuse(layer) and not blames_layer(error):
                     self._refused(layer, keys, number, list(answers), failed)
-                    raise
+                    self._refuse(call, keys, layer, error, {**failed, **dict.fromkeys(answers, error)})
                 failed[layer] = error
         disown(answers, failed, any(layer.ledger.lapsed is None for layer in answers))
         tags, pin = tags_after(call)
@@ -191,6 +195,14 @@ class Writes(WholeWrites):
                      truth=layer)
         for one in done:
             self._pay_some(one, keys)
+
+    def _refuse(self, call: Call, keys: Sequence[Any], layer: Any, error: Exception, others: dict[Any, Exception]) -> None:
+        """Raise the error of a layer that refuses a write, unless one of ``others`` may still have it."""
+        owing = {one.name: other for one, other in others.items()
+                 if reached(other) and any(one.ledger.owes(key) for key in keys)}
+        if not owing:
+            raise error
+        raise PartialWriteError(self._said(call), [], {layer.name: error, **owing}) from error
 
     def _settle(self, keys: Sequence[Any], number: int, done: Sequence[Any], failed: dict[Any, Exception],
                 tags: tuple[str, ...] | None, pin: bool, truth: Any = None) -> None:
@@ -237,7 +249,9 @@ class Writes(WholeWrites):
             except Exception as error:
                 if not blames_layer(error):
                     self._settle(keys, number, [], failed, None, False, truth=layer)
-                    raise
+                    if REFUSED_BY_VALUE.get(call.name, lambda error: False)(error):
+                        raise
+                    self._refuse(call, keys, layer, error, failed)
                 failed[layer] = error
             else:
                 decider = layer
@@ -264,7 +278,7 @@ class Writes(WholeWrites):
             except Exception as error:
                 if self._may_refuse(layer) and not blames_layer(error):
                     self._refused(layer, keys, number, done, failed)
-                    raise
+                    self._refuse(call, keys, layer, error, {**failed, **dict.fromkeys(done, error)})
                 failed[layer] = error
         self._settle(keys, number, done, failed, *tags_after(call))
         for layer in failed:
