@@ -6,8 +6,8 @@ others then get its outcome. A layer that has not acknowledged owes the keys. So
 acknowledged, every layer that may have it, but one: what that one holds is then what holds.
 
 A layer that refuses a write for a reason of the caller's (a key that it cannot hold, a value beyond its budget) refuses
-it for all: the others get back what it holds, and the error is the caller's. Where one that may have the write cannot be
-given that now, it is a partial failure: should the debt be lost with the process, the write may yet be read.
+it for all: the others get back what it holds, and the error is the caller's. Where one that may have the write cannot
+be given that now, it is a partial failure: if the debt is lost with the process, the write may yet be read.
 """
 
 from __future__ import annotations
@@ -196,7 +196,8 @@ class Writes(WholeWrites):
         for one in done:
             self._pay_some(one, keys)
 
-    def _refuse(self, call: Call, keys: Sequence[Any], layer: Any, error: Exception, others: dict[Any, Exception]) -> None:
+    def _refuse(self, call: Call, keys: Sequence[Any], layer: Any, error: Exception,
+                others: dict[Any, Exception]) -> None:
         """Raise the error of a layer that refuses a write, unless one of ``others`` may still have it."""
         owing = {one.name: other for one, other in others.items()
                  if reached(other) and any(one.ledger.owes(key) for key in keys)}
