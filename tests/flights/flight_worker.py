@@ -68,7 +68,7 @@ def main():
                 print("computing", flush=True)
                 sys.stdin.readline()
                 return "late"
-            print(store.get_or_compute("k", fn), flush=True)
+            print(store.get_or_compute("k", fn, deadline=float(rest[0]) if rest else 30), flush=True)
         elif what == "set":
             store[rest[0]] = rest[1]
         elif what == "delete":

@@ -53,8 +53,15 @@ if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('UNLINK', KEYS[1
 return 0
 """
 
-DIGEST, OF_CLAIM, OF_RELEASE = (hashlib.sha1(text).hexdigest().encode() for text in (SWAP, CLAIM, RELEASE))
-TEXTS = {DIGEST: SWAP, OF_CLAIM: CLAIM, OF_RELEASE: RELEASE}
+# KEYS: a claim. ARGV: whose it is, and for how many milliseconds more.
+RENEWAL = b"""
+if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('PEXPIRE', KEYS[1], ARGV[2]) end
+return 0
+"""
+
+DIGEST, OF_CLAIM, OF_RELEASE, OF_RENEWAL = (
+    hashlib.sha1(text).hexdigest().encode() for text in (SWAP, CLAIM, RELEASE, RENEWAL))
+TEXTS = {DIGEST: SWAP, OF_CLAIM: CLAIM, OF_RELEASE: RELEASE, OF_RENEWAL: RENEWAL}
 
 
 def text_of(digest: Any) -> bytes:

@@ -22,6 +22,7 @@ from door43fast.plugins.redis import scripts
 from door43fast.plugins.redis.claims import ServerClaim
 from door43fast.plugins.redis.cluster import Cluster
 from door43fast.plugins.redis.clock import ServerClock, passed
+from door43fast.plugins.redis.leases import Leases
 from door43fast.plugins.redis.link import Call, Link
 from door43fast.plugins.redis.listener import Listener
 from door43fast.plugins.redis.options import RedisOptions, place_of
@@ -60,6 +61,7 @@ class RedisStore(Backend):
         self._names = naming.Names(self.options.namespace)
         self._link: Link = (Cluster if self._place.cluster else Link)(self.options, self._place)
         self._listener = Listener(self._link, self._names, self.options.staleness)
+        self._leases = Leases(self._link)
         self._turns = Turns()
         self._serves_time = self.options.clock is None      # then the server lets records expire, by itself
         try:
@@ -209,7 +211,8 @@ class RedisStore(Backend):
 
     def _claim(self, flight: Any, deadline: float) -> ServerClaim | None:
         """What keeps others from computing the same key."""
-        return ServerClaim(self._link, self._names.flight(flight.name), deadline) if self.capabilities.writes else None
+        name = self._names.flight(flight.name)
+        return ServerClaim(self._leases, name, deadline) if self.capabilities.writes else None
 
     def _end_claims(self, keys: Iterable[str]) -> None:
         """What others compute of ``keys`` is not to be stored."""
@@ -381,9 +384,11 @@ class RedisStore(Backend):
 
     def _forked(self) -> None:
         self._link.renew()
+        self._leases = Leases(self._link)
         self._turns = Turns()
         self._listener = self._listener.renewed()
 
     def shut(self) -> None:
         self._listener.close()
+        self._leases.close()
         self._link.close()
