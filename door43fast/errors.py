@@ -79,7 +79,12 @@ class FormatError(Error):
 
 
 class BackendUnavailableError(Error):
-    """A backend cannot be used here; the message says what to install or start."""
+    """A backend cannot be used here; the message says what to install or start.
+
+    ``passing`` says whether that may end without anything being changed here; not so a password that is refused.
+    """
+
+    passing = True
 
 
 class PartialWriteError(Error):
@@ -171,6 +176,11 @@ def blames_layer(error: BaseException) -> bool:
     interruption (KeyboardInterrupt, SystemExit) says nothing of the layer.
     """
     return isinstance(error, Exception) and not isinstance(error, OF_THE_CALLER)
+
+
+def may_pass(error: BaseException) -> bool:
+    """Whether a store that could not be opened for this error may be opened later, as it is: it was not reached."""
+    return isinstance(error, (BackendUnavailableError, OSError)) and getattr(error, "passing", True)
 
 
 def did_you_mean(name, known) -> str:

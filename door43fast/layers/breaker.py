@@ -15,6 +15,7 @@ from door43fast.errors import ConfigError
 from door43fast.layers.failures import Spared
 
 CLOSED, OPEN, HALF_OPEN = "closed", "open", "half-open"
+ABSENT = "absent"       # what is told of a layer that has not been there since the plan was opened
 
 
 class Breaker:
@@ -45,7 +46,7 @@ class Breaker:
         self._trying = 0        # probes under way
         self._until = 0.0       # when it may be tried again
         self._since = 0.0       # Unix time of its opening, for people
-        self._why = ""
+        self.why = ""
         self.renew_lock()
 
     def renew_lock(self) -> None:
@@ -73,7 +74,7 @@ class Breaker:
             self.rejected += 1
             again = "is being tried now" if self._state == HALF_OPEN else (
                 f"is tried again in {max(self._until - self.clock.seconds, 0):.3g} seconds")
-            raise Spared(f"{self.name} was not asked: it has failed since {time.ctime(self._since)} ({self._why}) and "
+            raise Spared(f"{self.name} was not asked: it has failed since {time.ctime(self._since)} ({self.why}) and "
                          f"{again}; mend it, or wait")
 
     def answered(self, turn: int) -> None:
@@ -113,9 +114,11 @@ class Breaker:
             self._open(why)
 
     def _open(self, why: str) -> None:
-        self._state, self._why, self._row = OPEN, why, 0
+        if self._state == CLOSED:       # not of a probe that failed: it has failed since before that
+            self._since = time.time()
+        self._state, self.why, self._row = OPEN, why, 0
         self._turn += 1
-        self._until, self._since = self.clock.seconds + self.reset, time.time()
+        self._until = self.clock.seconds + self.reset
 
     def _mine(self, turn: int) -> bool:
         """Whether a call is of this turn; a probe gives its place back."""

@@ -4,6 +4,9 @@ A debt begins with a write that others have and this layer may lack, and ends wh
 under the lock of the key. So it is also the tombstone of a deleted key. ``since`` is the number of the first write that
 the layer may lack. Beyond ``max_owed`` keys the layer has lapsed: it is not read at all until it was copied anew.
 
+A layer that is not there at the opening is ``unseen``: it counts as lapsed until it was looked at, and remembers what it
+is to be given meanwhile.
+
 The change of a ledger belongs to the section of the key (``stripes.py``); looking at it needs no lock.
 """
 
@@ -32,7 +35,9 @@ class Ledger:
     Attributes
     ----------
     lapsed : int or None
-        The number of the write since which it owes more than single keys.
+        The number of the write since which it owes more than single keys; -1 if it was not there to be asked.
+    unseen : bool
+        It was not there at the opening, and nobody has looked at it since.
     copying : bool
         It has lapsed, and is being copied anew: writes go to it again.
     emptied : int
@@ -46,16 +51,31 @@ class Ledger:
             raise ConfigError(f"max_owed={max_owed!r} is not allowed: give how many keys a layer may owe, 0 or more")
         self.name, self.max_owed, self._book = name, max_owed, book
         self.owed: dict[Any, Debt] = {}
-        self.lapsed: int | None = None
+        self._lapsed: int | None = None
+        self.unseen = False
         self.copying = False
         self.untold = False
         self.emptied = 0
         if book is not None:
-            self.owed, self.lapsed, self.untold = book.read(name)
+            self.owed, self._lapsed, self.untold = book.read(name)
+
+    @property
+    def lapsed(self) -> int | None:
+        return -1 if self.unseen and self._lapsed is None else self._lapsed
+
+    @property
+    def known(self) -> bool:
+        """Whether single keys are all that it owes, whether it was looked at or not."""
+        return self._lapsed is None
 
     @property
     def clean(self) -> bool:
         return self.lapsed is None and not self.owed
+
+    @property
+    def untouched(self) -> bool:
+        """Whether it has not been there, and there was nothing for it."""
+        return self.unseen and self._lapsed is None and not self.owed
 
     def whole(self, emptied: int) -> bool:
         """Whether what the layer has answered since ``emptied`` was looked at is what it held as a whole."""
@@ -67,7 +87,7 @@ class Ledger:
     def add(self, keys: Iterable[Any], since: int, tags: Any = None, pin: bool = False, bounded: bool = True) -> None:
         """The layer may lack the write ``since`` of ``keys``. ``tags`` and ``pin`` are those that it sets: None for
         tags that are not known, KEPT where it keeps those that there are. ``bounded`` says that it may lapse."""
-        if self.lapsed is not None and not self.copying:
+        if self._lapsed is not None and not self.copying:
             return
         new = {}
         for key in keys:
@@ -87,7 +107,7 @@ class Ledger:
         """The layer is not to be read before it was copied anew."""
         if self._book is not None:
             self._book.lapse(self.name, since)
-        self.lapsed = since if self.lapsed is None else self.lapsed
+        self._lapsed = since if self._lapsed is None else self._lapsed
         self.copying = False
         self.owed.clear()
 
@@ -103,7 +123,7 @@ class Ledger:
 
     def copied(self) -> None:
         """The layer was copied anew, but for what it owes by now."""
-        self.lapsed, self.copying = None, False
+        self._lapsed, self.copying = None, False
         if self._book is not None:
             self._book.unlapse(self.name)
 

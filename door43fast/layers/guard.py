@@ -10,8 +10,9 @@ from typing import Any
 
 from door43fast.arguments import span
 from door43fast.contracts import MISSING, Seconds
-from door43fast.errors import ClosedError, ConfigError, blames_layer
-from door43fast.layers.breaker import CLOSED, Breaker
+from door43fast.errors import ClosedError, ConfigError, blames_layer, may_pass
+from door43fast.layers.absentee import Absentee, away
+from door43fast.layers.breaker import ABSENT, CLOSED, Breaker
 from door43fast.layers.failures import Late, Spared
 from door43fast.layers.forwarding import Call, Wrapper
 from door43fast.layers.lagging import Lagging, Write
@@ -88,6 +89,19 @@ class Guard(Wrapper):
     def late(self) -> int:
         """How many late calls go on."""
         return self._crew.late
+
+    def expect(self, absentee: Absentee) -> None:
+        """Open what is underneath, for the first time; where it cannot be reached, it is awaited, as if it had failed.
+
+        Raises what says that it never can be, as it is.
+        """
+        try:
+            self._run("its opening", absentee.arrive)
+        except Exception as error:
+            if not may_pass(error):
+                raise
+            absentee.expected()
+            self.breaker.trip(f"it was not there when the plan was opened: {type(error).__name__}: {error}")
 
     # -- one call --------------------------------------------------------------------------------------------
 
@@ -191,7 +205,8 @@ class Guard(Wrapper):
             return self._pass(call)
         self._below()
         try:
-            told = self._run("stats", lambda: call.on(self.slow)) if self.breaker.state == CLOSED else {}
+            told = self._run("stats", lambda: call.on(self.slow)) if self.breaker.state == CLOSED else (
+                {"error": self.breaker.why} if away(self.slow) else {})
         except Exception as error:
             if not blames_layer(error):
                 raise
@@ -199,7 +214,8 @@ class Guard(Wrapper):
         return {"entries": None, **dict.fromkeys(COUNTS, 0), "bytes": 0, **told, **self._standing()}
 
     def _standing(self) -> dict[str, Any]:
-        return {"state": self.breaker.state, "failures": self.breaker.failures, "rejected": self.breaker.rejected,
+        state = ABSENT if away(self.slow) else self.breaker.state
+        return {"state": state, "failures": self.breaker.failures, "rejected": self.breaker.rejected,
                 "late": self._crew.late, "dropped": self._crew.dropped}
 
     def close(self) -> None:

@@ -146,6 +146,10 @@ class PartialWrites(Writes):
 
     # -- repair ----------------------------------------------------------------------------------------------
 
+    def _to_be_seen(self, layer: Any) -> bool:
+        """A primary whose fallback holds a part is right whenever it is there."""
+        return self._payable(layer) and not (self._partial and layer is self._layers[0])
+
     def _payable(self, layer: Any) -> bool:
         return not self._partial or layer is self._layers[0] or layer.store.capabilities.writes
 

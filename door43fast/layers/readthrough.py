@@ -10,7 +10,7 @@ What may go up, and when: ``promotion.py``.
 from __future__ import annotations
 
 import weakref
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from door43fast.contracts import MISSING, Capabilities, Seconds
@@ -20,6 +20,7 @@ from door43fast.layers.forwarding import Call
 from door43fast.layers.parallel import MAX_OWED
 from door43fast.layers.promotion import Promotions
 from door43fast.layers.several import Layer, Several, Snapshot, _named
+from door43fast.layers.absentee import leaves
 from door43fast.layers.conditional import ABSENT, WAYS
 from door43fast.reference.packing import pack
 
@@ -94,7 +95,7 @@ class ReadThrough(Promotions, Several):
     def _follow(self) -> None:
         """Hear of what others write to the slow layer, where it can tell."""
         self._epochs = []
-        for store in _watched(self.slow):
+        for store in leaves(self.slow):
             if hasattr(store, "_epoch"):
                 self._epochs.append(store._epoch)
             if hasattr(store, "_tells"):
@@ -222,7 +223,7 @@ class ReadThrough(Promotions, Several):
     def _lose(self, keys: Sequence[Any], number: int) -> None:
         """Have the fast layer lose ``keys``; where it does not, it owes them, and is not asked for them."""
         fast = self._fast
-        if fast.ledger.lapsed is not None:
+        if not fast.ledger.known:
             return
         if fast.takes(keys) and fast.up:
             try:
@@ -341,13 +342,4 @@ class ReadThrough(Promotions, Several):
         fast, slow = told["layers"]
         return {**told, **{name: slow.get(name) or 0 for name in ("misses", "sets", "deletes", "expirations")},
                 "entries": slow["entries"], "promotions": self.promotions}
-
-
-def _watched(store: Any) -> Iterator[Any]:
-    """The stores of which a store is made, the innermost."""
-    if hasattr(store, "_watched"):
-        for one in store._watched():
-            yield from _watched(one)
-    else:
-        yield store
 

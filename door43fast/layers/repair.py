@@ -32,6 +32,8 @@ class Repairs:
     _stripes: Any
     _numbers: Any
     _shut: bool
+    _fills: bool
+    _book: Any
     _open: Any
     _latest: Any
     _forget_tags: Any
@@ -94,10 +96,51 @@ class Repairs:
                         raise
                     continue        # it will be asked again when it is needed
                 (empty if found is MISSING else filled).append(layer)
-        if filled:
-            for layer in filter(self._fillable, empty):
+        for layer in filter(self._fillable, empty):
+            if filled:
                 layer.ledger.lapse(next(self._numbers))
                 self._restart(layer)
+            elif any(other.ledger.unseen and other.ledger.known and not other.ledger.owed for other in self._layers):
+                layer.ledger.lapse(next(self._numbers))     # who is not there may hold everything
+
+    def _to_be_seen(self, layer: Any) -> bool:
+        """Whether a layer that is not there at opening must be looked at before it is believed."""
+        return self._payable(layer)
+
+    def _see(self, layer: Any) -> bool:
+        """Look at a layer that was not there at the opening, if it is now. False if it could not be done.
+
+        What it has missed by then, only debts that outlast the process tell; without them it is copied anew from who
+        was there, and is believed if nobody was who holds anything.
+        """
+        try:
+            self._first_key(layer)      # outside of the section: it may take the time of its opening
+            with self._stripes.section(None):
+                if self._shut or not layer.ledger.unseen or layer.late:
+                    return False
+                known = [other for other in self._layers if other is not layer and other.ledger.lapsed is None]
+                lost = self._fills and self._book is not None and self._fillable(layer) and (
+                    self._first_key(layer) is MISSING and any(self._has_any(other) for other in known))
+                if known and self._book is None or lost:
+                    layer.ledger.lapse(next(self._numbers))
+                layer.ledger.unseen = False
+        except Exception as error:
+            if not blames_layer(error):
+                raise
+            return False        # its guard has counted the failure
+        return True
+
+    @staticmethod
+    def _first_key(layer: Any) -> Any:
+        """Some key that a layer holds; MISSING for none, and where it cannot tell."""
+        if not layer.store.capabilities.listing:
+            layer.store.get_many([])
+            return MISSING
+        return next(iter(layer.store.keys()), MISSING)
+
+    def _has_any(self, layer: Any) -> bool:
+        """Whether a layer is there and holds anything."""
+        return layer.up and layer.store.capabilities.listing and self._first_key(layer) is not MISSING
 
     def _payable(self, layer: Any) -> bool:
         """Whether it can ever be brought up to date: overridden where it may take no writes."""
@@ -112,7 +155,8 @@ class Repairs:
     def _pay_all(self) -> None:
         """Pay what can be paid now. What cannot stays owed, and the guard of the layer knows why."""
         for layer in self._layers:
-            if not layer.ledger.clean and layer.up and not layer.late and self._payable(layer):
+            if not layer.ledger.clean and layer.up and not layer.late and self._payable(layer) and (
+                    not layer.ledger.unseen or self._see(layer)):
                 self._repay(layer)
 
     def _repay(self, layer: Any) -> None:
@@ -131,7 +175,7 @@ class Repairs:
     def _pay_some(self, layer: Any, keys: Sequence[Any]) -> bool:
         """Pay those of ``keys`` that the layer owes, if it can be done. REQUIRES: the section of the keys."""
         owed = [key for key in keys if key in layer.ledger.owed]
-        if not owed or not layer.up or layer.late:
+        if not owed or not layer.up or layer.late or layer.ledger.unseen:
             return False
         try:
             self._pay(layer, owed)
@@ -215,16 +259,14 @@ class Repairs:
                     raise
                 return False        # it stays lapsed, and its guard has counted the failure
             ledger.owed.clear()
-            ledger.copying, ledger.untold = True, False
+            ledger.copying, ledger.untold, ledger.unseen = True, False, False
             return True
 
     def _copy(self, layer: Any) -> bool:
         """Copy a lapsed layer anew. False if that could not be done to the end."""
-        if not layer.ledger.copying and not self._restart(layer):
-            return False
         source = next((other for other in self._layers
                        if other is not layer and other.ledger.lapsed is None and other.up), None)
-        if source is None:
+        if source is None or not layer.ledger.copying and not self._restart(layer):
             return False
         try:
             keys = iter([*source.ledger.owed])

@@ -16,6 +16,7 @@ from typing import Any
 from door43fast.contracts import MISSING, Capabilities
 from door43fast.errors import (
     BackendUnavailableError, ClosedError, ConfigError, PartialWriteError, UnsupportedError, blames_layer)
+from door43fast.layers.absentee import away
 from door43fast.layers.breaker import OPEN
 from door43fast.layers.caring import Care, debt_of
 from door43fast.layers.debts import Book, Ledger
@@ -105,6 +106,8 @@ class Several(Writes, Repairs, Care, Telling, Forwarding):
         self._stale_served = 0
         self._begin_repairs(repair)
         _open_stores.add(self)
+        for layer in self._layers:
+            layer.ledger.unseen = away(layer.store) and self._to_be_seen(layer)
         if self._book is not None:
             for number, keys in self._book.cut_short():
                 self._cut_short(keys, number)
@@ -166,6 +169,8 @@ class Several(Writes, Repairs, Care, Telling, Forwarding):
 
     def _latest(self, key: Any) -> list[Layer]:
         """Of layers that all owe a key, the one that lacks the fewest writes of it, if nothing late can change it."""
+        if any(layer.ledger.unseen for layer in self._layers):      # it may be the one that knows
+            return []
         known = [layer for layer in self._layers if layer.ledger.lapsed is None]
         best = max((layer.ledger.owed[key].since for layer in known if key in layer.ledger.owed), default=None)
         for layer in known:
@@ -292,7 +297,7 @@ class Several(Writes, Repairs, Care, Telling, Forwarding):
             self._pay_all()
             owing = {layer.name: BackendUnavailableError(debt_of(layer)) for layer in self._layers
                      if not layer.ledger.clean and self._book is None and layer.store.capabilities.persistent
-                     and self._payable(layer)}
+                     and self._payable(layer) and not layer.ledger.untouched}
             self._shut = True
         self._end_repairs()
         errors: list[Exception] = []

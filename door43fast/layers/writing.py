@@ -94,9 +94,9 @@ class Writes(WholeWrites):
 
     def _cut_short(self, keys: Sequence[Any] | None, number: int) -> None:
         """A write ended nobody knows where: what one layer holds that owed nothing of it is what holds."""
-        behind = [layer for layer in self._layers if keys is None and layer.ledger.lapsed is None or keys is not None
-                  and not any(layer.ledger.owes(key) for key in keys)]
-        for layer in sorted(behind, key=lambda layer: not layer.ledger.clean)[1:]:
+        behind = [layer for layer in self._layers if layer.ledger.known
+                  and (keys is None or not any(key in layer.ledger.owed for key in keys))]
+        for layer in sorted(behind, key=lambda layer: (layer.ledger.unseen, not layer.ledger.clean))[1:]:
             if keys is None:
                 layer.ledger.lapse(number)
             else:

@@ -65,8 +65,13 @@ def warm_up(store: Any, options: TieredOptions, where: str) -> None:
 
 def replicated(layers: list[Any], options: ReplicatedOptions, where: str) -> Any:
     """The first layer is the primary, the others follow it."""
+    from door43fast.layers.absentee import may_be_away
     from door43fast.replication import Replicated
 
+    for place, layer in enumerate(layers):
+        if may_be_away(layer):
+            raise ConfigError(f"{where}.layers[{place}]: the members of a replicated store must be there when it is "
+                              "opened: leave absent='wait' out")
     given = config.given(options)
     lease = _lease(given.pop("lease_url", None), given.pop("lease_path", None), where)
     try:

@@ -19,6 +19,9 @@ class GuardOptions(Options, kw_only=True):
     reset: Annotated[Duration, Meta(description="How long it is not asked then.")] = 10.0
     probes: Annotated[Count, Meta(description="Calls at a time that try it then; as many successes end it.")] = 1
     max_late: Annotated[Count, Meta(description="Late calls that may go on at a time; beyond, it is not asked.")] = 8
+    absent: Annotated[Literal["raise", "wait"], Meta(
+        description="What happens where the layer cannot be reached at opening: an error; or it is opened later.")] = (
+        "raise")
 
 
 class TieredOptions(Options, kw_only=True):

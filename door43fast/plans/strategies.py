@@ -93,15 +93,44 @@ def guarded(plan: Mapping[str, Any], where: str, folder: str, open_plan: OpenPla
     options = config.checked(schemas.GuardOptions, table, f"{where}.guard")
     from door43fast.layers import Guard
 
-    store = open_plan({name: value for name, value in plan.items() if name != "guard"}, where, folder)
+    inner = {name: value for name, value in plan.items() if name != "guard"}
+    waits = options.absent == "wait"
+    store = absentee(lasting(inner, folder), where, open_plan) if waits else open_plan(inner, where, folder)
+    made = store
     try:
-        guard = Guard(store, name=str(plan.get("type") or plan.get("strategy")),
-                      **{name: getattr(options, name) for name in config.fields(schemas.GuardOptions)})
+        made = guard = Guard(store, name=str(plan.get("type") or plan.get("strategy")),
+                             **{name: getattr(options, name) for name in config.fields(schemas.GuardOptions)
+                                if name != "absent"})
+        if waits:
+            guard.expect(store)
     except BaseException:
-        store.close()
+        made.close()
         raise
     guard.plan = lasting(plan, folder)
     return guard
+
+
+def absentee(plan: dict[str, Any], where: str, open_plan: OpenPlan) -> Any:
+    """The store of a plan that may be opened later. All that can be wrong with the plan is told now."""
+    from door43fast.layers.absentee import Absentee
+    from door43fast.plugins.roster import registry
+
+    name = plan.get("type")
+    if not isinstance(name, str):
+        raise ConfigError(f"{where}.guard.absent='wait' is for a store by its 'type': give it to those layers of this "
+                          "one that may be away")
+    plugin, known = registry.get(name), config.fields(registry.get(name).Options)
+    for option in plan:
+        if option not in known and option != "type":
+            raise ConfigError(f"{where} has no option {option!r} where absent='wait': {did_you_mean(option, known)}; "
+                              "a memory tier, and what goes with it, is a layer above it in a cascade")
+    options = config.checked(plugin.Options, {one: value for one, value in plan.items() if one != "type"}, where)
+    if not hasattr(plugin, "capable") or getattr(plugin, "asynchronous", False):
+        raise ConfigError(f"{where}.guard.absent='wait' is not for {name!r}, of which nobody can say what it can do "
+                          "before it is open, by capable(options) of its plugin: leave it out")
+    return Absentee(lambda: open_plan(dict(plan), where, ""), plugin.capable(options), name=name, options=options,
+                    silence_empties=getattr(plugin, "_silence_empties", False),
+                    text_keys=getattr(plugin, "_text_keys", False))
 
 
 def lasting(plan: Mapping[str, Any], folder: str) -> dict[str, Any]:

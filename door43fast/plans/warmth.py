@@ -16,6 +16,7 @@ from typing import Any
 from door43fast.contracts import MISSING
 from door43fast.errors import ConfigError
 from door43fast.layers import Cascade
+from door43fast.layers.absentee import may_be_away
 from door43fast.native.lmdb import LmdbEngine
 from door43fast.native.memory import MemoryEngine
 from door43fast.plans.hotlist import read, write
@@ -54,6 +55,9 @@ class Warmth:
         if not isinstance(store, Cascade):
             raise ConfigError(f"warm= fills a memory tier, and there is none at the top of this "
                               f"{type(store).__name__}: leave warm= out")
+        if may_be_away(store):
+            raise ConfigError("warm= reads at the opening, when a layer with absent='wait' may not be there yet: leave "
+                              "one of them out")
         beside = _in_a_folder(store)
         if beside is None:
             raise ConfigError(f"warm= keeps its keys beside a store, and no layer of this {type(store).__name__} is in "

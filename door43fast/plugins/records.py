@@ -10,7 +10,7 @@ from door43fast import codecs
 from door43fast.arguments import pairs, span
 from door43fast.claims import claim_by
 from door43fast.config import Options, checked, given
-from door43fast.contracts import MISSING, Items, Progress, Seconds
+from door43fast.contracts import MISSING, Capabilities, Items, Progress, Seconds
 from door43fast.errors import ConfigError, UnsupportedError
 from door43fast.plugins.options import BackendOptions
 from door43fast.plugins.section import Change, Found, Step
@@ -50,6 +50,11 @@ class RecordEngine(Singles):
     def open(cls, options: Any) -> Any:
         """What the registry calls with checked options."""
         return cls(options)
+
+    @classmethod
+    def capable(cls, options: Any) -> Capabilities:
+        """What a store with these options can do, before it is there."""
+        return cls.capabilities._replace(writes=cls.capabilities.writes and not getattr(options, "readonly", False))
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _reopen, (type(self), self._plan)

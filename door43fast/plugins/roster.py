@@ -48,6 +48,8 @@ class Holder(NamedTuple):
 class PluginError(BackendUnavailableError):
     """A plugin cannot be used here: ``reason`` and ``remedy``."""
 
+    passing = False
+
     def __init__(self, name: str, reason: str, remedy: str) -> None:
         super().__init__(f"the backend {name!r} cannot be used: {reason}; {remedy}")
         self.name, self.reason, self.remedy = name, reason, remedy

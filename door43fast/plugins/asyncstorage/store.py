@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 from msgspec import Meta
 
 from door43fast.config import Duration, Location, Options, Size
-from door43fast.contracts import MISSING
+from door43fast.contracts import MISSING, Capabilities
 from door43fast.errors import BudgetError, ConfigError, CorruptError, Error
 from door43fast.plugins import Record, RecordStore
 from door43fast.plugins.asyncstorage import forms, texts
@@ -59,10 +59,14 @@ class AsyncStorageStore(RecordStore):
         except BaseException:
             self._files.close()
             raise
-        bytes_too = self.options.codec == "auto"
-        self.capabilities = self.capabilities._replace(
-            transactions=self._files.transactions, writes=not self.options.readonly, packed=bytes_too,
-            streams=bytes_too)
+        self.capabilities = self.capable(self.options)._replace(transactions=self._files.transactions)
+
+    @classmethod
+    def capable(cls, options: Any) -> Capabilities:
+        """Which form it has is known before only where ``form`` says it."""
+        can, bytes_too = super().capable(options), options.codec == "auto"
+        return can._replace(packed=can.packed and bytes_too, streams=can.streams and bytes_too,
+                            transactions=can.transactions and options.form not in (None, forms.APPLE))
 
     def _make_codec(self) -> Any:
         return None     # it depends on the form, which is not known yet

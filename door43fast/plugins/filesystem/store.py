@@ -50,8 +50,7 @@ class FilesystemStore(Backend):
 
     def __init__(self, options: FilesystemOptions | None = None, /, **wanted: Any) -> None:
         super().__init__(options, **wanted)
-        if self.options.readonly:
-            self.capabilities = self.capabilities._replace(writes=False)
+        self.capabilities = self.capable(self.options)
         self._folder = Folder(self.options)
         self._flights_file = self._folder.beside("flights")
         self._order: list[str] | None = None

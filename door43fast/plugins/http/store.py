@@ -13,7 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
 
 from door43fast import codecs
-from door43fast.contracts import JSON, MISSING, RAW, STR
+from door43fast.contracts import JSON, MISSING, RAW, STR, Capabilities
 from door43fast.errors import BackendUnavailableError, ConfigError
 from door43fast.plugins import Record, RecordStore
 from door43fast.plugins.http.options import HttpOptions
@@ -59,13 +59,17 @@ class HttpStore(RecordStore):
             raise ConfigError("max_value=0 would take no value at all: give the most bytes that one may have")
         self._place = place_of(self.options.url)
         self._mark = MARKS[self.options.codec]
-        if self._mark != RAW:
-            self.capabilities = self.capabilities._replace(packed=False, streams=False)
+        self.capabilities = self.capable(self.options)
         self._exchange = Exchange(self._place, self.options)
         self._keeping = threading.Lock()
         self._kept: OrderedDict[str, Kept] = OrderedDict()      # the one that was used last stands last
         self._weight = 0
         self._pool: ThreadPoolExecutor | None = None
+
+    @classmethod
+    def capable(cls, options: HttpOptions) -> Capabilities:
+        can = super().capable(options)
+        return can if options.codec == "raw" else can._replace(packed=False, streams=False)
 
     def _make_codec(self) -> Any:
         return codecs.resolve("auto")       # it reads by marks: those of MARKS

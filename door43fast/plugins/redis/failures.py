@@ -21,11 +21,10 @@ def translated(error: Exception, server: Any, options: RedisOptions, *, doubtful
     said = str(error).rstrip(". ")
     if isinstance(error, (theirs.AuthenticationError, theirs.AuthenticationWrongNumberOfArgsError)) or said.startswith(
             ("NOAUTH", "WRONGPASS", "invalid username-password", "Authentication required")):
-        return BackendUnavailableError(f"the Redis at {server} refused the user or the password ({said}): correct them "
-                                       "in the URL")
+        return _lasting(f"the Redis at {server} refused the user or the password ({said}): correct them in the URL")
     if isinstance(error, theirs.NoPermissionError):
-        return BackendUnavailableError(f"the Redis at {server} does not let this user do that ({said}): grant it "
-                                       f"~{options.namespace}:* and the commands in docs/backends.md")
+        return _lasting(f"the Redis at {server} does not let this user do that ({said}): grant it "
+                        f"~{options.namespace}:* and the commands in docs/backends.md")
     if isinstance(error, theirs.BusyLoadingError):
         return BackendUnavailableError(f"the Redis at {server} is loading its data: wait until it has")
     if isinstance(error, theirs.TimeoutError):
@@ -50,9 +49,15 @@ def translated(error: Exception, server: Any, options: RedisOptions, *, doubtful
     if said.startswith("unknown command"):
         return UnsupportedError(f"the Redis at {server} is too old or lacks a command ({said}): use Redis 6.2 or later")
     if isinstance(error, (*ELSEWHERE, theirs.ClusterCrossSlotError)):
-        return BackendUnavailableError(f"the Redis at {server} is one of a cluster ({said}): write redis+cluster:// in "
-                                       "the URL")
+        return _lasting(f"the Redis at {server} is one of a cluster ({said}): write redis+cluster:// in the URL")
     if isinstance(error, LATER):
         return BackendUnavailableError(f"the cluster at {server} had no primary for a key for timeout="
                                        f"{options.timeout:g} seconds ({said}): see CLUSTER INFO")
     return BackendUnavailableError(f"the Redis at {server} refused a call ({said})")
+
+
+def _lasting(message: str) -> BackendUnavailableError:
+    """What does not pass by itself."""
+    error = BackendUnavailableError(message)
+    error.passing = False
+    return error

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
 from typing import Any
 
-from door43fast.contracts import Seconds
+from door43fast.contracts import Capabilities, Seconds
 from door43fast.errors import Error, UnsupportedError
 from door43fast.plugins import TAIL, Backend, Record, outline, pack, unpack
 from door43fast.plugins.redis import batches
@@ -54,10 +54,7 @@ class RedisStore(Backend):
     def __init__(self, options: RedisOptions | None = None, /, **wanted: Any) -> None:
         super().__init__(options, **wanted)
         self._place = place_of(self.options)
-        if self._place.cluster:
-            self.capabilities = self.capabilities._replace(ordered=False, transactions=False)
-        if self.options.readonly:
-            self.capabilities = self.capabilities._replace(writes=False)
+        self.capabilities = self.capable(self.options)
         self._names = naming.Names(self.options.namespace)
         self._link: Link = (Cluster if self._place.cluster else Link)(self.options, self._place)
         self._listener = Listener(self._link, self._names, self.options.staleness)
@@ -73,6 +70,11 @@ class RedisStore(Backend):
         except BaseException:
             self.close()
             raise
+
+    @classmethod
+    def capable(cls, options: RedisOptions) -> Capabilities:
+        can = super().capable(options)
+        return can._replace(ordered=False, transactions=False) if place_of(options).cluster else can
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self._place}, {'closed' if self.closed else 'open'}>"
