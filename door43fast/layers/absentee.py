@@ -1,8 +1,9 @@
 """A layer that need not be there when a plan is opened: it is opened as soon as it can be reached.
 
 Until then every call of it raises ``BackendUnavailableError``. When it is tried, its guard decides: a call that the
-circuit lets through opens it first, within the deadline; what takes longer goes on in its thread, and a later call finds
-it open. What must be known before, it is told by its plan: what it can do, how its values become bytes, who listens.
+circuit lets through opens it first, within the deadline; what takes longer goes on in its thread, and a later call
+finds it open. What must be known before, it is told by its plan: what it can do, how its values become bytes, who
+listens.
 """
 
 from __future__ import annotations
@@ -100,7 +101,8 @@ class Absentee(Wrapper):
             raise BackendUnavailableError(
                 f"{self.name} has not been there since the plan was opened, at {time.ctime(self.since)} "
                 f"({type(error).__name__}: {error})") from error
-        lacking = [name for name, able in self._able._asdict().items() if able and not getattr(store.capabilities, name)]
+        lacking = [name for name in Capabilities._fields
+                   if getattr(self._able, name) and not getattr(store.capabilities, name)]
         if lacking:
             store.close()
             raise BackendUnavailableError(

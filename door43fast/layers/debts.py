@@ -4,8 +4,8 @@ A debt begins with a write that others have and this layer may lack, and ends wh
 under the lock of the key. So it is also the tombstone of a deleted key. ``since`` is the number of the first write that
 the layer may lack. Beyond ``max_owed`` keys the layer has lapsed: it is not read at all until it was copied anew.
 
-A layer that is not there at the opening is ``unseen``: it counts as lapsed until it was looked at, and remembers what it
-is to be given meanwhile.
+A layer that is not there at the opening is ``unseen``: it counts as lapsed until it was looked at, and remembers what
+it is to be given meanwhile.
 
 The change of a ledger belongs to the section of the key (``stripes.py``); looking at it needs no lock.
 """

@@ -266,11 +266,14 @@ class Repairs:
         """Copy a lapsed layer anew. False if that could not be done to the end."""
         source = next((other for other in self._layers
                        if other is not layer and other.ledger.lapsed is None and other.up), None)
-        if source is None or not layer.ledger.copying and not self._restart(layer):
+        if source is None:
             return False
         try:
-            keys = iter([*source.ledger.owed])
-            for walk in (keys, source.store.keys()):
+            if not layer.ledger.copying:
+                next(iter(source.store.keys()), None)       # nothing is emptied before who holds everything answers
+                if not self._restart(layer):
+                    return False
+            for walk in (iter([*source.ledger.owed]), iter(source.store.keys())):     # from after that: see Ledger.add
                 while batch := list(islice(walk, BATCH)):
                     with self._stripes.section(batch):
                         if self._shut or layer.late or not layer.ledger.copying or source.ledger.lapsed is not None:

@@ -1,4 +1,4 @@
-"""Plans that open although a layer is down: it is opened when it is there, and believed only for what it has not missed."""
+"""Plans that open although a layer is down: it is opened when it is there, and what is wrong is told all the same."""
 
 import pickle
 import threading
@@ -8,7 +8,7 @@ import pytest
 from failing_layer import wait_for
 
 import door43fast as d43
-from door43fast.layers import Guard, PrimaryFallback, ReadThrough
+from door43fast.layers import Guard
 from door43fast.layers.absentee import Absentee
 from door43fast.plugins import registry
 from door43fast.plugins.roster import OWN
@@ -195,7 +195,8 @@ def test_what_can_do_less_than_was_said_stays_away():
 def test_what_is_wrong_later_is_told(tmp_path):
     """A damaged file behind a folder that was not there: no error of the plan any more, but nothing is hidden."""
     (tmp_path / "folder").write_text("in the way")
-    with d43.open({"type": "sqlite", "path": str(tmp_path / "folder" / "s.db"), "guard": {**WAIT, "reset": 0}}) as store:
+    path = str(tmp_path / "folder" / "s.db")
+    with d43.open({"type": "sqlite", "path": path, "guard": {**WAIT, "reset": 0}}) as store:
         with pytest.raises(d43.BackendUnavailableError, match="File exists"):
             store.get("k")
         (tmp_path / "folder").unlink()
@@ -294,8 +295,9 @@ def test_where_all_must_be_there(server, tmp_path):
 
 
 def test_what_they_say_before_they_are_open_is_what_they_can_do(tmp_path, redis):
-    places = {"sqlite": {"path": tmp_path / "s.db"}, "filesystem": {"path": tmp_path / "f"}, "redis": {"url": redis.url},
-              "http": {"url": "http://127.0.0.1:1/"}, "asyncstorage": {"path": tmp_path / "RKStorage", "form": "android"}}
+    places = {"sqlite": {"path": tmp_path / "s.db"}, "filesystem": {"path": tmp_path / "f"},
+              "redis": {"url": redis.url}, "http": {"url": "http://127.0.0.1:1/"},
+              "asyncstorage": {"path": tmp_path / "RKStorage", "form": "android"}}
     assert {registry.get(name) for name in OWN if hasattr(registry.get(name), "capable")} == {
         registry.get(name) for name in places}
     for name, place in places.items():

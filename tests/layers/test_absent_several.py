@@ -1,4 +1,4 @@
-"""Layers that hold the same, and of which one was not there when the plan was opened: nobody reads what it has missed."""
+"""Layers that hold the same, of which one was not there when the plan was opened: nobody reads what it has missed."""
 
 import pickle
 

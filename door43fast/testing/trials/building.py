@@ -9,8 +9,9 @@ from contextlib import ExitStack, suppress
 from typing import Any, NamedTuple
 
 from door43fast import config
-from door43fast.errors import Error
+from door43fast.errors import BackendUnavailableError, Error
 from door43fast.layers import Guard, Parallel, PrimaryFallback, Wrapper, WriteBuffer
+from door43fast.layers.absentee import Absentee
 from door43fast.layers.failures import Late
 from door43fast.layers.readthrough import ReadThrough
 from door43fast.plans import strategy
@@ -54,6 +55,12 @@ class Leaf:
         if self.down is not None:
             self.faulty.down(self.down)
         return self.faulty
+
+    def arrive(self) -> Any:
+        """The layer for a plan that may be opened later, if it is there now."""
+        if self.down is not None:
+            raise BackendUnavailableError(f"the {self.kind} is down")
+        return self.open()
 
     def holds(self) -> dict[Any, Any]:
         """Its records, without the head of a member of a replicated store."""
@@ -146,8 +153,12 @@ class Building:
     def _made(self, plan: dict[str, Any]) -> Any:
         for around, kind in (("guard", Guard), ("buffer", WriteBuffer)):
             if around in plan:
-                inner = self._made({name: value for name, value in plan.items() if name != around})
-                made = self.pool.makers.get(around, kind)(inner, clock=self.clock, **plan[around])
+                options = {name: value for name, value in plan[around].items() if name != "absent"}
+                bare = {name: value for name, value in plan.items() if name != around}
+                inner = self._awaited(plan["type"]) if "absent" in plan[around] else self._made(bare)
+                made = self.pool.makers.get(around, kind)(inner, clock=self.clock, **options)
+                if isinstance(inner, Absentee):
+                    made.expect(inner)
                 if kind is Guard:
                     self.guards.append(made)
                 else:
@@ -174,10 +185,19 @@ class Building:
             options = {name: value for name, value in plan.items() if name not in ("type", "tier")}
             self.caches.append(d43.MemoryStore(clock=self.clock, **options))
             return self.caches[-1]
+        return self._leaf(plan["type"]).open()
+
+    def _leaf(self, kind: str) -> Leaf:
+        """The next leaf of the plan."""
         if self._counted == len(self.leaves):
-            self.leaves.append(self.pool.take(plan["type"]))
+            self.leaves.append(self.pool.take(kind))
         self._counted += 1
-        return self.leaves[self._counted - 1].open()
+        return self.leaves[self._counted - 1]
+
+    def _awaited(self, kind: str) -> Absentee:
+        """The next leaf, which need not be there."""
+        leaf = self._leaf(kind)
+        return Absentee(leaf.arrive, Kept(leaf.real).capabilities, name=kind)
 
     def _beside(self, store: Any) -> Any:
         """A store over several that hold the same: with guards of its own, and debts."""

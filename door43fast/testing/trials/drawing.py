@@ -59,14 +59,16 @@ class Drawing:
         If a guard may have one.
     around
         If there are guards and write buffers at all.
+    away
+        How often a leaf with a guard need not be there at the opening, and one is not there at a reopening.
     """
 
     def __init__(self, seed: Any, kinds: tuple[str, ...], strategies: tuple[str, ...], deadlines: bool = True,
-                 around: bool = True) -> None:
+                 around: bool = True, away: float = 0.5) -> None:
         self.luck = random.Random(f"trial {seed}")
         self.kinds = kinds
         self.strategies = strategies
-        self.deadlines, self.around = deadlines, around
+        self.deadlines, self.around, self.away = deadlines, around, away
         self.counted = 0
         self.tags = True            # a replicated store takes none
         self._member = False        # a set is no member of another
@@ -89,11 +91,13 @@ class Drawing:
             layer = {"type": "memory" if luck.random() < 0.7 else luck.choice(self.kinds)}
         if not self.around:
             return layer
-        if luck.random() < 0.25:
+        if luck.random() < (0.25 if self.away < 1 else 0.7):
             layer["guard"] = {"failures": luck.choice([1, 2, 5]), "reset": 5.0, "probes": luck.choice([1, 1, 2])}
             if self.deadlines and luck.random() < 0.2:
                 layer["guard"]["deadline"] = DEADLINE
-        if luck.random() < 0.25:
+            if "strategy" not in layer and luck.random() < self.away:
+                layer["guard"]["absent"] = "wait"
+        if luck.random() < 0.25 and "absent" not in layer.get("guard", ()):
             layer["buffer"] = {"max_dirty": luck.choice([1, 2, 100, 100, 100, 100]), "patience": PATIENCE,
                                "delay": luck.choice([1000.0, 1000.0, 0.001])}
         return layer
@@ -157,7 +161,7 @@ class Drawing:
     def _owing(self, plan: dict[str, Any]) -> dict[str, Any]:
         if self.luck.random() < 0.3:
             plan["max_owed"] = self.luck.choice([0, 1, 2])
-        if self.luck.random() < 0.06:
+        if self.luck.random() < (0.06 if self.away < 1 else 0.3):
             self.counted += 1
             plan["owed"] = f"owed{self.counted}"
         return plan
@@ -173,7 +177,7 @@ class Drawing:
         if drawn < 0.08:
             return Step("advance", (luck.choice(TIMES),))
         if drawn < 0.10:
-            return Step("reopen")
+            return Step("reopen", (luck.choice(leaves),) if leaves and luck.random() < self.away else ())
         if drawn < 0.13 and leaves:
             return Step("down", (luck.choice(leaves), luck.choice(["error", "error", "lost"])))
         if drawn < 0.21 and leaves:

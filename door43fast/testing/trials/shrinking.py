@@ -15,9 +15,9 @@ TRIES = 400     # of a smaller trial, before the smallest is told
 
 
 def drawn(seed: Any, *, kinds: tuple[str, ...] = KINDS, strategies: tuple[str, ...] = STRATEGIES,
-          around: bool = True, count: int = STEPS) -> tuple[dict[str, Any], list[Step]]:
+          around: bool = True, away: float = 0.5, count: int = STEPS) -> tuple[dict[str, Any], list[Step]]:
     """The plan and the steps of a seed."""
-    drawing = Drawing(seed, kinds, strategies, around=around)
+    drawing = Drawing(seed, kinds, strategies, around=around, away=away)
     plan = drawing.plan()
     leaves = leaves_of(plan)
     faulty = [number for number, leaf in enumerate(leaves) if not leaf.kind.startswith("plain-")]

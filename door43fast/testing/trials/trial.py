@@ -97,7 +97,7 @@ class Trial:
         elif step.name in ("down", "up"):
             self._switch(step)
         elif step.name == "reopen":
-            self.reopen()
+            self.reopen(*step.args)
         elif not self.tagless or "invalidate" not in (step.name, step.meanwhile and step.meanwhile.step.name):
             self._call(step)
 
@@ -199,8 +199,8 @@ class Trial:
 
     # -- the ends --------------------------------------------------------------------------------------------
 
-    def reopen(self) -> None:
-        """Close the store and make it anew over what its layers hold.
+    def reopen(self, gone: int | None = None) -> None:
+        """Close the store and make it anew over what its layers hold, of which the leaf ``gone`` is down by then.
 
         Where that raises, something may be lost, and layers may differ: all are brought back then, and made the same.
         """
@@ -219,6 +219,8 @@ class Trial:
         self.tagless |= self.building.untold()
         if failed:
             self._bring_back()
+        elif gone is not None:
+            self.take(Step("down", (gone, "error")))
         self.building.store = self.building.make()
         self.building.settle()
         if failed:
