@@ -197,6 +197,8 @@ class Building:
     def _awaited(self, kind: str) -> Absentee:
         """The next leaf, which need not be there."""
         leaf = self._leaf(kind)
+        if leaf.faulty is None and leaf.reopen is None:
+            leaf.open()     # who meets the faults that are ordered before it is there, which takes as long as it takes
         return Absentee(leaf.arrive, Kept(leaf.real).capabilities, name=kind)
 
     def _beside(self, store: Any) -> Any:
