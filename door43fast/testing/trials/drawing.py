@@ -70,7 +70,7 @@ class Drawing:
         self.strategies = strategies
         self.deadlines, self.around, self.away = deadlines, around, away
         self.counted = 0
-        self.tags = True            # a replicated store takes none
+        self.tags = True            # a replicated store takes none, so that they tell whether there is one
         self._member = False        # a set is no member of another
 
     # -- plans -----------------------------------------------------------------------------------------------
@@ -95,7 +95,7 @@ class Drawing:
             layer["guard"] = {"failures": luck.choice([1, 2, 5]), "reset": 5.0, "probes": luck.choice([1, 1, 2])}
             if self.deadlines and luck.random() < 0.2:
                 layer["guard"]["deadline"] = DEADLINE
-            if "strategy" not in layer and luck.random() < self.away:
+            if "strategy" not in layer and not self._member and luck.random() < self.away:
                 layer["guard"]["absent"] = "wait"
         if luck.random() < 0.25 and "absent" not in layer.get("guard", ()):
             layer["buffer"] = {"max_dirty": luck.choice([1, 2, 100, 100, 100, 100]), "patience": PATIENCE,
@@ -177,7 +177,8 @@ class Drawing:
         if drawn < 0.08:
             return Step("advance", (luck.choice(TIMES),))
         if drawn < 0.10:
-            return Step("reopen", (luck.choice(leaves),) if leaves and luck.random() < self.away else ())
+            gone = leaves and self.tags and luck.random() < self.away       # members must be there
+            return Step("reopen", (luck.choice(leaves),) if gone else ())
         if drawn < 0.13 and leaves:
             return Step("down", (luck.choice(leaves), luck.choice(["error", "error", "lost"])))
         if drawn < 0.21 and leaves:
