@@ -8,6 +8,7 @@ that were away (``repair.py``) happen in sections of their keys (``stripes.py``)
 from __future__ import annotations
 
 import os
+import time
 import weakref
 from collections.abc import Callable, Iterator, Sequence
 from itertools import count
@@ -74,7 +75,7 @@ class Several(Writes, Repairs, Care, Telling, Forwarding):
     max_owed, owed, repair
         As of :class:`door43fast.layers.Parallel`.
     clock : object, optional
-        The clock of the circuit breakers of layers that are given without a guard.
+        The clock of the circuit breakers of layers that are given without a guard, and of how long a layer takes.
     """
 
     _fills = True       # whether layers that are found empty are filled from one that is not
@@ -94,6 +95,7 @@ class Several(Writes, Repairs, Care, Telling, Forwarding):
         self._shut = False
         self._able: Capabilities | None = None
         self._need = need
+        self._passed: Callable[[], float] = time.monotonic if clock is None else lambda: clock.seconds
         self._book = None if owed is None else Book(owed)
         self._numbers = count(self._book.last() + 1 if self._book is not None else 1)
         self._layers: list[Layer] = []

@@ -12,7 +12,6 @@ be given that now, it is a partial failure: if the debt is lost with the process
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -46,6 +45,7 @@ class Writes(WholeWrites):
     _void: Any
     _forget_tags: Any
     _nobody: Any
+    _passed: Any
     _ask_keys: Any
     _pay_some: Any
     _owing: Any
@@ -145,7 +145,7 @@ class Writes(WholeWrites):
         events = self._events_of(call)
         answers: dict[Any, Any] = {}
         failed: dict[Any, Exception] = {}
-        begun = time.monotonic()
+        begun = self._passed()
         asks = call.name in ("delete", "delete_many")       # only who owes none of the keys can say what was there
         if asks:
             self._pay_keys(keys)
@@ -176,13 +176,12 @@ class Writes(WholeWrites):
                                     {layer.name: error for layer, error in failed.items()})
         return knew[0] if knew else None
 
-    @staticmethod
-    def _aged(call: Call, begun: float | None) -> Call:
+    def _aged(self, call: Call, begun: float | None) -> Call:
         """The call for a layer that gets it later: what expires does so in no layer after the first."""
         ttl = call.options.get("ttl")
         if ttl is None or begun is None:
             return call
-        return call._replace(options={**call.options, "ttl": max(span(ttl, "ttl") - time.monotonic() + begun, 0.0)})
+        return call._replace(options={**call.options, "ttl": max(span(ttl, "ttl") - self._passed() + begun, 0.0)})
 
     def _may_refuse(self, layer: Any) -> bool:
         """Whether what a layer refuses is refused by all; overridden where one of them is the truth."""

@@ -18,6 +18,7 @@ from door43fast.replication.portion import ReplicaFailed, portion
 from door43fast.replication.standing import Standing
 
 PIECE = 5_000       # records of one transaction
+TRIES = 20          # of a write to a replica that is where it was, and still refuses it
 BACKOFF = (0.02, 1.0)       # seconds after a first failure, and the longest
 
 
@@ -124,6 +125,7 @@ class Replica:
         if self.standing.passive:
             self.watch()
             return
+        stuck, at = 0, None
         while not self.stopping:
             looked = time.monotonic()
             try:
@@ -141,7 +143,11 @@ class Replica:
                     return
                 if not self._step():
                     return
-            except Moved:
+            except Moved as error:
+                before, at = at, self.place.read()[1]
+                stuck = stuck + 1 if at == before else 0
+                if stuck > TRIES:       # nobody else has written: what stands below does not let us, or not now
+                    raise error.__cause__ or error
                 self.head = None
             except PrunedError:
                 self._copy()
@@ -262,12 +268,12 @@ class Replica:
         """Without transactions: the head says first that the data are between two states, and last what they are."""
         if writes and self.head is not None:
             self.place.put(self.head.but(whole=False))
-        plain = {key: write[0] for key, write in writes.items() if write is not None and write[1] is None}
+        plain = {key: write[0] for key, write in writes.items() if write is not None and write[1:3] == (None, ())}
         if plain:
             self.store.set_many(plain)
         for key, write in writes.items():
-            if write is not None and write[1] is not None:
-                self.store.set(key, write[0], ttl=write[1])
+            if write is not None and key not in plain:
+                self.store.set(key, write[0], ttl=write[1], tags=write[2])
         gone = [key for key, write in writes.items() if write is None]
         if gone:
             self.store.delete_many(gone)

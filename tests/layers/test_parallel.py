@@ -7,6 +7,8 @@ import door43fast as d43
 from door43fast.errors import BackendUnavailableError, ConfigError, PartialWriteError
 from door43fast.layers import Parallel
 from door43fast.layers.failures import Spared
+from door43fast.testing.basis import manual_clock
+from door43fast.testing.faults import Faulty
 
 
 def transact(store):
@@ -239,3 +241,12 @@ def test_a_spared_layer_was_not_written():
         with pytest.raises(Spared):
             store["a"] = 5
         assert store.stats()["owed"] == 0
+
+
+def test_how_long_a_layer_takes_is_told_by_the_clock_that_it_was_given():
+    """A write with a time to live reaches the second layer later, and ends there at the same time."""
+    clock = manual_clock()
+    slow, second = Faulty(d43.MemoryStore(clock=clock), latency=1, delay=0.05), d43.MemoryStore(clock=clock)
+    with d43.parallel(slow, second, clock=clock) as store:
+        store.set("a", 1, ttl=0.04)
+        assert second.ttl("a") == slow.slow.ttl("a") > 0.03

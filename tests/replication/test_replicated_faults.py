@@ -149,3 +149,16 @@ def test_a_flush_needs_as_many_as_a_write(three, consistency, done):
     assert [fault.name for fault in three.faulty.log] == ["flush"]
     three.faulty.calm()
     store.flush()
+
+
+def test_a_replica_that_always_conflicts_fails_and_is_tried_again_later(tmp_path):
+    """It is where it was and takes no write: that is no news of another writer, after which one goes on at once."""
+    primary, below = members("memory", tmp_path, 2)
+    faulty = Faulty(below, error=d43.ConflictError)
+    with d43.replicated(primary, [faulty], "strong", timeout=20) as store:
+        store["a"] = 1
+        faulty.fail("error", "_commit", times=None)
+        with pytest.raises(ReplicationError, match="replica 1 fails with ConflictError"):
+            store["a"] = 2
+        faulty.calm()
+        until(lambda: held(below) == {"a": 2})
