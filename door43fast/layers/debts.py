@@ -51,17 +51,27 @@ class Ledger:
             raise ConfigError(f"max_owed={max_owed!r} is not allowed: give how many keys a layer may owe, 0 or more")
         self.name, self.max_owed, self._book = name, max_owed, book
         self.owed: dict[Any, Debt] = {}
+        self.lapsed: int | None = None      # looked at by every call, and so kept up to date beside the next two
         self._lapsed: int | None = None
-        self.unseen = False
+        self._unseen = False
         self.copying = False
         self.untold = False
         self.emptied = 0
         if book is not None:
             self.owed, self._lapsed, self.untold = book.read(name)
+        self._reckon()
+
+    def _reckon(self) -> None:
+        self.lapsed = -1 if self._unseen and self._lapsed is None else self._lapsed
 
     @property
-    def lapsed(self) -> int | None:
-        return -1 if self.unseen and self._lapsed is None else self._lapsed
+    def unseen(self) -> bool:
+        return self._unseen
+
+    @unseen.setter
+    def unseen(self, unseen: bool) -> None:
+        self._unseen = unseen
+        self._reckon()
 
     @property
     def known(self) -> bool:
@@ -108,6 +118,7 @@ class Ledger:
         if self._book is not None:
             self._book.lapse(self.name, since)
         self._lapsed = since if self._lapsed is None else self._lapsed
+        self._reckon()
         self.copying = False
         self.owed.clear()
 
@@ -124,6 +135,7 @@ class Ledger:
     def copied(self) -> None:
         """The layer was copied anew, but for what it owes by now."""
         self._lapsed, self.copying = None, False
+        self._reckon()
         if self._book is not None:
             self._book.unlapse(self.name)
 
