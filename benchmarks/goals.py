@@ -109,6 +109,8 @@ GOALS = [
     Goal("the same over LMDB and LMDB", "cascade_hit_of_three", "MemoryStore", "time", 1.15, "memory, LMDB, LMDB"),
     Goal("the same over LMDB and Python", "cascade_hit_of_three", "MemoryStore", "time", 1.15, "memory, LMDB, Python"),
     Goal("`get_many` through three layers", "cascade_batch", "loop", "faster", 5),
+    Goal("single `set` of `open(path)` under `commit`, write back", "write_back", "through, commit", "faster", 1),
+    Goal("first 10,000 reads after opening, warm", "warm_start", "cold", "faster", 1),
     Goal("SQLite `get_many`, 4,096 random keys", "sqlite_get_many", "loop", "faster", 2.5),
     Goal("SQLite `get_many`, 4,096 random keys", "sqlite_get_many", "diskcache", "faster", 4),
     Goal("Redis `get_many`, 4,096 random keys", "redis_get_many", "loop", "faster", 10),

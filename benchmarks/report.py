@@ -79,7 +79,7 @@ def _arguments(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--only", action="append", choices=sorted(CASES), metavar="NAME", help="one case; repeatable: "
                         + ", ".join(CASES))
     parser.add_argument("--json", action="store_true", help="print numbers instead of tables")
-    parser.add_argument("--details", action="store_true", help="also print every contender")
+    parser.add_argument("--details", action="store_true", help="print every contender of every case; without it, of those that have no goal")
     parser.add_argument("--check", action="store_true", help="exit with 1 if a case regressed against the baseline")
     parser.add_argument("--factor", type=float, default=2.0, help="what --check allows (default 2)")
     parser.add_argument("--save", action="store_true", help="write the ratios of this run into the baseline")
@@ -100,9 +100,11 @@ def main(argv: list[str] | None = None) -> int:
         print(json.dumps({"machine": machine.line(), "size": size,
                           "results": {name: result.as_dict() for name, result in results.items()}}, indent=2))
     else:
-        print(table(results))
-        if options.details:
-            print("\n" + details(results))
+        judged = {goal.case for goal in GOALS}
+        shown = results if options.details else {
+            name: result for name, result in results.items() if name not in judged}
+        parts = [table(results)] if judged & set(results) else []
+        print("\n\n".join(parts + [details(shown)] if shown else parts))
         print(f"\nMedians of interleaved rounds{' of the quick run' if options.quick else ''}; {machine.line()}.")
     if options.save:
         baseline[size] = {**baseline.get(size, {}), **now}

@@ -54,6 +54,20 @@ def test_a_missing_peer_is_said_to_be_missing():
     assert "| case | cachebox | missing: not installed |" in report.details(found)
 
 
+def test_a_case_without_a_goal_tells_its_contenders(monkeypatch, capsys):
+    case = lambda quick: result(dict=[10.0], door43fast=[30.0], peer=[20.0])  # noqa: E731
+    monkeypatch.setattr(report, "CASES", {"memory_hit": case, "of no goal": case})
+    report.main(["--only", "of no goal"])
+    told = capsys.readouterr().out
+    assert "| case | peer | 20.0 ns | 2.00× |" in told and "| goal |" not in told
+    report.main(["--only", "memory_hit"])
+    told = capsys.readouterr().out
+    assert "| goal |" in told and "| case | peer |" not in told
+    report.main(["--only", "memory_hit", "--details"])
+    told = capsys.readouterr().out
+    assert "| goal |" in told and "| case | peer |" in told
+
+
 def test_contenders_take_turns_with_the_collector_at_rest():
     turns = []
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from door43fast.errors import BudgetError, ConflictError
+from door43fast.errors import BudgetError, ConflictError, ReplicationError
 from door43fast.testing.trials.building import Building
 from door43fast.testing.trials.effects import FAILED, Act, States
 
@@ -41,6 +41,10 @@ class Members:
                if leaf.down or len(leaf.faulty.log) > before]
         well = [one for one in lineup.replicas if one.store not in ill]
         return lineup.primary not in ill and len(well) + 1 >= self.need
+
+    def busy(self, error: BaseException) -> bool:
+        """If replicas had too short a time, which they are only given where members are no leaves."""
+        return not self.plain and isinstance(error, ReplicationError) and bool(error.unknown)
 
     def looked(self) -> list[dict[Any, Any]]:
         """What each member holds now."""

@@ -126,7 +126,7 @@ class Trial:
                 leaf.faulty.forget()
         disturbed = unwell or befell != self._befell() or self.building.owing()
         for _, one in outcomes:
-            if isinstance(one, Exception) and not disturbed and not (
+            if isinstance(one, Exception) and not disturbed and not self.members.busy(one) and not (
                     isinstance(one, BudgetError) or len(outcomes) == 2 and isinstance(one, ConflictError)):
                 raise Violation(f"{one!r}, though no layer failed")
             if isinstance(one, Exception) and self.members.enough(step.name, one):
