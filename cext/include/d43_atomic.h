@@ -1,6 +1,7 @@
 /* The few atomic steps that the native modules take, under one spelling. */
 #ifndef D43_ATOMIC_H
 #define D43_ATOMIC_H
+#include <sched.h>
 #include <stdint.h>
 
 static inline void *d43_peek(void **place) { return __atomic_load_n(place, __ATOMIC_ACQUIRE); }
@@ -20,6 +21,13 @@ static inline int d43_raise_to(volatile uint64_t *p, uint64_t v) { /* 1 if this 
 }
 static inline int d43_put_if(volatile uint64_t *p, uint64_t was, uint64_t v) {
     return __atomic_compare_exchange_n(p, &was, v, 0, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE);
+}
+/* Between two looks at what another thread is about to say: at first a moment, then others may run. */
+static inline void d43_wait(int turn) {
+    if (turn >= 100) sched_yield();
+#if defined(__x86_64__) || defined(__i386__)
+    else __builtin_ia32_pause();
+#endif
 }
 /* A lock that nobody waits for: who does not get it does without. */
 static inline int d43_try_lock(volatile uint64_t *p) {

@@ -1,9 +1,10 @@
 /* Several processes, each with a memory tier over one directory of LMDB: how a tier learns of what others
-   have committed (``renew`` in native/coherence.pyx; ``foreign_epoch``, ``open_write`` and ``close_write`` in
-   native/lmdb_records.pyx).
+   have committed (``renew`` in native/coherence.pyx; ``foreign_epoch``, ``account``, ``open_write`` and
+   ``close_write`` in native/lmdb_records.pyx; what they look at in native/shown.pxd).
 
    A commit first shows its number in the head page (``head``), then readers see it (``seen_by_readers``), then the lock
    for writers is free again. A process may die in between; the next writer then makes visible what the head page tells.
+   A commit that fails gives back the lock before whoever made it is told so, and another may take its number.
    Each commit writes one key and one row of the journal, so its number is also that of the row, and the value that it
    stores. Every thread's steps may be mixed with those of any other: more than the GIL lets happen.
 
@@ -47,6 +48,7 @@ bit dead;                   /* whose owner was killed */
 /* What each store knows: RecordEngine's, */
 byte known[TIERS] = 1;
 byte epoch[TIERS];
+byte pending[TIERS];        /* the number of a commit that may still fail */
 byte own_first[TIERS], own_last[TIERS];
 /* and the tier's above it. */
 byte noted[TIERS];          /* ``seen`` */
@@ -68,32 +70,48 @@ inline take(p, k) {
     d_step { count = stripe[AT(p, k)]; age = era[p] }
 }
 
-/* foreign_epoch: ``now`` grows if there is anything that this store has not accounted for. What a reader sees is looked
-   at first, and counts as known last. */
-inline ask(p) {
-    newest = head;
-    if
-    :: newest <= known[p] -> now = epoch[p]
-    :: else ->
-#ifdef RAISE_EARLY
-        atomic { epoch[p]++; now = epoch[p] }
-#endif
-        if
 #ifdef BELIEVE_HEAD
-        :: true
+#define SHOWN head
 #else
-        :: newest = seen_by_readers
-        :: newest = 0           /* the store is being closed or its file grows: the next one asks again */
+#define SHOWN seen_by_readers
 #endif
-        fi;
+
+/* account: for all up to ``n``, which readers see. A number that is pending is waited for, until it is said what became
+   of it, or for as long as one likes. The epoch is raised before ``n`` counts as known. */
+inline account(p, n) {
+#ifdef TRUST_PENDING
+    known[p] = (pending[p] == n -> GREATER(known[p], n) : known[p]);
+#else
+    if
+    :: pending[p] != n || n <= known[p]
+    :: pending[p] == n && n > known[p]          /* patience is over */
+    fi;
+#endif
+    if
+    :: n <= known[p]
+    :: else ->
 #ifdef KNOW_FIRST
-        known[p] = GREATER(known[p], newest);
+        known[p] = GREATER(known[p], n);
 #endif
-#ifndef RAISE_EARLY
-        atomic { epoch[p]++; now = epoch[p] }
+#if !defined(NO_NEWS) && !defined(RAISE_EARLY)
+        epoch[p]++;
 #endif
-        known[p] = GREATER(known[p], newest)
+        known[p] = GREATER(known[p], n)
     fi
+}
+
+/* foreign_epoch: ``now`` grows if there is anything that this store has not accounted for. */
+inline ask(p) {
+#ifdef RAISE_EARLY
+    epoch[p] = (SHOWN > known[p] -> epoch[p] + 1 : epoch[p]);
+#endif
+    newest = SHOWN;
+    if
+    :: newest <= known[p]
+    :: newest > known[p] -> account(p, newest)
+    :: newest > known[p] -> epoch[p]++          /* LMDB must be asked, and cannot be: the next one asks again */
+    fi;
+    now = epoch[p]
 }
 
 inline renew(p) {
@@ -157,7 +175,7 @@ inline renew(p) {
 
 inline read(p, k) {
     atomic { asked = floor[k]; EVENT(CALL_GET, k, 0) }
-    newest = head;
+    newest = SHOWN;
     if
     :: newest <= known[p] ->
         if
@@ -204,40 +222,31 @@ inline lock() {
 inline commit(p, k) {
     lock();
     if
-    :: known[p] < number - 1 ->
-#ifdef KNOW_FIRST
-        known[p] = GREATER(known[p], number - 1); epoch[p]++
-#else
-#ifndef NO_NEWS
-        epoch[p]++;
-#endif
-        known[p] = GREATER(known[p], number - 1)
-#endif
+    :: known[p] < number - 1 -> account(p, number - 1)
     :: else
     fi;
+    pending[p] = number;
+#ifdef KNOWN_EARLY
     known[p] = GREATER(known[p], number);
+#endif
     if
     :: atomic { head = number; changed[number] = k; origin[number] = p }
         atomic { seen_by_readers = number; data[k] = number }
         writer = 0;
+        known[p] = GREATER(known[p], number);
         atomic {
             own_first[p] = (own_last[p] + 1 == number && own_first[p] -> own_first[p] : number);
             own_last[p] = number
         }
 #ifdef FAILING
-    :: atomic {
-            writer = 0;         /* LMDB gives the lock back before it says that the commit has failed */
-#ifdef TAKEN_BACK_LATE
-            skip
-        }
+    :: writer = 0;
         atomic {
+#ifdef KNOWN_EARLY
+            known[p] = number - 1; epoch[p]++;
 #endif
-#ifndef KNOWN_STAYS
-            known[p] = number - 1;
-#endif
+            pending[p] = (pending[p] == number -> 0 : pending[p]);
             number = 0
         }
-        epoch[p]++
 #endif
     fi
 }

@@ -4,17 +4,16 @@ from libc.stdint cimport uint64_t
 
 from door43fast.native.core cimport Core
 from door43fast.native.memory cimport MemoryEngine
-
-cdef enum State:
-    ASKS                # no: it is closed, a str is not its own key there, or news are told in Python
-    PLAIN               # yes, unless the one store on disk has news
-    PAIR                # yes, unless one of two stores on disk has news
-    LOOKS               # yes, unless the row of what others may change has news
+from door43fast.native.watches cimport Watch
 
 cdef class Below(Core):
     cdef readonly MemoryEngine fast
     cdef readonly object slow
-    cdef State plain            # whether a str may be looked for in the fast tier at once
+    # What must have no news for a str to be looked for in the fast tier at once: the first, and what else there is. The
+    # first always may have some if it is closed, a str is not its own key there, or news are told in Python.
+    cdef Watch first
+    cdef const Watch* rest
+    cdef Py_ssize_t more
     cdef uint64_t dropped       # keys that others had changed
     cdef uint64_t emptied       # times that it could not be told which
     cdef uint64_t negatives     # reads that were answered by what is known to be missing

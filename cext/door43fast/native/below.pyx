@@ -1,10 +1,15 @@
 """What a cascade answers from its slow tier alone, and its care: counts, checks, copies, the end."""
 
+from door43fast.native.watches cimport watch_always
+
 from door43fast.errors import ClosedError, UnsupportedError
 
 
 cdef class Below(Core):
     """Two tiers, of which the slow one knows everything."""
+
+    def __cinit__(self, *_, **__):
+        watch_always(&self.first)
 
     @property
     def capabilities(self):
@@ -124,7 +129,7 @@ cdef class Below(Core):
         if self.closed:
             return
         self.closed = True
-        self.plain = ASKS
+        watch_always(&self.first)
         if self.refresher is not None:
             self.refresher.close()
         if self.fast is not None:

@@ -3,23 +3,15 @@
 from cpython.object cimport PyObject
 from libc.stdint cimport uint64_t
 
-from door43fast.native.below cimport LOOKS, PAIR, PLAIN, Below
-from door43fast.native.handle cimport handle_newest
-from door43fast.native.lmdb cimport LmdbEngine
+from door43fast.native.below cimport Below
 from door43fast.native.table cimport PyUnicode_CheckExact
 from door43fast.native.tickets cimport Tickets
 from door43fast.native.tiers cimport Fetched, Tier
-from door43fast.native.watches cimport d43_load, watches_sum
+from door43fast.native.watches cimport watch_still
 
-
-# Whether nobody has committed to a store on disk but those that its epoch tells of.
-cdef inline bint still(LmdbEngine disk) noexcept:
-    return disk.home.metas != NULL and handle_newest(disk.home) <= d43_load(&disk.known)
 
 cdef class Coherent(Below):
     cdef Tier tier
-    cdef LmdbEngine disk        # the only store that others may change, None where it is not one alone,
-    cdef LmdbEngine other       # or one of two
     cdef Tickets* tickets
     cdef uint64_t seen          # the slow tier's epoch that the fast tier is up to date with
     cdef bint following         # the slow tier tells what others change,
@@ -28,12 +20,15 @@ cdef class Coherent(Below):
     # Whether a key may be looked for in the fast tier at once: it is an exact str, and nobody else has written.
     # hot
     cdef inline bint quiet(self, PyObject* key) noexcept:
-        if self.plain == PLAIN:
-            return PyUnicode_CheckExact(key) and (self.disk is None or self.disk.unchanged(self.seen))
-        if self.plain == PAIR:
-            return PyUnicode_CheckExact(key) and still(self.disk) and still(self.other) and (
-                d43_load(&self.disk.epoch) + d43_load(&self.other.epoch) == self.seen)
-        return self.plain == LOOKS and PyUnicode_CheckExact(key) and watches_sum(&self.tier.watches) == self.seen
+        cdef Py_ssize_t i
+        cdef uint64_t epochs = 0
+        if not watch_still(&self.first, &epochs):
+            return False
+        for i in range(self.more):
+            if not watch_still(&self.rest[i], &epochs):
+                return False
+        # The key last: no atomic load stands between this and the next look at its type, which then costs nothing.
+        return epochs == self.seen and PyUnicode_CheckExact(key)
 
     cdef int cohere(self) except -1
     # Before each read: if others have written to the slow tier, what they changed leaves the fast one.

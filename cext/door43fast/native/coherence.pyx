@@ -11,6 +11,7 @@ from libc.stdlib cimport calloc, free
 from door43fast.native.hashing cimport mix
 from door43fast.native.singles cimport MISSING
 from door43fast.native.tickets cimport STRIPES
+from door43fast.native.watches cimport Watches, watch_nothing
 
 cdef enum:
     FEW = 1024              # changes of others up to which the fast tier loses single keys, however small it is,
@@ -30,12 +31,14 @@ cdef class Coherent(Below):
 
     cdef int cohere(self) except -1:
         """Decide how it is told that others have written, and note that all is well now."""
-        self.disk = self.tier.engine
+        cdef const Watches* row = &self.tier.watches
         if not self.tier.telling and self.tier.canonical("a") == "a":
-            self.plain = LOOKS if self.disk is None and self.tier.watched else PLAIN
-            if len(self.tier.watched) == 2 and all([isinstance(one, LmdbEngine) for one in self.tier.watched]):
-                self.plain = PAIR
-                self.disk, self.other = self.tier.watched
+            if row.count == 0:
+                watch_nothing(&self.first)
+            else:
+                self.first = row.watch[0]
+                self.rest = row.watch + 1
+                self.more = row.count - 1
         self.following = self.tier.follow(&self.followed)
         self.seen = self.tier.epoch()
         self.tier.stand_below(self.slow, weakref.ref(self))

@@ -9,6 +9,7 @@ from door43fast.native.journal cimport Journal
 from door43fast.native.keyindex cimport KeyIndex
 from door43fast.native.mapped cimport View
 from door43fast.native.saver cimport TXN_ID_AT
+from door43fast.native.shown cimport Shown
 
 cdef extern from "d43_gate.h" nogil:
     ctypedef struct d43_gate:
@@ -48,6 +49,7 @@ cdef class Handle:
     cdef void* pool[POOL]               # idle readers, MDB_txn*; each place is taken and filled atomically
     cdef const char* metas              # the two head pages, mapped apart so that a remap never moves them
     cdef size_t page_size
+    cdef Shown shown                    # the newest transaction that readers see; needs no gate
     cdef size_t map_bytes
     cdef int fd
     cdef View view                      # of the map; its base changes only with the gate closed

@@ -21,11 +21,10 @@ from posix.stat cimport fstat, struct_stat
 
 from clib.lmdb cimport *
 from door43fast.native.budget cimport budget_fit, d43_marks_close
-from door43fast.native.keyindex cimport (index_close, index_open, index_renew, index_tidy,
-                                         index_untidy)
+from door43fast.native.keyindex cimport index_close, index_open, index_renew, index_tidy, index_untidy
 from door43fast.native.journal cimport JOURNAL_FOUND
 from door43fast.native.mapped cimport MAGIC_AT, View, view_holds
-from door43fast.native.saver cimport TXN_ID_AT
+from door43fast.native.shown cimport shown_close, shown_leave, shown_open
 from door43fast.native.status cimport MAX_READERS, lmdb_raise
 from door43fast.native.tables cimport MAX_TABLES, Tables, add_tables, check_tables, create_tables
 
@@ -70,11 +69,12 @@ cdef class Handle:
         d43_gate_init(&self.gate)
         self.snapshots = weakref.WeakSet()
         self.forks = &d43_forks
-        self.fd = -1
+        self.fd = self.shown.fd = -1
 
     def __dealloc__(self):
         if self.metas != NULL:      # only here: last_txn may be under way in another thread until the last reference
             munmap(<void*>self.metas, 2 * self.page_size)
+        shown_close(&self.shown)
         d43_marks_close(&self.budget.marks)
 
     cdef int open_handle(self) except -1:
@@ -117,6 +117,7 @@ cdef class Handle:
         cdef MDB_envinfo info
         cdef MDB_txn* txn = NULL
         cdef Tables tables
+        cdef bytes locks = os.fsencode(os.path.join(self.path, "lock.mdb"))
         cdef int rc
         while True:
             rc = mdb_txn_begin(self.env, NULL, MDB_RDONLY, &txn)
@@ -145,6 +146,8 @@ cdef class Handle:
                     self.chunks, self.has_chunks, self.chunks_at = tables.chunks, tables.has_chunks, 0
                     self.journal.on, self.journal.table, self.journal.checked = tables.journalled, tables.journal, 0
                     self.budget.on, self.budget.table = tables.bounded, tables.order
+                    if shown_open(&self.shown, self.env, locks):
+                        lmdb_raise(ENOMEM, "opening", self.path)
                     return self.fit_map()
             finally:
                 if txn != NULL:
@@ -167,12 +170,7 @@ cdef class Handle:
         return 0
 
     cdef uint64_t last_txn(self) noexcept nogil:
-        cdef uint64_t a, b
-        if self.metas == NULL:
-            return 0
-        a = (<const volatile uint64_t*>(self.metas + TXN_ID_AT))[0]
-        b = (<const volatile uint64_t*>(self.metas + self.page_size + TXN_ID_AT))[0]
-        return a if a > b else b
+        return 0 if self.metas == NULL else handle_newest(self)
 
     cdef void start_index(self) noexcept:
         """An empty index, if the file is laid out as it knows. REQUIRES: nobody else is inside."""
@@ -245,6 +243,7 @@ cdef class Handle:
     def reopen(self):
         """In a forked child: a handle of its own. What the parent's threads held at the fork is started afresh."""
         memset(self.pool, 0, sizeof(self.pool))
+        self.shown.fd = -1      # the parent's, which is never closed either
         d43_gate_init(&self.gate)
         index_close(&self.index)
         self.snapshots = weakref.WeakSet()
@@ -374,6 +373,7 @@ cdef class Handle:
                 self.pool[i] = NULL
         mdb_env_close(self.env)
         self.env = NULL
+        shown_leave(&self.shown)
 
     cdef bint own(self) noexcept nogil:
         """Whether the handle was opened by this process, and not by the one that it was forked from."""

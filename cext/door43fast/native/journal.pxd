@@ -35,7 +35,7 @@ cdef struct Journal:
     MDB_dbi table
     uint64_t max_age        # ns
     uint64_t max_bytes
-    uint64_t checked        # the newest transaction whose settings are those above
+    uint64_t checked        # the newest transaction whose settings are those above; atomic
     uint64_t first          # of the transaction under way: the number of its first change
     uint64_t row_first      # of the row under way
     uint32_t count

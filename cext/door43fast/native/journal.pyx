@@ -8,6 +8,10 @@ from clib.lmdb cimport *
 from clib.xxhash cimport XXH3_64bits, XXH3_64bits_withSeed
 from door43fast.native.frame cimport FRAME_CORRUPT, FRAME_NEWER
 
+cdef extern from "d43_atomic.h" nogil:
+    uint64_t d43_load(const uint64_t*)
+    void d43_store(uint64_t*, uint64_t)
+
 cdef enum:
     BETWEEN = 64            # changes between two looks at the bounds
     FEW_ROWS = 130          # rows that a look removes beside two for each that was written
@@ -32,13 +36,13 @@ cdef inline uint64_t _number(const char* at) noexcept nogil:
 cdef int journal_begin(Journal* j, MDB_txn* txn, MDB_dbi meta, const char* origin, int64_t now) noexcept nogil:
     cdef uint64_t before = mdb_txn_id(txn) - 1, oldest, last
     cdef int rc
-    if j.checked != before:         # others have written: the store may have a journal now, or other bounds
+    if d43_load(&j.checked) != before:         # others have written: the store may have a journal now, or other bounds
         rc = journal_settings(txn, meta, &j.max_age, &j.max_bytes)
         if rc == 0 and not j.on:
             return JOURNAL_FOUND
         if rc and rc != MDB_NOTFOUND:
             return rc
-        j.checked = before
+        d43_store(&j.checked, before)
     if not j.on:
         return 0
     rc = journal_span(txn, j.table, &oldest, &last)

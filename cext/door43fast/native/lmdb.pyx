@@ -42,7 +42,7 @@ def _after_fork():
     """What other threads of the parent were in the middle of, nobody ends here: stop waiting for it."""
     cdef LmdbEngine store
     for store in STORES:
-        store.unvoided = 0
+        store.unvoided = store.news.pending = 0
         _name(store)            # two processes are two origins
 
 

@@ -8,15 +8,15 @@ from clib.xxhash cimport XXH128_canonicalFromHash, XXH128_canonical_t, XXH3_128b
 from door43fast.native.core cimport EventQueue
 from door43fast.native.environment cimport d43_line, d43_waiter
 from door43fast.native.frame cimport Draft, Frame, Slice
-from door43fast.native.handle cimport handle_newest
 from door43fast.native.journal cimport ORIGIN, Change
 from door43fast.native.lmdb_values cimport ValueEngine
 from door43fast.native.longrow cimport MAX_KEY, key_free, key_keep
 from door43fast.native.marks cimport Mark, Marks, marks_touch
 from door43fast.native.told cimport told_free
+from door43fast.native.watches cimport News
 
 cdef extern from "d43_atomic.h" nogil:
-    uint64_t d43_load(uint64_t*)
+    uint64_t d43_load(const uint64_t*)
 
 cdef enum:
     TOKEN = 16
@@ -74,9 +74,9 @@ cdef struct Found:
 
 
 cdef class RecordEngine(ValueEngine):
-    # Changes by others. ``known`` is the last transaction that is accounted for; all three are atomic.
-    cdef uint64_t known
-    cdef uint64_t epoch
+    # Of transactions. ``pending`` is one that we are about to commit: what readers see under that number is ours, or
+    # another process's if our commit has failed, and close_write says which.
+    cdef News news
     cdef uint64_t unvoided          # changes of ours that are committed, but whose flights are not voided yet
 
     cdef char origin[ORIGIN]        # what changes of this store are marked with in a journal
@@ -101,10 +101,10 @@ cdef class RecordEngine(ValueEngine):
     # A number that has changed if any other process, or other store of this process, has committed to the same
     # directory since it was last asked. Needs neither GIL nor gate; a few nanoseconds.
     cdef uint64_t foreign_epoch(self) noexcept nogil
-    # Whether it would give ``epoch``; False where it must be asked.
-    cdef inline bint unchanged(self, uint64_t epoch) noexcept nogil:
-        return self.home.metas != NULL and handle_newest(self.home) <= d43_load(&self.known) and (
-            d43_load(&self.epoch) == epoch)
+    # Account for all transactions up to ``newest``, which readers see.
+    cdef void account(self, uint64_t newest) noexcept nogil
+    # The newest transaction that a reader sees, asked of LMDB; UNSURE where that cannot be done without waiting.
+    cdef uint64_t seen_by_reader(self) noexcept nogil
 
     # A key is taken out, or was not there: computations of it in other processes are not to be stored.
     # REQUIRES: the writer lock.

@@ -17,13 +17,21 @@ from door43fast.native.handle cimport handle_leave, handle_try
 from door43fast.native.journal cimport *
 from door43fast.native.longkeys cimport long_room, record_drop, record_get
 from door43fast.native.longrow cimport LONGEST_KEY
+from door43fast.native.shown cimport shown_unsure
 from door43fast.native.told cimport told_tags
 
 cdef extern from "d43_atomic.h" nogil:
-    uint64_t d43_load(uint64_t*)
+    uint64_t d43_load(const uint64_t*)
     void d43_store(uint64_t*, uint64_t)
+    bint d43_put_if(uint64_t*, uint64_t, uint64_t)
+    void d43_wait(int)
     uint64_t d43_add(uint64_t*, uint64_t)
     bint d43_raise_to(uint64_t*, uint64_t)
+
+cdef enum:
+    PATIENCE = 2000         # looks at whether a commit of ours has ended, most of which let others have the processor
+
+cdef uint64_t UNSURE = ~<uint64_t>0
 
 
 cdef class RecordEngine(ValueEngine):
@@ -252,24 +260,42 @@ cdef class RecordEngine(ValueEngine):
         return 0 if rc == MDB_NOTFOUND else rc
 
     cdef uint64_t foreign_epoch(self) noexcept nogil:
-        """The head pages tell of a commit before a reader sees it, and a writer may be killed in between.
+        cdef uint64_t newest = d43_load(self.home.shown.txn)
+        if shown_unsure(newest):
+            newest = self.seen_by_reader()
+        if newest > d43_load(&self.news.known):
+            self.account(newest)
+        return d43_load(&self.news.epoch)
 
-        So what is known is what a reader sees. The epoch is raised before that counts as known, so that nobody who
-        finds nothing new finds it as it was; and after it was looked at, so that whoever finds the epoch raised, in
-        another thread, sees at least as much.
-        """
+    cdef uint64_t seen_by_reader(self) noexcept nogil:
         cdef MDB_txn* txn = NULL
-        cdef uint64_t epoch, seen = 0
-        if self.home.last_txn() <= d43_load(&self.known):
-            return d43_load(&self.epoch)
+        cdef uint64_t seen = self.home.last_txn()
+        if seen and seen <= d43_load(&self.news.known):      # no reader sees more than the head pages tell
+            return seen
+        seen = UNSURE
         if handle_try(self.home):
             if self.home.take(&txn) == 0:
                 seen = mdb_txn_id(txn)
                 self.home.give(txn)
             handle_leave(self.home)
-        epoch = d43_add(&self.epoch, 1)
-        d43_raise_to(&self.known, seen)
-        return epoch
+        return seen
+
+    cdef void account(self, uint64_t newest) noexcept nogil:
+        """The epoch is raised before that counts as known, so that nobody who finds nothing new finds it as it was.
+
+        It is raised after ``newest`` was looked at, so that whoever finds it raised, in another thread, sees at least
+        as much. One of ours is no news; but it counts as ours only when it is known that the commit has not failed,
+        since LMDB gives its lock back before it says so, and another process may have taken the number. That is known
+        in a moment; if the thread that knows is kept from saying it, the number is taken for another's.
+        """
+        cdef int turn = 0
+        while turn < PATIENCE and d43_load(&self.news.pending) == newest and newest > d43_load(&self.news.known):
+            d43_wait(turn)
+            turn += 1
+        if newest > d43_load(&self.news.known):
+            d43_add(&self.news.epoch, 1)
+            if not shown_unsure(newest):
+                d43_raise_to(&self.news.known, newest)
 
     cdef int announce(self) except -1:
         """Before each write. What the parent's threads had under way at a fork is under way nowhere in the child."""
@@ -286,12 +312,11 @@ cdef class RecordEngine(ValueEngine):
         if rc:
             return rc
         before = mdb_txn_id(txn[0]) - 1
-        if d43_load(&self.known) < before:
-            d43_add(&self.epoch, 1)         # first: see foreign_epoch
-            d43_raise_to(&self.known, before)
-        if self.home.journal.checked != before and not self.home.budget.on:     # others have written
+        if d43_load(&self.news.known) < before:
+            self.account(before)
+        if d43_load(&self.home.journal.checked) != before and not self.home.budget.on:     # others have written
             rc = budget_look(txn[0], self.home.meta)
-        if rc == 0 and not self.home.chunked and self.home.chunks_at != before:     # so may large values be
+        if rc == 0 and not self.home.chunked and d43_load(&self.home.chunks_at) != before:     # so may large values be
             rc = chunks_look(self.home, txn[0])
         if rc == 0:
             rc = journal_begin(&self.home.journal, txn[0], self.home.meta, self.origin,
@@ -302,7 +327,10 @@ cdef class RecordEngine(ValueEngine):
         return rc
 
     cdef int close_write(self, MDB_txn* txn, EventQueue queue, uint64_t events, uint64_t* seq) noexcept nogil:
-        """Commit. Numbers for events are taken under the writer lock, so that their order is that of the changes."""
+        """Commit. Numbers for events are taken under the writer lock, so that their order is that of the changes.
+
+        Nothing counts as known of a commit that may still fail: another process may then commit under its number.
+        """
         cdef uint64_t id = mdb_txn_id(txn), first = 0, count = 0
         cdef int rc
         if self.home.journal.on:
@@ -312,17 +340,18 @@ cdef class RecordEngine(ValueEngine):
                 return rc
             first = self.home.journal.first
             count = self.home.journal.row_first - first
-        self.home.chunks_at = self.home.journal.checked = id    # should the commit fail, none follows on this one
         if events and queue is not None and queue.active:
             seq[0] = queue.reserve(events)
         d43_add(&self.unvoided, 1)
-        d43_raise_to(&self.known, id)
+        d43_store(&self.news.pending, id)
         rc = mdb_txn_commit(txn)
         if rc:
+            d43_put_if(&self.news.pending, id, 0)
             d43_add(&self.unvoided, <uint64_t>-1)
-            d43_store(&self.known, id - 1)
-            d43_add(&self.epoch, 1)
         else:
+            d43_raise_to(&self.news.known, id)
+            d43_raise_to(&self.home.journal.checked, id)
+            d43_raise_to(&self.home.chunks_at, id)
             self.home.wrote(id)
             if count:
                 self.wrote_changes(first, count)

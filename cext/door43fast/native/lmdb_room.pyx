@@ -140,7 +140,7 @@ cdef class RoomEngine(ReadEngine):
     cdef int freshen(self, int times) except -1:
         """Do what brings freed pages back; note since when nothing could be written, where that was not noted yet."""
         cdef int rc
-        if times == 0 and d43_load(&self.known) != self.full_known:     # something was written since
+        if times == 0 and d43_load(&self.news.known) != self.full_known:     # something was written since
             self.full_since = d43_monotonic_ns()
             self.full_times = 0
         relieve(self.home)
@@ -155,7 +155,7 @@ cdef class RoomEngine(ReadEngine):
             self.home.leave()
         if rc == 0:
             d43_add(&self.unvoided, <uint64_t>-1)
-        self.full_known = d43_load(&self.known)
+        self.full_known = d43_load(&self.news.known)
         return 0
 
     cdef int nudge(self) noexcept nogil:

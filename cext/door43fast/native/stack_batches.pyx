@@ -5,7 +5,6 @@ from cpython.object cimport PyObject, PyObject_Hash, PyTypeObject
 from libc.stdlib cimport calloc, free
 
 from door43fast.native.batch cimport BLOCK
-from door43fast.native.below cimport ASKS
 from door43fast.native.encoded cimport NOTHING, Encoded
 from door43fast.native.hashing cimport mix
 from door43fast.native.meter cimport fetch_begin, fetch_end
@@ -23,7 +22,7 @@ cdef class Gathering(Promoting):
 
     cdef list locals_of(self, list keys):
         cdef Py_ssize_t i
-        cdef bint same = self.plain != ASKS or self.tier is not None and self.tier.canonical("a") == "a"
+        cdef bint same = self.tier is not None and self.tier.canonical("a") == "a"
         cdef list locals
         for i in range(PyList_GET_SIZE(keys) if same else 0):
             if not PyUnicode_CheckExact(list_item(<PyObject*>keys, i)):

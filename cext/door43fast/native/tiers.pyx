@@ -12,10 +12,9 @@ from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes
 
 from door43fast.native.clock cimport span_ns
 from door43fast.native.encoded cimport Encoded
-from door43fast.native.handle cimport handle_newest
 from door43fast.native.journal cimport CHANGED_CLEAR, CHANGED_TAG, Entry, Row, row_next, row_read
 from door43fast.native.keys cimport KEYS_ANY, KEYS_STR
-from door43fast.native.watches cimport EpochCell, watches_add, watches_close, watches_sum
+from door43fast.native.watches cimport EpochCell, News, watches_add, watches_ask, watches_close
 
 from door43fast import codecs
 from door43fast.contracts import MISSING
@@ -32,11 +31,7 @@ cdef bint immutable(object value) noexcept:
 
 
 cdef uint64_t look_at_disk(void* store) noexcept:
-    """``foreign_epoch``, without a call where nothing is new."""
-    cdef LmdbEngine engine = <LmdbEngine>store
-    if engine.home.metas != NULL and handle_newest(engine.home) <= d43_load(&engine.known):
-        return d43_load(&engine.epoch)
-    return engine.foreign_epoch()
+    return (<LmdbEngine>store).foreign_epoch()
 
 
 cdef class Tier:
@@ -64,10 +59,14 @@ cdef class Tier:
 
     cdef int watch(self, object store) except -1:
         """Add to the row what tells that others have changed ``store``."""
+        cdef const News* news
+        cdef LmdbEngine disk
         if isinstance(store, EpochCell):
-            watches_add(&self.watches, NULL, &(<EpochCell>store).number)
+            news = &(<EpochCell>store).news
+            watches_add(&self.watches, &news.known, news, NULL, NULL)
         elif isinstance(store, LmdbEngine):
-            watches_add(&self.watches, look_at_disk, <void*>store)
+            disk = store
+            watches_add(&self.watches, disk.home.shown.txn, &disk.news, look_at_disk, <void*>store)
         elif hasattr(store, "_watched"):
             for one in store._watched():
                 self.watch(one)
@@ -128,7 +127,7 @@ cdef class Tier:
         return values
 
     cdef uint64_t epoch(self) noexcept:
-        cdef uint64_t looked = watches_sum(&self.watches)
+        cdef uint64_t looked = watches_ask(&self.watches)
         if not self.telling:
             return looked
         try:

@@ -5,6 +5,9 @@ from libc.stdlib cimport free, realloc
 cdef extern from "d43_atomic.h" nogil:
     uint64_t d43_add(uint64_t*, uint64_t)
 
+cdef News NOTHING
+cdef uint64_t BEYOND = 1
+
 
 cdef class EpochCell:
     """A number that a store raises when others have changed what it holds; tiers above look at it without Python.
@@ -15,19 +18,21 @@ cdef class EpochCell:
 
     def bump(self):
         """Others have changed something: what tiers above hold in memory is not to be believed any more."""
-        d43_add(&self.number, 1)
+        d43_add(&self.news.epoch, 1)
 
     @property
     def number(self):
         """How often it was raised."""
-        return d43_load(&self.number)
+        return d43_load(&self.news.epoch)
 
 
-cdef int watches_add(Watches* w, Look look, void* of) except -1:
+cdef int watches_add(Watches* w, const uint64_t* shown, const News* news, Look look, void* of) except -1:
     cdef Watch* grown = <Watch*>realloc(w.watch, (w.count + 1) * sizeof(Watch))
     if grown == NULL:
         raise MemoryError()
     w.watch = grown
+    w.watch[w.count].shown = shown
+    w.watch[w.count].news = news
     w.watch[w.count].look = look
     w.watch[w.count].of = of
     w.count += 1
@@ -38,3 +43,26 @@ cdef void watches_close(Watches* w) noexcept:
     free(w.watch)
     w.watch = NULL
     w.count = 0
+
+
+cdef uint64_t watches_ask(Watches* w) noexcept:
+    cdef Py_ssize_t i
+    cdef uint64_t total = 0, epoch
+    for i in range(w.count):
+        epoch = 0
+        if not watch_still(&w.watch[i], &epoch):
+            epoch = w.watch[i].look(w.watch[i].of)
+        total += epoch
+    return total
+
+
+cdef void watch_nothing(Watch* w) noexcept:
+    w.shown = &NOTHING.known
+    w.news = &NOTHING
+    w.look = NULL
+    w.of = NULL
+
+
+cdef void watch_always(Watch* w) noexcept:
+    watch_nothing(w)
+    w.shown = &BEYOND
