@@ -1,11 +1,20 @@
 """For all tests: a loaded machine must not decide, so no example of Hypothesis has a time limit; and servers of Redis,
 one and a cluster, for the whole run: where they cannot be started, what asks for them fails."""
 
+import gc
+
 import pytest
 from hypothesis import settings
 
 settings.register_profile("untimed", deadline=None)
 settings.load_profile("untimed")
+
+
+@pytest.fixture(autouse=True)
+def collecting():
+    """The engine in plain Python holds back the collector of garbage: it must never be left so."""
+    yield
+    assert gc.isenabled()
 
 
 @pytest.fixture(scope="session")

@@ -16,15 +16,20 @@ class Section:
     """
 
     _lock = threading.RLock()
+    _depth = 0      # how often the thread that has the lock is in
     _collecting = True
 
     def __enter__(self) -> None:
         self._lock.acquire()
-        Section._collecting = gc.isenabled()
+        collecting = gc.isenabled()
         gc.disable()
+        if Section._depth == 0:     # else it is this thread's own section that holds the collector back
+            Section._collecting = collecting
+        Section._depth += 1
 
     def __exit__(self, *_: object) -> None:
-        if Section._collecting:
+        Section._depth -= 1
+        if Section._depth == 0 and Section._collecting:
             gc.enable()
         self._lock.release()
 
