@@ -79,7 +79,7 @@ def _arguments(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--only", action="append", choices=sorted(CASES), metavar="NAME", help="one case; repeatable: "
                         + ", ".join(CASES))
     parser.add_argument("--json", action="store_true", help="print numbers instead of tables")
-    parser.add_argument("--details", action="store_true", help="print every contender of every case; without it, of those that have no goal")
+    parser.add_argument("--details", action="store_true", help="print every contender, also of cases that have a goal")
     parser.add_argument("--check", action="store_true", help="exit with 1 if a case regressed against the baseline")
     parser.add_argument("--factor", type=float, default=2.0, help="what --check allows (default 2)")
     parser.add_argument("--save", action="store_true", help="write the ratios of this run into the baseline")
