@@ -193,7 +193,8 @@ class Replica:
             raise FencedError(f"{self.name} is in term {head.term} and this store is the writer of term "
                               f"{self.standing.term}: another primary was promoted. Close this store, and open it with "
                               "that one as the primary; it then follows as a replica", head.term)
-        if head is not None and self.claimed and head.log not in (self.claimed, self.log.name):
+        if head is not None and self.claimed and head.log not in (
+                self.claimed, self.copying, self.log.name):
             raise FencedError(f"{self.name} was taken over by another process, which writes by a log of its own: a "
                               "primary without a journal has one writer. Close this store, or give the primary a "
                               "journal", head.term)

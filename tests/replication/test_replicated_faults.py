@@ -162,3 +162,16 @@ def test_a_replica_that_always_conflicts_fails_and_is_tried_again_later(tmp_path
             store["a"] = 2
         faulty.calm()
         until(lambda: held(below) == {"a": 2})
+
+
+def test_a_copy_whose_beginning_was_not_acknowledged_is_our_own(tmp_path):
+    """The first copy breaks off, and of the second one its first step is made and raises."""
+    primary, below = members("memory", tmp_path, 2)
+    primary["a"] = 1
+    faulty = Faulty(below)
+    faulty.fail("error", "_commit", nth=2)
+    faulty.fail("lost", "_commit", nth=3)
+    with d43.replicated(primary, [faulty]) as store:
+        until(lambda: held(below) == {"a": 1})
+        store["a"] = 2
+        assert [fault.kind for fault in faulty.log] == ["error", "lost"] and held(below) == {"a": 2}

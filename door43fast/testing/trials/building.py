@@ -244,11 +244,15 @@ class Building:
 
     def repair(self, anew: bool = False) -> str:
         """Try to bring all layers up to date, or to copy them anew. Gives what is still owed."""
+        kept: list[str] = []
         for turn in range(4):   # the first calls are the probes of circuit breakers
+            kept = []
             for store in self.menders:
                 if isinstance(store, WriteBuffer):
-                    with suppress(Error, OSError):
+                    try:
                         store.flush()
+                    except (Error, OSError) as error:
+                        kept = [f"a buffer keeps what it cannot flush ({error!r})"]
                 else:
                     store.repair(anew=anew and turn == 0)
             for replicated in self.sets:
@@ -256,7 +260,7 @@ class Building:
                     replica.round()     # it would try again by itself, but later
             self.settle()
         return ", ".join([f"{layer.name} owes {layer.ledger.owed or layer.ledger.lapsed}" for store in self.several
-                          for layer in store._layers if not layer.ledger.clean] + self.behind())
+                          for layer in store._layers if not layer.ledger.clean] + self.behind() + kept)
 
     def settle(self) -> None:
         """Let go of what hangs, and wait until no call is late any more, and each replica has all or fails."""
