@@ -120,7 +120,9 @@ class Repairs:
                     return False
                 known = [other for other in self._layers if other is not layer and other.ledger.lapsed is None]
                 lost = self._fills and self._book is not None and self._fillable(layer) and (
-                    self._first_key(layer) is MISSING and any(self._has_any(other) for other in known))
+                    self._first_key(layer) is MISSING
+                    # What one holds that owes something may all have been taken out of this one.
+                    and any(other.ledger.clean and self._has_any(other) for other in known))
                 if known and self._book is None or lost:
                     layer.ledger.lapse(next(self._numbers))
                 layer.ledger.unseen = False

@@ -173,6 +173,22 @@ def test_a_layer_is_not_emptied_where_nobody_can_fill_it():
     assert what_is_left_where_the_source_fails() == {"k": 1}
 
 
+def test_one_that_comes_back_empty_may_be_right(tmp_path):
+    """It alone knew that the last key was deleted; the other one owes that. Seed 800 of the plans with ``away=1``."""
+    far, here = Place(k="old"), near(k="old")
+    far.there = True
+    faulty = Faulty(Kept(here))
+    with Parallel(far.guard(), faulty, require="any", repair="manual", owed=tmp_path) as store:
+        faulty.down("error")
+        assert store.delete("k")
+    far.there = False
+    with two(far, here, tmp_path) as store:
+        far.there = True
+        store.repair()
+        store.repair()
+        assert "k" not in store and far.holds() == {} == dict(here.items())
+
+
 # -- processes -----------------------------------------------------------------------------------------------
 
 

@@ -9,6 +9,7 @@ import door43fast as d43
 from door43fast import reference
 from door43fast.contracts import MISSING
 from door43fast.layers import WriteBuffer
+from door43fast.layers.absentee import Absentee
 from door43fast.layers.debts import Ledger
 from door43fast.layers.flusher import Flusher
 from door43fast.reference import cascade as reference_cascade
@@ -33,6 +34,13 @@ def pool():
 
 def test_no_seed_violates_the_model(pool):
     assert run(SEEDS, pool) == 40 * len(SEEDS)
+
+
+def test_nor_do_plans_of_which_layers_are_often_away_at_a_reopening(pool, monkeypatch):
+    away, expected = [], Absentee.expected
+    monkeypatch.setattr(Absentee, "expected", lambda self: away.append(self) or expected(self))
+    run(SEEDS[:len(SEEDS) // 4], pool, away=1.0, strategies=("cascade", "parallel", "primary_fallback"))
+    assert len(away) > len(SEEDS) // 20 and any(one.arrived for one in away)
 
 
 def referred(layers):
