@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 from door43fast.contracts import MISSING
 from door43fast.errors import UnsupportedError, blames_layer
 from door43fast.events import begins
+from door43fast.layers.repair import _tiered
 from door43fast.replication.log import WHOLE, JournalLog, QueueLog, Row
 
 MOST = 10_000       # rows of one portion
@@ -140,7 +141,7 @@ def _dated(primary: Any, keys: list[Any], values: list[Any]) -> Iterator[tuple[A
 
 def records(primary: Any, keys: list[Any]) -> dict[Any, tuple[Any, ...] | None]:
     """The records of keys as they are now, as a transaction takes them; not counted as reads where that can be."""
-    if hasattr(primary, "_with_deadlines"):     # one step for all of them
+    if hasattr(primary, "_with_deadlines") and not _tiered(primary):    # one step for all of them
         return {key: None if value is MISSING else (value, None if left is None else max(left, SHORTEST), (), False)
                 for key, (value, left) in zip(keys, primary._with_deadlines(keys) if keys else (), strict=True)}
     return dict(zip(keys, _dated(primary, keys, [primary._read(key)[1] for key in keys]), strict=True))

@@ -45,6 +45,12 @@ FOUND = {
         {"strategy": "parallel", "require": "all", "repair": "manual", "layers": [
             {"strategy": "cascade", "layers": [{"type": "memory", "tier": True, "ttl": 2.025}, MEMORY]}, MEMORY]},
         [Step("set", ("a", 200, None, ()), (Fault(1, "lost", 1),)), Step("get", ("a",)), Step("reopen")]),
+    "a replica of a cascade whose fast layer lets values live for a while": (
+        {"strategy": "replicated", "consistency": "eventual", "layers": [
+            {"strategy": "cascade", "layers": [{"type": "memory", "tier": True, "ttl": 2.025}, MEMORY],
+             "buffer": {"delay": 1000.0}}, MEMORY]},
+        [Step("down", (1, "error")), Step("set", ("a", 200, None, ())), Step("flush"), Step("get", ("a",)),
+         Step("up", (1,)), Step("flush"), Step("advance", (30.0,))]),
     "a layer that knows all tags and owes a key": (
         {**PAIR, "owed": "owed"},
         [Step("down", (1, "error")), Step("transaction", ([("set", "c", 2, None, ())],)), Step("up", (1,)),

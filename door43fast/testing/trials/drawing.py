@@ -140,8 +140,9 @@ class Drawing:
 
     def _primary_fallback(self, depth: int) -> dict[str, Any]:
         luck = self.luck
+        whole = self._member        # of a set each member tells by a scan all that it has
         return self._owing({"strategy": "primary_fallback", "layers": [self._layer(depth), self._layer(depth)],
-                            "on_miss": luck.random() < 0.2, "mirror": luck.random() < 0.75,
+                            "on_miss": luck.random() < 0.2 and not whole, "mirror": luck.random() < 0.75 or whole,
                             "repair": luck.choice(["manual", "manual", "background"])})
 
     def _replicated(self, depth: int) -> dict[str, Any]:
