@@ -76,6 +76,7 @@ class WholeWrites:
         unsure = [layer for layer in knew if layer in failed and reached(failed[layer])]
         if not any(layer.ledger.clean and layer not in unsure for layer in knew):
             unsure.remove(next(layer for layer in unsure if layer.ledger.clean))    # what this one holds is what holds
+            unsure += [layer for layer in self._layers if layer.ledger.unseen]
         unsure += [layer for layer in failed if layer.ledger.copying and reached(failed[layer])]
         for layer in unsure:
             layer.ledger.lapse(number)

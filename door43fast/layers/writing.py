@@ -227,6 +227,7 @@ class Writes(WholeWrites):
                 kept = next((layer for layer in unsure if layer in clean), unsure[0])
                 if not kept.late:
                     unsure.remove(kept)
+                    unsure += [layer for layer in self._layers if layer.ledger.unseen]
             for layer in unsure:
                 self._owe(layer, [key], number)
 

@@ -189,6 +189,24 @@ def test_one_that_comes_back_empty_may_be_right(tmp_path):
         assert "k" not in store and far.holds() == {} == dict(here.items())
 
 
+@pytest.mark.parametrize("write", [lambda store: store.delete("k"), lambda store: store.clear(),
+                                   lambda store: store.pop("k"), lambda store: store.set("k", "new")])
+def test_a_write_of_which_nobody_knows_whether_it_was_made(write, tmp_path):
+    """What the one that was there holds is what holds, and the other one is given it. Seed 1533, with ``away=1``."""
+    far, here = Place(k="old", other=1), near(k="old", other=1)
+    faulty = Faulty(Kept(here))
+    with Parallel(far.guard(), faulty, require="any", repair="manual", owed=tmp_path) as store:
+        faulty.down("lost")
+        with pytest.raises(d43.Error):
+            write(store)
+        faulty.up()
+        assert store.get("k") == here.get("k") != "old"
+        far.there = True
+        store.repair()
+        store.repair()
+        assert store.get("k") == here.get("k") and far.holds() == dict(here.items())
+
+
 # -- processes -----------------------------------------------------------------------------------------------
 
 
