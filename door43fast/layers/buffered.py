@@ -12,6 +12,7 @@ from door43fast.layers.flusher import Flusher
 from door43fast.layers.forwarding import Call
 from door43fast.layers.bottom import Terms
 from door43fast.native.tiers_nested import with_deadlines
+from door43fast.tagged import tags_of
 
 SIDES = ("train", "readers", "clear_readers")     # what some stores have besides
 
@@ -140,6 +141,11 @@ class BufferedReads:
         """Each value, or MISSING, and the seconds that it has left: what a memory tier over this store asks for."""
         below = self._below()
         return self._gather(list(keys), lambda rest: with_deadlines(below, rest), self._with_deadline)
+
+    def _tags_of(self, keys: Iterable[Any]) -> list[tuple[str, ...] | None]:
+        below = self._below()
+        return self._gather(list(keys), lambda rest: tags_of(below, rest),
+                            lambda entry: entry.tags if entry.live(self._terms.clock.seconds) else ())
 
     def _with_deadline(self, entry: Entry) -> tuple[Any, float | None]:
         value = self._value(entry)

@@ -14,6 +14,7 @@ from door43fast.contracts import Items, Progress, Seconds
 from door43fast.errors import ClosedError
 from door43fast.layers.planned import ByPlan
 from door43fast.surface import StoreSurface
+from door43fast.tagged import tags_of
 
 
 class Call(NamedTuple):
@@ -26,6 +27,8 @@ class Call(NamedTuple):
 
     def on(self, store: Any) -> Any:
         """Carry it out on a store."""
+        if self.name == "_tags_of":     # which stores of others need not have
+            return tags_of(store, *self.args)
         return getattr(store, self.name)(*self.args, **self.options)
 
 
@@ -91,6 +94,10 @@ class Forwarding(ByPlan, StoreSurface):
         """For each of ``keys`` whether it is there."""
         wanted = _listed(keys)
         return self._ask_keys(Call("contains_many", wanted, (wanted,)))
+
+    def _tags_of(self, keys: Iterable[Any]) -> list[tuple[str, ...] | None]:
+        wanted = list(keys)
+        return self._ask_keys(Call("_tags_of", wanted, (wanted,)))
 
     def get_packed(self, keys: Iterable[Any], *, out: Any = None) -> Any:
         """The values under ``keys`` in one ``Packed``."""

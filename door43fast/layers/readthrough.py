@@ -204,8 +204,8 @@ class ReadThrough(Promotions, Several):
     def _ask_keys(self, call: Call) -> Any:
         self._open()
         assert call.keys is not None
-        if call.name == "contains_many":
-            return self.slow.contains_many(call.keys)
+        if call.name in ("contains_many", "_tags_of"):
+            return call.on(self.slow)
         keys = list(call.keys)
         values = [value for value, _ in self._fetch(keys)]
         if call.name == "get_packed":

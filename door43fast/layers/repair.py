@@ -19,7 +19,7 @@ from typing import Any
 
 from door43fast.contracts import MISSING
 from door43fast.errors import ClosedError, blames_layer
-from door43fast.layers.tagged import tags_of
+from door43fast.tagged import tags_of
 
 BATCH = 256     # keys that are paid at a time, and so long nobody else writes them
 SOON, LATEST = 0.02, 2.0    # seconds between two tries, the first and the longest
@@ -232,7 +232,7 @@ class Repairs:
                 gone.append(key)
                 continue
             if tags is None and layer.store.capabilities.tags:
-                tags = tags_of(source.store, key)
+                tags = tags_of(source.store, [key])[0]
                 if tags is None:
                     layer.ledger.tell_of_tags()
             if left is None and not tags and not pin:

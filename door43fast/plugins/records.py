@@ -86,6 +86,13 @@ class RecordEngine(Singles):
                 (self._value(key, record), None if record.deadline is None else record.deadline - now)
                 for key, record in zip(wanted, found, strict=True)]
 
+    def _tags_of(self, keys: Iterable[Any]) -> list[tuple[str, ...]]:
+        """For each key in order the tags of its record."""
+        wanted = [self._key(key) for key in keys]
+        self._open()
+        return [tuple(tag for tag, _ in record.tags) if record is not None and self._live(record) else ()
+                for record in self._fetch(wanted)]
+
     def contains_many(self, keys: Iterable[Any]) -> list[bool]:
         """For each key in order if it is there."""
         wanted = [self._key(key) for key in keys]

@@ -18,6 +18,7 @@ from door43fast.contracts import MISSING, Capabilities, Found, Items, Progress, 
 from door43fast.errors import blames_layer
 from door43fast.reference.promotion import NOTHING, Rules
 from door43fast.reference.promotion import Promotion as _Promotion
+from door43fast.tagged import tags_of
 
 
 class CascadeEngine:
@@ -135,6 +136,9 @@ class CascadeEngine:
 
     def ttl(self, key: Any) -> float | None:
         return self.slow.ttl(key)
+
+    def _tags_of(self, keys: Iterable[Any]) -> list[tuple[str, ...] | None]:
+        return tags_of(self.slow, list(keys))
 
     def contains_many(self, keys: Iterable[Any]) -> list[bool]:
         return self.slow.contains_many(keys)

@@ -145,6 +145,11 @@ class ReferenceEngine(Ranges):
             raise KeyError(key)
         return left
 
+    def _tags_of(self, keys: Iterable[Any]) -> list[tuple[str, ...]]:
+        """For each key in order the tags of its entry."""
+        return self._at_once(list(keys), lambda _, found, __: [
+            tuple(tag for tag, _ in entry.tags) if self._live(entry) else () for entry in found])
+
     def add(self, key: Any, value: Any, *, ttl: Seconds | None = None) -> bool:
         """Store ``value`` if ``key`` is missing. Returns if it was stored."""
         if self._peek(key) is not MISSING:

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from door43fast.tagged import tags_of
 from door43fast.testing.basis import Basis, needs
 
 # Deadlines are rounded up to some milliseconds: so they lie between the steps of the clock.
@@ -208,6 +209,39 @@ class TagTests(Basis):
         assert store.incr("n") == 2 and store.ttl("n") is not None
         store.invalidate("x")
         assert store.get("n") is None
+
+    def test_the_tags_of_entries_are_told(self, store: Any) -> None:
+        store.set("a", 1, tags=("x", "\u05d0\u0000y", ""))
+        store.set("b", 2, tags=["y", "y", "\u00ff"])
+        store.set_many({"c": 3, "d": b"4"})
+        assert tags_of(store, ["a", "none", "b", "c", "a"]) == [
+            ("x", "\u05d0\u0000y", ""), (), ("y", "\u00ff"), (), ("x", "\u05d0\u0000y", "")]
+        store["a"] = 5
+        store.set("c", 6, tags=(tag for tag in "zx"))
+        store.delete("b")
+        assert tags_of(store, list("abcd")) == [(), (), ("z", "x"), ()] and tags_of(store, []) == []
+        assert store.incr("c") == 7
+        assert tags_of(store, ["c"]) == [("z", "x")]
+        store.invalidate("x")
+        assert tags_of(store, ["c"]) == [()]
+        store.set("c", 8, tags=("x",))
+        assert tags_of(store, ["c"]) == [("x",)]
+
+    @needs("transactions")
+    def test_the_tags_of_a_transaction_are_told(self, store: Any) -> None:
+        with store.transaction() as t:
+            t.set("a", 1, tags=("x", "y"))
+            t["b"] = 2
+        assert tags_of(store, ["a", "b"]) == [("x", "y"), ()]
+
+    @needs("ttl")
+    def test_touch_keeps_the_tags(self, timed_store: Any, clock: Any) -> None:
+        timed_store.set("a", b"1", ttl=5, tags=("x", "y"))
+        assert timed_store.touch("a", 50) and tags_of(timed_store, ["a"]) == [("x", "y")]
+        assert timed_store["a"] == b"1" and timed_store.touch("a", None)
+        assert tags_of(timed_store, ["a"]) == [("x", "y")] and timed_store.touch("a", 5)
+        clock.advance(6)
+        assert tags_of(timed_store, ["a"]) == [()]
 
     def test_a_tag_is_text(self, store: Any) -> None:
         for tag in (1, None, ("x",)):

@@ -7,6 +7,7 @@ import pytest
 import door43fast as d43
 from door43fast.errors import UnsupportedError
 from door43fast.plugins import AsyncBackend, BackendOptions, registry
+from door43fast.tagged import tags_of
 from door43fast.testing.driven import Driven
 
 from .test_aio import AwaitedConformance
@@ -44,6 +45,16 @@ class TestAsyncOnly(AwaitedConformance):
 
     def make_store(self, **options):
         return Driven(OnlyAwaited(**options))
+
+    def test_the_tags_of_entries_are_told(self, store):
+        store.set("a", 1, tags=("x",))
+        assert tags_of(store._store, ["a", "b"]) == [None, None]    # no store that would copy it may stand over it
+
+    def test_touch_keeps_the_tags(self, timed_store):
+        timed_store.set("a", 1, ttl=5, tags=("x",))
+        assert timed_store.touch("a", 50)
+        timed_store.invalidate("x")
+        assert "a" not in timed_store
 
 
 def run(coroutine):

@@ -23,7 +23,7 @@ FLOORS = {name: floor for floor, names in enumerate((
     " native.tables native.journal native.handle native.saver native.structure native.trust native.mapped"
     " native.keyindex native.compression native.descent native.upkeep native.undo native.budget native.bounding"
     " native.chunks native.longkeys native.longrow native.replay native.told native.shown"
-    " simulation streams reference surface metrics claims following compute transactions aio memory lmdb",
+    " simulation streams reference surface tagged metrics claims following compute transactions aio memory lmdb",
     # 3: tiers
     "native.stack native.coherence native.below native.tiers layers replication",
     # 4: backends written in Python, configuration

@@ -11,10 +11,17 @@ LIMIT = 20
 START = {"a": 1, "b": 2, "p/1": 3, "p/2": 4}
 
 
-def two(require="any", **options):
+class Silent(Faulty):
+    """A store that does not say which tags its entries carry."""
+
+    def _tags_of(self, keys):
+        return [None] * len(keys)
+
+
+def two(require="any", kind=Faulty, **options):
     """Two layers that can fail, filled, and the clock of their circuits."""
     clock = ManualClock()
-    layers = [Faulty(d43.MemoryStore()), Faulty(d43.MemoryStore())]
+    layers = [kind(d43.MemoryStore()), kind(d43.MemoryStore())]
     store = Parallel(*layers, require=require, repair="manual", clock=clock, **options)
     store.set_many(START)
     return store, layers, clock

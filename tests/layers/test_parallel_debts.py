@@ -183,24 +183,6 @@ def test_expiry_and_tags_survive_a_debt():
         assert held(layers[0]) == held(layers[1]) == {"pinned": 3}
 
 
-def test_a_layer_that_was_not_told_of_tags_is_copied_anew_after_an_invalidation():
-    """It was filled from memory, which cannot say which tags an entry carries."""
-    store, layers, _ = two(max_owed=0)
-    with store:
-        store.set("tagged", 1, tags=("t",))
-        layers[1].fail("error", "set")
-        store["lapse"] = 1
-        store.repair()
-        assert held(layers[1])["tagged"] == 1
-        store.invalidate("t")
-        layers[0].down()
-        with pytest.raises(BackendUnavailableError):
-            store.get("tagged")
-        layers[0].up()
-        store.repair()
-        assert "tagged" not in store and held(layers[0]) == held(layers[1]) == START | {"lapse": 1}
-
-
 def test_closing_pays_what_can_be_paid_and_tells_the_rest(tmp_path):
     for paid in (True, False):
         slow = Faulty(d43.LmdbStore(tmp_path / f"{paid}"))

@@ -3,6 +3,7 @@
 from door43fast.native.watches cimport watch_always
 
 from door43fast.errors import ClosedError, UnsupportedError
+from door43fast.tagged import tags_of
 
 
 cdef class Below(Core):
@@ -57,6 +58,9 @@ cdef class Below(Core):
 
     def _read(self, key):
         return self.below()._read(key)
+
+    def _tags_of(self, keys):
+        return tags_of(self.below(), keys)
 
     def _snapshot(self):
         return self.below()._snapshot()

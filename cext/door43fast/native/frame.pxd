@@ -11,6 +11,8 @@
             place in the order of eviction that it was born at), tags (24 each: XXH3-128 of the name, generation), size
             before compression (8)
             then the payload
+            then, only with tags and its flag, their names: of each its size (4) and its text, then the size of all that
+            (4), which is read from the end
 
 Integers are little-endian and stand wherever they fall: all reading is by memcpy.
 """
@@ -40,7 +42,9 @@ cdef enum:
     ZSTD = 16
     CHUNKED = 32            # the payload is the head of a value that is kept in chunks
     BORN = 64
-    FLAGS_KNOWN = 127
+    NAMED = 128             # the names of the tags stand at the end; frames of before have hashes only
+    FLAGS_KNOWN = 255
+    NAMES_SIZE = 4
 
     LARGE = 1 << 20         # bytes of payload up to which a value is kept in its record
 
@@ -71,6 +75,7 @@ cdef struct Frame:
     Slice whole             # the frame as it lies in the map
     Slice payload
     const char* tags
+    Slice names             # of the tags; only with NAMED
     int64_t deadline        # Unix ns, 0 for none
     int64_t stale           # ns after the deadline
     uint64_t original       # size before compression
@@ -86,6 +91,7 @@ cdef struct Frame:
 cdef struct Draft:
     Slice payload
     const char* tags
+    Slice names             # as in a frame, without their size
     int64_t deadline
     int64_t stale
     uint64_t original
@@ -98,6 +104,21 @@ cdef struct Draft:
 
 cdef inline uint64_t frame_sum(Slice key, const char* frame, size_t size) noexcept nogil:
     return XXH3_64bits_withSeed(frame + 8, size - 8, XXH3_64bits(key.data, key.size))
+
+
+cdef inline int names_read(const char* data, size_t need, size_t* size, Slice* out) noexcept nogil:
+    """Take the names off the end of a frame, of which ``need`` bytes are not theirs."""
+    cdef uint32_t names
+    if size[0] < need + NAMES_SIZE:
+        return FRAME_CORRUPT
+    size[0] -= NAMES_SIZE
+    memcpy(&names, data + size[0], NAMES_SIZE)
+    if size[0] < need + names:
+        return FRAME_CORRUPT
+    size[0] -= names
+    out.data = data + size[0]
+    out.size = names
+    return 0
 
 
 cdef inline int frame_read(Slice key, const char* data, size_t size, Frame* out) noexcept nogil:
@@ -145,12 +166,25 @@ cdef inline int frame_read_under(uint64_t key_hash, const char* data, size_t siz
     if out.tag_count:
         out.tags = data + at
         at += <size_t>out.tag_count * TAG_SIZE
+        if out.flags & NAMED and names_read(data, need, &size, &out.names):
+            return FRAME_CORRUPT
     if out.flags & ZSTD:
         memcpy(&out.original, data + at, 8)
         at += 8
     out.payload.data = data + at
     out.payload.size = size - at
     return 0
+
+
+cdef inline void draft_carry(Draft* d, const char* carried, size_t size, bint settled) noexcept nogil:
+    """Have a draft carry tags: their hashes (with the generations, if ``settled``), their names, and how many."""
+    cdef size_t hashes
+    d.tag_count = <uint8_t>carried[size - 1]
+    hashes = <size_t>d.tag_count * (TAG_SIZE if settled else TAG_HASH)
+    d.tags = carried
+    d.settled = settled
+    d.names.data = carried + hashes
+    d.names.size = size - 1 - hashes
 
 
 cdef inline uint64_t generation_sum(const char* tag, uint64_t generation) noexcept nogil:
@@ -174,14 +208,15 @@ cdef inline int generation_read(const char* tag, const char* row, size_t size, u
 
 cdef inline size_t frame_size(const Draft* d, uint64_t birth) noexcept nogil:
     return (FRAME_HEADER + 8 * (<size_t>(d.deadline != 0) + (d.stale != 0) + ((d.flags & ZSTD) != 0) + (birth != 0))
-            + <size_t>d.tag_count * TAG_SIZE + d.payload.size)
+            + <size_t>d.tag_count * TAG_SIZE + d.payload.size + (d.names.size + NAMES_SIZE if d.names.size else 0))
 
 
 cdef inline char* frame_head(const Draft* d, uint64_t birth, char* out) noexcept nogil:
     """Write all up to the tags, and return the place of the first tag. The checksum is left for frame_seal."""
     out[8] = FRAME_VERSION
     out[9] = <char>((d.flags & (PINNED | ZSTD | CHUNKED)) | (HAS_DEADLINE if d.deadline else 0)
-                    | (HAS_STALE if d.stale else 0) | (HAS_TAGS if d.tag_count else 0) | (BORN if birth else 0))
+                    | (HAS_STALE if d.stale else 0) | (HAS_TAGS if d.tag_count else 0) | (BORN if birth else 0)
+                    | (NAMED if d.names.size else 0))
     out[10] = <char>d.mark
     out[11] = <char>d.tag_count
     memcpy(out + 12, &d.dictionary, 4)
@@ -201,10 +236,15 @@ cdef inline char* frame_head(const Draft* d, uint64_t birth, char* out) noexcept
 cdef inline void frame_seal(Slice key, const Draft* d, char* frame, size_t size, char* after_tags) noexcept nogil:
     """Write what follows the tags, and the checksum over all."""
     cdef uint64_t checksum
+    cdef uint32_t names
     if d.flags & ZSTD:
         memcpy(after_tags, &d.original, 8)
         after_tags += 8
     if d.payload.size:
         memcpy(after_tags, d.payload.data, d.payload.size)
+    if d.names.size:
+        names = <uint32_t>d.names.size
+        memcpy(frame + size - NAMES_SIZE - names, d.names.data, names)
+        memcpy(frame + size - NAMES_SIZE, &names, NAMES_SIZE)
     checksum = frame_sum(key, frame, size)
     memcpy(frame, &checksum, 8)

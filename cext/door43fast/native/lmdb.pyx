@@ -22,6 +22,7 @@ from door43fast.native.handle cimport handle_sure
 from door43fast.native.journal cimport ORIGIN
 from door43fast.native.keys cimport KeyCodec
 from door43fast.native.lmdb_budget cimport check_budget
+from door43fast.native.lmdb_changes cimport carried
 from door43fast.native.lmdb_journal cimport check_journal
 from door43fast.native.lmdb_records cimport *
 from door43fast.native.upkeep cimport set_aside
@@ -168,7 +169,7 @@ cdef class LmdbEngine(BudgetEngine):
     def set(self, key, value, *, ttl=None, tags=(), pin=False, durable=False):
         """Set ``key``; ``durable=True`` syncs it to the disk before it returns, whatever the store's durability."""
         self.begin(True)
-        self.store(key, value, PUT, self.deadline_of(ttl), 0, self.tag_hashes(tags), pin, durable, None, None)
+        self.store(key, value, PUT, self.deadline_of(ttl), 0, self.tags_whole(tags), pin, durable, None, None)
 
     def __setitem__(self, key, value):
         self.begin(True)
@@ -307,7 +308,7 @@ cdef class LmdbEngine(BudgetEngine):
                 frame_token(&frame, token)
                 lifted = self.lift(&frame, txn)
                 if frame.tag_count:
-                    tags = PyBytes_FromStringAndSize(frame.tags, frame.tag_count * TAG_SIZE)
+                    tags = carried(&frame)
         finally:
             self.home.give(txn)
             self.home.leave()

@@ -5,13 +5,15 @@ flights, the release of objects) comes after.
 """
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
-from libc.stdint cimport uint8_t
 from libc.stdlib cimport free
 from libc.string cimport memset
 
+from clib.lmdb cimport MDB_NOTFOUND, MDB_txn
 from door43fast.native.core cimport BY_EXPIRY, BY_USER, EventQueue, OP_DELETE, OP_SET
 from door43fast.native.environment cimport COMMIT
-from door43fast.native.frame cimport FRAME_CORRUPT, FRAME_NEWER, PINNED, REFUSED, Slice, TAG_HASH, TAG_SIZE
+from door43fast.native.frame cimport (FRAME_CORRUPT, FRAME_NEWER, FRESH, Frame, NAMED, NAMES_SIZE, PINNED, REFUSED,
+                                      Slice, TAG_SIZE, draft_carry)
+from door43fast.native.handle cimport handle_sure
 from door43fast.native.lmdb_records cimport ERASE, FEW, PUT_SAME, reaped_clear
 from door43fast.native.lmdb_room cimport FRAME_ROOM
 from door43fast.native.longrow cimport MAX_KEY, long_weight
@@ -26,8 +28,55 @@ cdef extern from "<unistd.h>" nogil:
     int usleep(unsigned int)
 
 
+cdef bytes carried(const Frame* frame):
+    cdef bytes hashes = PyBytes_FromStringAndSize(frame.tags, frame.tag_count * TAG_SIZE)
+    cdef bytes names = b""
+    if frame.flags & NAMED:
+        names = PyBytes_FromStringAndSize(frame.names.data, frame.names.size)
+    return hashes + names + bytes((frame.tag_count,))
+
+
+cdef tuple _named(bytes names):
+    """The tags whose names stand at the end of a frame."""
+    cdef list tags = []
+    cdef Py_ssize_t at = 0, size
+    while at < len(names):
+        size = int.from_bytes(names[at:at + NAMES_SIZE], "little")
+        at += NAMES_SIZE + size
+        tags.append(names[at - size:at].decode("utf-8", "surrogatepass"))
+    return tuple(tags)
+
+
 cdef class ChangeEngine(GroupEngine):
     """What a store on disk does to one record, as Python sees it."""
+
+    def _tags_of(self, keys):
+        """For each of ``keys`` the tags that its record carries; None where that was written without their names."""
+        return [self._tags_of_one(key) for key in list(keys)]
+
+    cdef object _tags_of_one(self, object key):
+        cdef Slice name
+        cdef Frame frame
+        cdef MDB_txn* txn
+        cdef object owner
+        cdef bytes names = b""
+        cdef int rc
+        self.begin(False)
+        owner = self.slice_key(key, &name)
+        txn = self.home.reader()
+        try:
+            rc = handle_sure(self.home, self.find(txn, name, &frame, self.now()))
+            if rc == 0 and frame.state == FRESH and frame.tag_count:
+                if frame.flags & NAMED:
+                    names = PyBytes_FromStringAndSize(frame.names.data, frame.names.size)
+                else:
+                    names = None
+        finally:
+            self.home.give(txn)
+            self.home.leave()
+        if rc and rc != MDB_NOTFOUND:
+            self.fault(rc, key)
+        return None if names is None else _named(names)
 
     cdef int told(self, Job* job, object key, object value, Op op, Reason reason) except -1:
         """Fill the places that the job has reserved for its events."""
@@ -56,8 +105,8 @@ cdef class ChangeEngine(GroupEngine):
         job.reaped.limit = FEW
         job.taken.data = job.large.data = NULL
         if self.home.budget.on and job.verb != ERASE:
-            self.room_for(1, job.draft.payload.size + FRAME_ROOM + long_weight(job.key.size), job.draft.payload.size,
-                          key)
+            self.room_for(1, job.draft.payload.size + job.draft.names.size + FRAME_ROOM + long_weight(job.key.size),
+                          job.draft.payload.size, key)
         while True:
             self.home.enter()
             try:
@@ -81,7 +130,8 @@ cdef class ChangeEngine(GroupEngine):
             told_free(&job.tags)
             if rc == FRAME_CORRUPT or rc == FRAME_NEWER:
                 self.fault(rc, key)
-            self.remedy(rc, job.draft.payload.size + MAX_KEY + long_weight(job.key.size), "writing the key", key)
+            self.remedy(rc, job.draft.payload.size + job.draft.names.size + MAX_KEY + long_weight(job.key.size),
+                        "writing the key", key)
         if self.flights and (rc == 0 or job.verb == ERASE):     # a delete of what is not there counts too
             # By its bytes: the __hash__ of a caller's key could wait for a publication, which waits for this.
             self.void_flight(PyBytes_FromStringAndSize(job.key.data, job.key.size))
@@ -115,9 +165,7 @@ cdef class ChangeEngine(GroupEngine):
         job.draft.flags |= PINNED if pin else 0
         job.durable = durable
         if tags is not None:
-            job.draft.tags = PyBytes_AS_STRING(tags)
-            job.draft.settled = verb == PUT_SAME
-            job.draft.tag_count = <uint8_t>(PyBytes_GET_SIZE(tags) // (TAG_SIZE if verb == PUT_SAME else TAG_HASH))
+            draft_carry(&job.draft, PyBytes_AS_STRING(tags), PyBytes_GET_SIZE(tags), verb == PUT_SAME)
         if token is not None and PyBytes_GET_SIZE(token):
             job.token = PyBytes_AS_STRING(token)
         if flight is not None:

@@ -167,6 +167,7 @@ cdef class GroupEngine(RoomEngine):
                 kept.stale = old.stale if kept.deadline else 0
                 kept.tag_count = old.tag_count
                 kept.settled = True
+                kept.names.size = 0
                 # The old frame lies on a page that the put may change.
                 copy = <char*>malloc(old.whole.size)
                 if copy == NULL:
@@ -174,6 +175,9 @@ cdef class GroupEngine(RoomEngine):
                 else:
                     memcpy(copy, old.whole.data, old.whole.size)
                     kept.tags = copy + (old.tags - old.whole.data) if old.tag_count else NULL
+                    if old.tag_count and old.flags & NAMED:
+                        kept.names.data = copy + (old.names.data - old.whole.data)
+                        kept.names.size = old.names.size
                     kept.payload.data = copy + (old.payload.data - old.whole.data)
                     kept.payload.size = old.payload.size
                     rc = self.put(txn, NULL, 0, job.key, &kept)

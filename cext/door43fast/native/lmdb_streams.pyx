@@ -21,7 +21,7 @@ from clib.lmdb cimport *
 from door43fast.native.chunks cimport *
 from door43fast.native.compression cimport press_room
 from door43fast.native.core cimport BY_EXPIRY, BY_USER, OP_SET
-from door43fast.native.frame cimport CHUNKED, FRAME_CORRUPT, FRESH, Frame, PINNED, REFUSED, TAG_HASH
+from door43fast.native.frame cimport CHUNKED, FRAME_CORRUPT, FRESH, Frame, PINNED, REFUSED, draft_carry
 from door43fast.native.lmdb_records cimport Job, PUT
 from door43fast.native.status cimport lmdb_raise, told
 
@@ -114,7 +114,7 @@ cdef class StreamEngine(JournalEngine):
         self.begin(True)
         owner = self.slice_key(key, &name)
         self.deadline_of(ttl)
-        self.tag_hashes(tags)
+        self.tags_whole(tags)
 
     def _stream_begin(self):
         """Take an id for a value to be written, and the lock that tells of its writer: (id, descriptor)."""
@@ -209,7 +209,7 @@ cdef class StreamEngine(JournalEngine):
         cdef Job job
         cdef Head head
         cdef char place[HEAD]
-        cdef bytes hashes
+        cdef bytes carried
         cdef object owner
         self.begin(True)
         memset(&job, 0, sizeof(Job))
@@ -230,10 +230,9 @@ cdef class StreamEngine(JournalEngine):
             self._stream_drop(id)
             self.remove(key, BY_EXPIRY)
             return True
-        hashes = self.tag_hashes(tags)
-        if hashes is not None:
-            job.draft.tags = PyBytes_AS_STRING(hashes)
-            job.draft.tag_count = <uint8_t>(PyBytes_GET_SIZE(hashes) // TAG_HASH)
+        carried = self.tags_whole(tags)
+        if carried is not None:
+            draft_carry(&job.draft, PyBytes_AS_STRING(carried), PyBytes_GET_SIZE(carried), False)
         if not self.perform(&job, key, None, OP_SET, BY_USER):
             return False
         self.sets += 1

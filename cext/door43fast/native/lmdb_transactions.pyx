@@ -13,7 +13,8 @@ from libc.string cimport memcmp, memcpy
 from clib.lmdb cimport *
 from door43fast.native.core cimport BY_EXPIRY, BY_USER, OP_DELETE, OP_SET
 from door43fast.native.status cimport lmdb_raise
-from door43fast.native.frame cimport (FRAME_CORRUPT, FRESH, Frame, HAS_DEADLINE, HAS_TAGS, PINNED, REFUSED, TAG_HASH)
+from door43fast.native.frame cimport (FRAME_CORRUPT, FRESH, Frame, HAS_DEADLINE, HAS_TAGS, PINNED, REFUSED,
+                                      draft_carry)
 from door43fast.native.handle cimport handle_sure
 from door43fast.native.journal cimport CHANGED_DELETE, CHANGED_EXPIRE
 from door43fast.native.lmdb_ranges cimport Bounds, slice_of
@@ -278,11 +279,10 @@ cdef class TransactionEngine(TrainingEngine):
             c.writes.owners.append(self.draft_value(value, &c.writes.drafts[i]))
             c.writes.drafts[i].deadline = deadline
             c.writes.drafts[i].flags |= PINNED if pin else 0
-            tags = self.tag_hashes(names)
+            tags = self.tags_whole(names)
             if tags is not None:
                 c.owners.append(tags)
-                c.writes.drafts[i].tags = PyBytes_AS_STRING(tags)
-                c.writes.drafts[i].tag_count = PyBytes_GET_SIZE(tags) // TAG_HASH
+                draft_carry(&c.writes.drafts[i], PyBytes_AS_STRING(tags), PyBytes_GET_SIZE(tags), False)
         c.writes.pack(self.compression)
         for i, (prefix, start, stop, records) in enumerate(ranges):
             bounds = self.bounds_of(prefix, start, stop, False)
@@ -338,7 +338,8 @@ cdef class TransactionEngine(TrainingEngine):
         cdef list values = list(writes.values())
         commit.writes.arrange()
         for i in range(commit.writes.count):
-            need += commit.writes.drafts[i].payload.size + 1024 + long_weight(commit.writes.places[i].key.size)
+            need += (commit.writes.drafts[i].payload.size + commit.writes.drafts[i].names.size + 1024
+                     + long_weight(commit.writes.places[i].key.size))
             largest = max(largest, <Py_ssize_t>commit.writes.drafts[i].payload.size)
         if self.home.budget.on:
             self.room_for(commit.writes.count, need, largest, "what a transaction writes")

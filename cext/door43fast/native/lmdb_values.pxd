@@ -53,6 +53,8 @@ cdef class ValueEngine(Core):
     cdef int64_t deadline_of(self, object ttl) except -2
     # 16 bytes for each tag, None for no tags.
     cdef bytes tag_hashes(self, object tags)
+    # What a draft carries of tags, for ``draft_carry``: 16 bytes for each, then their names, then how many.
+    cdef bytes tags_whole(self, object tags)
     # The exception for a status of a read.
     cdef int fault(self, int rc, object key) except -1
     cdef int64_t now(self) noexcept nogil

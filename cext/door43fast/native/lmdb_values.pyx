@@ -8,8 +8,8 @@ from clib.xxhash cimport XXH128_canonicalFromHash, XXH128_canonical_t, XXH3_128b
 from door43fast.native.chunks cimport Head, chunks_read, head_read
 from door43fast.native.clock cimport MANUAL, WALL, d43_monotonic_ns, d43_wall_ns, span_ns
 from door43fast.native.compression cimport LARGEST_PACKED, Rules, room_for
-from door43fast.native.frame cimport (CHUNKED, DOUBTFUL, FRAME_CORRUPT, FRAME_NEWER, NO_MEMORY, TAG_HASH,
-                                           UNKNOWN_DICTIONARY, ZSTD)
+from door43fast.native.frame cimport (CHUNKED, DOUBTFUL, FRAME_CORRUPT, FRAME_NEWER, LARGE, NAMES_SIZE, NO_MEMORY,
+                                           TAG_HASH, UNKNOWN_DICTIONARY, ZSTD)
 from door43fast.native.keys cimport KEYS_STR
 from door43fast.native.status cimport lmdb_raise
 
@@ -33,7 +33,27 @@ assert (RAW, STR) == (MARK_RAW, MARK_STR)
 
 
 cdef bytes tag_hash(str tag):
-    cdef bytes text = tag.encode("utf-8", "surrogatepass")
+    return hash_of(tag.encode("utf-8", "surrogatepass"))
+
+
+cdef list spelt(object tags):
+    """The tags of a call in UTF-8, each once; anything else is refused."""
+    cdef list texts = []
+    cdef bytes text
+    if isinstance(tags, (str, bytes)):
+        raise TypeError(f"tags={tags!r} is one text; give a tuple or list of tags: tags=({tags!r},)")
+    for tag in tags:
+        if not isinstance(tag, str):
+            raise TypeError(f"a tag is a str, not {type(tag).__name__}: {tag!r}")
+        text = (<str>str.__str__(tag)).encode("utf-8", "surrogatepass")
+        if text not in texts:
+            texts.append(text)
+    if len(texts) > 255:
+        raise ValueError(f"a record carries at most 255 tags, not {len(texts)}")
+    return texts
+
+
+cdef bytes hash_of(bytes text):
     cdef XXH128_canonical_t hash
     XXH128_canonicalFromHash(&hash, XXH3_128bits(<const char*>text, len(text)))
     return PyBytes_FromStringAndSize(<char*>hash.digest, TAG_HASH)
@@ -189,19 +209,23 @@ cdef class ValueEngine(Core):
 
     cdef bytes tag_hashes(self, object tags):
         """16 bytes for each tag, or None for none."""
-        cdef list hashes
         if tags is None or (type(tags) is tuple and not tags):
             return None
-        if isinstance(tags, (str, bytes)):
-            raise TypeError(f"tags={tags!r} is one text; give a tuple or list of tags: tags=({tags!r},)")
-        hashes = []
-        for tag in tags:
-            if not isinstance(tag, str):
-                raise TypeError(f"a tag is a str, not {type(tag).__name__}: {tag!r}")
-            hashes.append(tag_hash(tag))
-        if len(hashes) > 255:
-            raise ValueError(f"a record carries at most 255 tags, not {len(hashes)}")
-        return b"".join(hashes) or None
+        return b"".join([hash_of(text) for text in spelt(tags)]) or None
+
+    cdef bytes tags_whole(self, object tags):
+        """The hashes of the tags, the size and the text of each, and how many there are; None for none."""
+        cdef list texts
+        cdef bytes names
+        if tags is None or (type(tags) is tuple and not tags):
+            return None
+        texts = spelt(tags)
+        if not texts:
+            return None
+        names = b"".join([len(text).to_bytes(NAMES_SIZE, "little") + text for text in texts])
+        if len(names) > LARGE:
+            raise ValueError(f"the tags of a record have at most {LARGE} bytes together, not {len(names)}")
+        return b"".join([hash_of(text) for text in texts]) + names + bytes((len(texts),))
 
     cdef int fault(self, int rc, object key) except -1:
         """The exception for a status of a read."""

@@ -7,3 +7,5 @@ cdef class MemoryTransactions(Batches):
     cdef int commit_in(self, dict reads, dict writes, object ranges) except -1
     cdef int claim_all(self, dict writes) except -1
     cdef list pairs(self, object prefix, object start, object stop)
+    # The tags of what is under a key. REQUIRES: the critical section.
+    cdef tuple carried(self, object key)

@@ -7,7 +7,8 @@ from libc.stdint cimport uint32_t, uint64_t
 from door43fast.native.batches cimport Batches
 from door43fast.native.core cimport FREE, Flight, flag_now
 from door43fast.native.singles cimport MISSING
-from door43fast.native.slab cimport Extra, slab_entry, slab_extra, slab_flags
+from door43fast.native.labels cimport Labels, labels_free, labels_tuple
+from door43fast.native.slab cimport EXTRAS, Extra, slab_entry, slab_extra, slab_flags
 from door43fast.native.table cimport STALE
 from door43fast.native.writes cimport Claim, Write
 
@@ -64,6 +65,32 @@ cdef class MemoryTransactions(Batches):
         with cython.critical_section(self):
             value = self.peek(key)
         return value, value
+
+    def _tags_of(self, keys):
+        """For each of ``keys`` the tags that its entry carries."""
+        cdef list found = [], wanted = list(keys)
+        self.need_open()
+        for key in wanted:
+            with cython.critical_section(self):
+                found.append(self.carried(key))
+        return found
+
+    cdef tuple carried(self, object key):
+        cdef uint32_t hash, ref = self.find(key, &hash)
+        cdef Extra* x
+        cdef Labels* labels
+        if not ref or not self.live(slab_entry(&self.slab, ref), ref) or not self.slab.on[EXTRAS]:
+            return ()
+        x = slab_extra(&self.slab, ref)[0]
+        if x == NULL or not x.tags:
+            return ()
+        labels = self.tags.labels(x, NULL)      # first: a tuple's making may collect garbage, and change the table
+        if labels == NULL:
+            raise MemoryError("no memory for the tags of an entry")
+        try:
+            return labels_tuple(labels)
+        finally:
+            labels_free(labels)
 
     def _snapshot(self):
         return MemorySnapshot(self)
