@@ -7,7 +7,6 @@ from typing import Any, NamedTuple
 
 from door43fast.compute import Computation
 from door43fast.contracts import MISSING
-from door43fast.layers.debts import KEPT
 from door43fast.layers.forwarding import Call
 
 
@@ -87,8 +86,8 @@ WAYS: dict[str, Callable[[Call], Way]] = {
     "add": add, "replace": replace, "incr": incr, "touch": touch, "pop": pop, "_commit": commit, "_publish": publish}
 
 
-def tags_after(call: Call) -> tuple[Any, bool]:
-    """The tags and the pin of what a write leaves: those of ``set``, none, KEPT, or None for tags of several kinds."""
+def pin_after(call: Call) -> bool | None:
+    """Whether what a write leaves is pinned; None if as it was."""
     if call.name == "set":
-        return call.options["tags"], bool(call.options["pin"])
-    return {"incr": KEPT, "touch": KEPT, "_commit": None}.get(call.name, ()), False
+        return bool(call.options["pin"])
+    return None if call.name in ("incr", "touch") else False

@@ -18,14 +18,10 @@ from typing import Any, NamedTuple
 from door43fast.errors import ConfigError
 
 
-KEPT: Any = type("Kept", (), {"__repr__": lambda self: "KEPT"})()
-
-
 class Debt(NamedTuple):
-    """A key that is owed. ``tags`` and ``pin`` are those of the last ``set``, None where they are not known."""
+    """A key that is owed. ``pin`` is that of the last ``set``: no layer tells it."""
 
     since: int
-    tags: tuple[str, ...] | None = None
     pin: bool = False
 
 
@@ -43,7 +39,7 @@ class Ledger:
     emptied : int
         How often the layer was emptied, to be copied anew.
     untold : bool
-        It was given entries whose tags were not known, so that an ``invalidate`` may miss them there.
+        It was given entries by one that does not tell tags (``tagged.py``), so that an ``invalidate`` may miss them.
     """
 
     def __init__(self, name: str, max_owed: int, book: Book | None = None) -> None:
@@ -94,18 +90,18 @@ class Ledger:
     def owes(self, key: Any) -> bool:
         return self.lapsed is not None or key in self.owed
 
-    def add(self, keys: Iterable[Any], since: int, tags: Any = None, pin: bool = False, bounded: bool = True) -> None:
-        """The layer may lack the write ``since`` of ``keys``. ``tags`` and ``pin`` are those that it sets: None for
-        tags that are not known, KEPT where it keeps those that there are. ``bounded`` says that it may lapse."""
+    def add(self, keys: Iterable[Any], since: int, pin: bool | None = False, bounded: bool = True) -> None:
+        """The layer may lack the write ``since`` of ``keys``. ``pin`` is what it sets, None where it keeps what there
+        is. ``bounded`` says that it may lapse."""
         if self._lapsed is not None and not self.copying:
             return
         new = {}
         for key in keys:
             old = self.owed.get(key)
             if old is None:
-                new[key] = Debt(since, None if tags is KEPT else tags, pin)
-            elif tags is not KEPT and (tags, pin) != (old.tags, old.pin):
-                new[key] = old._replace(tags=tags, pin=pin)
+                new[key] = Debt(since, bool(pin))
+            elif pin is not None and pin != old.pin:
+                new[key] = old._replace(pin=pin)
         if bounded and len(self.owed) + sum(key not in self.owed for key in new) > self.max_owed:
             self.lapse(since)
             return
@@ -139,12 +135,12 @@ class Ledger:
         if self._book is not None:
             self._book.unlapse(self.name)
 
-    def tell_of_tags(self) -> None:
-        """Entries were given to it without their tags."""
-        if not self.untold:
-            self.untold = True
+    def mark_untold(self, untold: bool) -> None:
+        """Entries are about to be given to it without their tags; or it holds nothing any more."""
+        if self.untold is not untold:
+            self.untold = untold
             if self._book is not None:
-                self._book.mark_untold(self.name)
+                self._book.mark_untold(self.name, untold)
 
 
 class Book:
@@ -161,8 +157,8 @@ class Book:
         self._store = LmdbStore(path, keys="any", durability="batch")
 
     def read(self, name: str) -> tuple[dict[Any, Debt], int | None, bool]:
-        owed = {key[2]: Debt(since, None if tags is None else tuple(tags), pin)
-                for key, (since, tags, pin) in self._store.scan(("owed", name))}
+        # Rows of before have the tags between the two.
+        owed = {key[2]: Debt(debt[0], debt[-1]) for key, debt in self._store.scan(("owed", name))}
         return owed, self._store.get(("lapsed", name)), ("untold", name) in self._store
 
     def note(self, name: str, debts: dict[Any, Debt]) -> None:
@@ -178,8 +174,11 @@ class Book:
     def unlapse(self, name: str) -> None:
         self._store.delete(("lapsed", name))
 
-    def mark_untold(self, name: str) -> None:
-        self._store[("untold", name)] = True
+    def mark_untold(self, name: str, untold: bool) -> None:
+        if untold:
+            self._store[("untold", name)] = True
+        else:
+            self._store.delete(("untold", name))
 
     def begin(self, number: int, keys: Iterable[Any] | None) -> None:
         """Write ``number`` begins, of these keys, or of any."""

@@ -7,7 +7,7 @@ is right, for as long as nobody has changed it, but what it lacks may be in the 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from door43fast.contracts import MISSING, Capabilities
@@ -141,6 +141,29 @@ class PrimaryFallback(PartialWrites, Several):
         if call.name == "get_packed":
             return pack(keys, [MISSING if one is ABSENT else one for one in found], call.options["out"])
         return [call.args[1] if one is ABSENT else one for one in found] if method == "get_many" else found
+
+    def _tags_of(self, keys: Iterable[Any]) -> list[tuple[str, ...] | None]:
+        if not (self._partial or self.on_miss):
+            return super()._tags_of(keys)
+        self._open()
+        return self._as_told([self._carried_by(key) for key in keys])
+
+    def _carried_by(self, key: Any) -> tuple[str, ...] | None:
+        """The tags of an entry, as the layer tells them that has it."""
+        errors: dict[str, Exception] = {}
+        name = _named(key)
+        with self._stripes.section([name]):
+            for layer in self._readers(name):
+                try:
+                    if key in layer.store:
+                        return layer.store._tags_of([key])[0]
+                except Exception as error:
+                    if not blames_layer(error):
+                        raise
+                    errors[layer.name] = error
+        if errors:
+            raise self._nobody(f"the tags of key {name!r}", errors)
+        return ()
 
     def _batch(self, method: str, keys: list[Any], names: list[Any]) -> tuple[list[Any], bool]:
         """One batch of each for what it may know and the primary has not; and whether it holds without the section."""

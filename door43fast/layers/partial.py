@@ -13,7 +13,7 @@ from typing import Any
 from door43fast.errors import BackendUnavailableError, ConflictError, blames_layer
 from door43fast.layers.failures import Spared, reached
 from door43fast.layers.forwarding import Call
-from door43fast.layers.conditional import WAYS, tags_after
+from door43fast.layers.conditional import WAYS, pin_after
 from door43fast.layers.writing import Writes
 
 
@@ -71,7 +71,7 @@ class PartialWrites(Writes):
                 raise
             failed[fallback] = error
             self._conclude(call, [], failed)
-        primary.ledger.add(keys, number, *tags_after(call))
+        primary.ledger.add(keys, number, pin_after(call))
         fallback.ledger.paid(keys)
         events()
         return answer
@@ -114,7 +114,7 @@ class PartialWrites(Writes):
             if decider is primary:
                 self._forget(keys, number)
             else:
-                primary.ledger.add(keys, number, *tags_after(call))
+                primary.ledger.add(keys, number, pin_after(call))
             self._told_conditional(call, answer)
         return answer
 
@@ -126,6 +126,7 @@ class PartialWrites(Writes):
         self._pay_some(primary, list(primary.ledger.owed))
         if primary.ledger.owed or primary.late:
             raise self._nobody(self._said(call), {primary.name: BackendUnavailableError("it is not up to date")})
+        self._knowing(call, [primary])
         try:
             call.on(primary.store)
         except Exception as error:

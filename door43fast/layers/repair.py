@@ -195,7 +195,7 @@ class Repairs:
         ways: dict[Any, list[Any]] = {}
         for key in keys:
             known = [other for other in self._layers if other is not layer and not other.ledger.owes(key)]
-            source = next((other for other in known if other.up), known[0] if known else None)
+            source = min(known, key=lambda other: (not other.up, other.ledger.untold), default=None)
             if source is None:
                 latest = self._latest(key)
                 if not latest:
@@ -225,17 +225,15 @@ class Repairs:
     def _give(self, layer: Any, source: Any, keys: Sequence[Any]) -> None:
         """Copy what ``source`` holds under ``keys`` to the layer."""
         gone, plain = [], {}
-        for key, (value, left) in zip(keys, _with_deadlines(source.store, keys), strict=True):
-            debt = layer.ledger.owed.get(key)
-            tags, pin = (None, False) if debt is None else (debt.tags, debt.pin)
+        found = _with_deadlines(source.store, keys)
+        carried = tags_of(source.store, keys) if layer.store.capabilities.tags else [()] * len(keys)
+        if None in carried or source.ledger.untold and layer.store.capabilities.tags:
+            layer.ledger.mark_untold(True)      # first: it must be known if this process ends meanwhile
+        for key, (value, left), tags in zip(keys, found, carried, strict=True):
+            pin = key in layer.ledger.owed and layer.ledger.owed[key].pin
             if value is MISSING or left is not None and left <= 0:
                 gone.append(key)
-                continue
-            if tags is None and layer.store.capabilities.tags:
-                tags = tags_of(source.store, [key])[0]
-                if tags is None:
-                    layer.ledger.tell_of_tags()
-            if left is None and not tags and not pin:
+            elif left is None and not tags and not pin:
                 plain[key] = value
             else:
                 options = {"ttl": left, "tags": tags or (), "pin": pin}
@@ -261,13 +259,14 @@ class Repairs:
                     raise
                 return False        # it stays lapsed, and its guard has counted the failure
             ledger.owed.clear()
-            ledger.copying, ledger.untold, ledger.unseen = True, False, False
+            ledger.mark_untold(False)
+            ledger.copying, ledger.unseen = True, False
             return True
 
     def _copy(self, layer: Any) -> bool:
         """Copy a lapsed layer anew. False if that could not be done to the end."""
-        source = next((other for other in self._layers
-                       if other is not layer and other.ledger.lapsed is None and other.up), None)
+        able = [other for other in self._layers if other is not layer and other.ledger.lapsed is None and other.up]
+        source = min(able, key=lambda other: other.ledger.untold, default=None)
         if source is None:
             return False
         try:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import time
 import weakref
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import count
 from typing import Any
 
@@ -243,6 +243,15 @@ class Several(Writes, Repairs, Care, Telling, Forwarding):
             keys = list(call.keys)
             return pack(keys, self._gather("get_many", keys, names, (MISSING,)), call.options["out"])
         return self._gather(call.name, call.keys, names, call.args[1:])
+
+    def _tags_of(self, keys: Iterable[Any]) -> list[tuple[str, ...] | None]:
+        return self._as_told(super()._tags_of(keys))
+
+    def _as_told(self, found: list[tuple[str, ...] | None]) -> list[tuple[str, ...] | None]:
+        """Of a layer that was given entries without their tags, none is not an answer."""
+        if any(layer.ledger.untold for layer in self._layers):
+            return [tags or None for tags in found]
+        return found
 
     def _gather(self, method: str, keys: Sequence[Any], names: list[Any], rest: tuple[Any, ...]) -> list[Any]:
         found: list[Any] = [None] * len(keys)

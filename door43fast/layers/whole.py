@@ -2,6 +2,10 @@
 
 A layer that fails in it lapses, since nobody knows which keys it concerned. So another one must hold everything: one
 that owes nothing, and, of tags, was told those of all entries. Where all that hold everything fail, one is believed.
+
+Copies carry the tags of what they are copies of; only a layer that was given entries by one that does not tell tags
+(``untold``) may keep what was invalidated. So it is copied anew then, and where no other layer is left that knows, an
+``invalidate`` is refused.
 """
 
 from __future__ import annotations
@@ -30,8 +34,10 @@ class WholeWrites:
         self._enough(call, None)
         if call.name == "invalidate" and any(layer.ledger.untold for layer in self._layers):
             self._pay_all()     # one that knows all tags is the truth, if it owes nothing
-        if not self._complete():
+        complete = self._complete()
+        if not complete:
             raise Spared(f"{self._said(call)} was not begun: no layer holds everything; wait until one does")
+        self._knowing(call, complete)
         done: dict[Any, Any] = {}
         failed: dict[Any, Exception] = {}
         for layer in self._layers:
@@ -50,21 +56,22 @@ class WholeWrites:
                 done[layer] = None
                 if _everything(call):
                     layer.ledger.paid(list(layer.ledger.owed))
-        disown(done, failed, any(layer.ledger.clean for layer in done))
-        if call.name == "invalidate":
-            self._settle_tags(list(done), number)
+                    layer.ledger.mark_untold(False)
+        disown(done, failed, any(layer.ledger.clean and _knows(layer, call) for layer in done))
+        for layer in done:
+            if not _knows(layer, call):
+                layer.ledger.lapse(number)
         self._settle_whole(number, list(done), failed)
         if done:
             self._tell(call.name, call.args[0])
         self._conclude(call, list(done), failed)
 
-    def _settle_tags(self, done: Sequence[Any], number: int) -> None:
-        """Entries whose tags a layer was not told are still there: it is copied anew from one that knows them."""
-        clean = [layer for layer in done if layer.ledger.clean]
-        truth = [layer for layer in clean if not layer.ledger.untold][:1] or clean[:1]
-        for layer in done:
-            if truth and layer not in truth and (layer.ledger.untold or truth[0].ledger.untold):
-                layer.ledger.lapse(number)
+    def _knowing(self, call: Call, complete: Sequence[Any]) -> None:
+        """Refuse an ``invalidate`` that may miss entries in each layer that holds everything."""
+        if not any(_knows(layer, call) for layer in complete):
+            raise Spared(f"{self._said(call)} was not begun: each layer that holds everything was given entries by one "
+                         "that does not tell their tags, so that some might be missed; set them anew after clear(), or "
+                         "delete what carries the tag")
 
     def _settle_whole(self, number: int, done: Sequence[Any], failed: dict[Any, Exception]) -> None:
         """Who has lapsed by now."""
@@ -75,7 +82,8 @@ class WholeWrites:
         knew = [layer for layer in self._layers if layer.ledger.lapsed is None]
         unsure = [layer for layer in knew if layer in failed and reached(failed[layer])]
         if not any(layer.ledger.clean and layer not in unsure for layer in knew):
-            unsure.remove(next(layer for layer in unsure if layer.ledger.clean))    # what this one holds is what holds
+            clean = [layer for layer in unsure if layer.ledger.clean]
+            unsure.remove(min(clean, key=lambda layer: layer.ledger.untold))    # what this one holds is what holds
             unsure += [layer for layer in self._layers if layer.ledger.unseen]
         unsure += [layer for layer in failed if layer.ledger.copying and reached(failed[layer])]
         for layer in unsure:
@@ -105,6 +113,11 @@ def disown(answers: dict[Any, Any], failed: dict[Any, Exception], sure: bool) ->
         failed.update((layer, Late(f"{layer.name} has it, and has still to be brought up to date"))
                       for layer in answers)
         answers.clear()
+
+
+def _knows(layer: Any, call: Call) -> bool:
+    """Whether a layer knows of all that it holds if it is concerned."""
+    return call.name != "invalidate" or not layer.ledger.untold
 
 
 def _everything(call: Call) -> bool:

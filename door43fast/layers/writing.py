@@ -19,7 +19,7 @@ from door43fast.arguments import span
 from door43fast.errors import BudgetError, ConflictError, PartialWriteError, ReadOnlyError, blames_layer
 from door43fast.layers.failures import Late, Spared, reached
 from door43fast.layers.forwarding import Call
-from door43fast.layers.conditional import ABSENT, WAYS, tags_after
+from door43fast.layers.conditional import ABSENT, WAYS, pin_after
 from door43fast.layers.whole import WholeWrites, disown
 from door43fast.reference.packing import unpack
 
@@ -102,11 +102,11 @@ class Writes(WholeWrites):
             else:
                 self._owe(layer, keys, number)
 
-    def _owe(self, layer: Any, keys: Sequence[Any], number: int, tags: Any = None, pin: bool = False) -> None:
+    def _owe(self, layer: Any, keys: Sequence[Any], number: int, pin: bool | None = False) -> None:
         """A layer owes keys. It lapses for it only if another one holds everything: it may be the only one that has
         what the others owe."""
         bounded = layer.ledger.copying or any(one.ledger.clean for one in self._layers if one is not layer)
-        layer.ledger.add(keys, number, tags, pin, bounded)
+        layer.ledger.add(keys, number, pin, bounded)
 
     # -- how many take it ------------------------------------------------------------------------------------
 
@@ -164,8 +164,7 @@ class Writes(WholeWrites):
                     self._refuse(call, keys, layer, error, {**failed, **dict.fromkeys(answers, error)})
                 failed[layer] = error
         disown(answers, failed, any(layer.ledger.lapsed is None for layer in answers))
-        tags, pin = tags_after(call)
-        self._settle(keys, number, list(answers), failed, tags, pin)
+        self._settle(keys, number, list(answers), failed, pin_after(call))
         if answers:
             events()
         self._conclude(call, list(answers), failed)
@@ -190,8 +189,7 @@ class Writes(WholeWrites):
     def _refused(self, layer: Any, keys: Sequence[Any], number: int, done: Sequence[Any],
                  failed: dict[Any, Exception]) -> None:
         """A layer that owes nothing refuses what others may have taken: they get back what it holds."""
-        self._settle(keys, number, [], {**failed, **{one: Late(f"{one.name} has it") for one in done}}, None, False,
-                     truth=layer)
+        self._settle(keys, number, [], {**failed, **{one: Late(f"{one.name} has it") for one in done}}, truth=layer)
         for one in done:
             self._pay_some(one, keys)
 
@@ -205,14 +203,14 @@ class Writes(WholeWrites):
         raise PartialWriteError(self._said(call), [], {layer.name: error, **owing}) from error
 
     def _settle(self, keys: Sequence[Any], number: int, done: Sequence[Any], failed: dict[Any, Exception],
-                tags: tuple[str, ...] | None, pin: bool, truth: Any = None) -> None:
+                pin: bool | None = False, truth: Any = None) -> None:
         """Who owes the keys now."""
         for layer in done:
             layer.ledger.paid(keys)
         if done or truth is not None:
             for layer in failed:
                 if layer is not truth and (done or reached(failed[layer])):
-                    self._owe(layer, keys, number, tags, pin)
+                    self._owe(layer, keys, number, pin)
             return
         if any(map(reached, failed.values())):      # one that is being copied may alone have it, or alone lack it
             for layer in self._layers:
@@ -249,7 +247,7 @@ class Writes(WholeWrites):
                 answer = way.decide(layer)
             except Exception as error:
                 if not blames_layer(error):
-                    self._settle(keys, number, [], failed, None, False, truth=layer)
+                    self._settle(keys, number, [], failed, truth=layer)
                     if REFUSED_BY_VALUE.get(call.name, lambda error: False)(error):
                         raise
                     self._refuse(call, keys, layer, error, failed)
@@ -258,11 +256,11 @@ class Writes(WholeWrites):
                 decider = layer
                 break
         if decider is None:
-            self._settle(keys, number, [], failed, None, False)
+            self._settle(keys, number, [], failed)
             self._conclude(call, [], failed)
         follow = way.follow(answer)
         if follow is None:
-            self._settle(keys, number, [], failed, None, False, truth=decider)
+            self._settle(keys, number, [], failed, truth=decider)
             return answer
         done = [decider]
         for layer in self._layers:
@@ -281,7 +279,7 @@ class Writes(WholeWrites):
                     self._refused(layer, keys, number, done, failed)
                     self._refuse(call, keys, layer, error, {**failed, **dict.fromkeys(done, error)})
                 failed[layer] = error
-        self._settle(keys, number, done, failed, *tags_after(call))
+        self._settle(keys, number, done, failed, pin_after(call))
         for layer in failed:
             if isinstance(failed[layer], Late) and layer.up and not layer.late:
                 self._pay_some(layer, keys)

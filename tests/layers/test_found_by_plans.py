@@ -7,6 +7,7 @@ from door43fast.testing.trials.drawing import Fault, Step
 from door43fast.testing.trials.trial import Trial
 
 MEMORY = {"type": "memory"}
+GUARD = {"failures": 5, "reset": 5.0, "probes": 1}
 PAIR = {"strategy": "parallel", "layers": [MEMORY, MEMORY], "require": "any", "repair": "manual"}
 FOUND = {
     "a write that only a layer has which is being copied anew": (
@@ -55,6 +56,15 @@ FOUND = {
         {**PAIR, "owed": "owed"},
         [Step("down", (1, "error")), Step("transaction", ([("set", "c", 2, None, ())],)), Step("up", (1,)),
          Step("reopen"), Step("set_many", ([("ab", 6)], None), (Fault(0, "error", 1),)), Step("invalidate", ("x",))]),
+    "all layers are copied from one another, none of them by set": (
+        {"strategy": "parallel", "require": 2, "repair": "background", "read": "race", "owed": "owed1", "layers": [
+            MEMORY,
+            {"strategy": "primary_fallback", "repair": "manual", "guard": {**GUARD, "deadline": 0.03}, "layers": [
+                {**MEMORY, "guard": GUARD, "buffer": {"max_dirty": 100, "patience": 0.03, "delay": 1000.0}},
+                {"type": "lmdb", "guard": {**GUARD, "deadline": 0.03}}]},
+            {"type": "sqlite", "guard": {**GUARD, "failures": 1}}]},
+        [Step("set", ("a", 200, None, ("x",))), Step("down", (2, "lost")), Step("set_many", ([("b", 500)], 0.025)),
+         Step("incr", ("a", 1), (Fault(0, "error", 1),)), Step("reopen"), Step("invalidate", ("x",))]),
 }
 
 

@@ -8,7 +8,7 @@ from doubled import LIMIT, held, two, wait
 
 import door43fast as d43
 from door43fast.contracts import MISSING
-from door43fast.layers import Guard, Parallel
+from door43fast.layers import Guard, Parallel, repair
 from door43fast.layers.debts import Ledger
 from door43fast.layers.lagging import Lagging
 from door43fast.layers.several import Layer, Several
@@ -116,3 +116,20 @@ def test_without_the_order_of_debts_an_acknowledged_value_is_lost(monkeypatch):
     assert what_lacks_most() == "late"
     monkeypatch.setattr(Several, "_latest", lambda self, key: self._layers[:1])
     assert what_lacks_most() is None
+
+
+def what_a_copy_keeps_after_an_invalidation():
+    store, layers, _ = two(max_owed=0)
+    with store:
+        store.set("tagged", 1, tags=("t",))
+        layers[1].fail("error", "set")
+        store["lapse"] = 1
+        store.repair()
+        store.invalidate("t")
+        return "tagged" in held(layers[1])
+
+
+def test_without_its_tags_a_copy_outlasts_them(monkeypatch):
+    assert what_a_copy_keeps_after_an_invalidation() is False
+    monkeypatch.setattr(repair, "tags_of", lambda store, keys: [()] * len(keys))
+    assert what_a_copy_keeps_after_an_invalidation() is True

@@ -89,3 +89,60 @@ def test_a_copy_carries_the_tags():
         assert "tagged" not in store and store["other"] == 2
         store.invalidate("u")
         assert "other" not in store and store["lapse"] == 1
+
+
+def silent_copies(**options):
+    """Each layer holds a copy that was made without the tag, which none carries any more."""
+    store, layers, _ = two(kind=Silent, **options)
+    store.set("tagged", 1, tags=("t",))
+    for turn in (1, 0):
+        layers[turn].fail("error", "incr")
+        assert store.incr("tagged") == 3 - turn
+        store.repair()
+    assert [layer.ledger.untold for layer in store._layers] == [True, True]
+    return store, layers
+
+
+def test_where_no_layer_knows_the_tags_an_invalidation_is_refused():
+    """Or it would return, and what it is about would still be read."""
+    store, layers = silent_copies()
+    with store:
+        with pytest.raises(BackendUnavailableError, match="invalidate.'t'. was not begun: each layer that holds every"):
+            store.invalidate("t")
+        assert store["tagged"] == 3 and set(tags_of(store, ["tagged", "a"])) == {None}
+        store.clear()
+        store.set("tagged", 4, tags=("t",))
+        store.invalidate("t")
+        assert "tagged" not in store
+
+
+def test_that_copies_lack_their_tags_outlasts_the_process(tmp_path):
+    def opened():
+        layers = [Silent(d43.LmdbStore(tmp_path / name)) for name in ("one", "two")]
+        return d43.parallel(*layers, owed=tmp_path / "owed", require="any", repair="manual"), layers
+    store, layers = opened()
+    store.set("tagged", 1, tags=("t",))
+    layers[0].fail("error", "incr")
+    store.incr("tagged")
+    store.close()
+    store, layers = opened()
+    with store:
+        assert [layer.ledger.untold for layer in store._layers] == [True, False]
+        layers[1].fail("error", "invalidate")
+        with pytest.raises(d43.PartialWriteError):      # nobody who knows has it
+            store.invalidate("t")
+        store.invalidate("t")
+        assert "tagged" not in store
+        assert store.repair() == {"layers[0]": 0, "layers[1]": 0} and "tagged" not in layers[0].slow
+
+
+def test_of_a_fallback_on_a_miss_the_layer_tells_that_has_it():
+    primary, fallback = d43.MemoryStore(), d43.MemoryStore()
+    fallback.set("f", 1, tags=("x",))
+    fallback.set("both", 1, tags=("old",))
+    primary.set("both", 2, tags=("y",))
+    with d43.primary_fallback(primary, fallback, on_miss=True, mirror=False) as store:
+        assert tags_of(store, ["f", "both", "none"]) == [("x",), ("y",), ()]
+        assert store.incr("f") == 2 and primary["f"] == 2      # copied to the primary first, with the tag
+        store.invalidate("x")
+        assert "f" not in store

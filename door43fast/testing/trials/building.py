@@ -238,10 +238,6 @@ class Building:
                 for replica in store._lineup.replicas
                 if replica.error or replica.waits or not replica.whole or replica.seq < replica.log.last()]
 
-    def untold(self) -> bool:
-        """If a layer was given entries whose tags were not known, and nothing remembers that when it is opened anew."""
-        return any(layer.ledger.untold for store in self.several if store._book is None for layer in store._layers)
-
     def repair(self, anew: bool = False) -> str:
         """Try to bring all layers up to date, or to copy them anew. Gives what is still owed."""
         kept: list[str] = []

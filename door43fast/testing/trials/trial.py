@@ -67,7 +67,6 @@ class Trial:
         self.states: dict[str, States] = dict.fromkeys(KEYS, frozenset([None]))
         # A fallback that holds a part, asked to delete while the primary is down, tells only whether it had the key.
         self.partly = any(place.part for place in leaves_of(plan))
-        self.tagless = False    # layers may have forgotten tags, so that none is invalidated any more
         self.followed = plan.get("strategy") == "replicated"
         self.members = Members(plan, self.building)
         self.past: dict[str, set[Any]] = {key: {None} for key in KEYS}      # since the last flush that returned
@@ -98,7 +97,7 @@ class Trial:
             self._switch(step)
         elif step.name == "reopen":
             self.reopen(*step.args)
-        elif not self.tagless or "invalidate" not in (step.name, step.meanwhile and step.meanwhile.step.name):
+        else:
             self._call(step)
 
     def _switch(self, step: Step) -> None:
@@ -216,7 +215,6 @@ class Trial:
             for key in KEYS:
                 self.states[key] = living(self.states[key] | frozenset(self.past[key]), self.now)
         self.building.settle()
-        self.tagless |= self.building.untold()
         if failed:
             self._bring_back()
         elif gone is not None:
