@@ -14,20 +14,29 @@ from door43fast.layers.forwarding import Call
 from door43fast.reference.packing import unpack
 from door43fast.replication.head import Head, Place
 from door43fast.replication.hiding import unhidden
+from door43fast.tagged import tags_of
 
 PRIMARY = "primary"
 
 
 def _set(t: Any, call: Call) -> None:
-    t.set(*call.args, ttl=call.options["ttl"])
+    t.set(*call.args, ttl=call.options["ttl"], tags=call.options["tags"])
 
 
 def _same(t: Any, call: Call) -> Any:
     return getattr(t, call.name)(*call.args, **call.options)
 
 
+def _incr(t: Any, call: Call) -> Any:
+    """It keeps the tags of its entry, which a transaction by itself does not. If they change, it is a conflict."""
+    result = _same(t, call)
+    key = call.args[0]
+    t._writes[key] = t._writes[key]._replace(tags=tags_of(t._store, [key])[0] or ())
+    return result
+
+
 IN_TRANSACTION: dict[str, Callable[[Any, Call], Any]] = {
-    "set": _set, "delete": _same, "pop": _same, "add": _same, "replace": _same, "incr": _same, "set_many": _same,
+    "set": _set, "delete": _same, "pop": _same, "add": _same, "replace": _same, "incr": _incr, "set_many": _same,
     "delete_many": _same, "set_packed": lambda t, call: t.set_many(unpack(*call.args))}
 
 

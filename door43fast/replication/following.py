@@ -81,8 +81,9 @@ class Following(Forwarding):
 
     @property
     def capabilities(self) -> Capabilities:
-        """What the primary can do, without tags and pins, which the log does not tell, and traces of several."""
-        can = self._lineup.primary.capabilities._replace(tags=False, pins=False)
+        """What the primary can do; without tags where a member takes none, pins, and traces of several."""
+        tags = all(store.capabilities.tags for _, store in self._lineup.stores)
+        can = self._lineup.primary.capabilities._replace(tags=tags, pins=False)
         return can if self._one_reads else can._replace(traces=False)
 
     @property

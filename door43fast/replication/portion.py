@@ -17,6 +17,7 @@ from door43fast.errors import UnsupportedError, blames_layer
 from door43fast.events import begins
 from door43fast.layers.repair import _tiered
 from door43fast.replication.log import WHOLE, JournalLog, QueueLog, Row
+from door43fast.tagged import tags_of
 
 MOST = 10_000       # rows of one portion
 TRIES = 2           # before writers are asked to wait
@@ -50,7 +51,7 @@ def portion(primary: Any, log: JournalLog | QueueLog, replica: Any, since: int, 
         keys = _keys(rows, reserved)
         writes = _gone(rows, replica, reserved, lambda prefix: (key for key, _, _ in snapshot.scan(prefix)))
         values = [snapshot.read(key)[1] for key in keys]
-        writes.update(zip(keys, _dated(primary, keys, values), strict=True))
+        writes.update(_tagged(primary, keys, _dated(primary, keys, values)))
         return Portion(writes, settled, whole)
     finally:
         snapshot.close()
@@ -124,8 +125,8 @@ def keys_of(store: Any, prefix: Any = "") -> Iterator[Any]:
         return (key for key in store if begins(key, prefix))
 
 
-def _dated(primary: Any, keys: list[Any], values: list[Any]) -> Iterator[tuple[Any, ...] | None]:
-    """Each value with the seconds that it has left, as a transaction takes it."""
+def _dated(primary: Any, keys: list[Any], values: list[Any]) -> Iterator[tuple[Any, Any] | None]:
+    """Each value with the seconds that it has left."""
     expires = primary.capabilities.ttl
     for key, value in zip(keys, values, strict=True):
         if value is MISSING:
@@ -136,12 +137,22 @@ def _dated(primary: Any, keys: list[Any], values: list[Any]) -> Iterator[tuple[A
         except KeyError:        # it has ended meanwhile, or was deleted, which the log tells next
             yield None
             continue
-        yield value, None if left is None else max(left, SHORTEST), (), False
+        yield value, left
+
+
+def _tagged(primary: Any, keys: list[Any], found: Iterable[tuple[Any, Any] | None]) -> dict[Any, Any]:
+    """What was found, as a transaction takes it, with its tags.
+
+    Whose entry was replaced or taken out since it was found, gets those of another or none: the log tells that next.
+    """
+    found = list(found)
+    return {key: None if one is None else (one[0], None if one[1] is None else max(one[1], SHORTEST), tags or (), False)
+            for key, one, tags in zip(keys, found, tags_of(primary, keys) if keys else (), strict=True)}
 
 
 def records(primary: Any, keys: list[Any]) -> dict[Any, tuple[Any, ...] | None]:
     """The records of keys as they are now, as a transaction takes them; not counted as reads where that can be."""
     if hasattr(primary, "_with_deadlines") and not _tiered(primary):    # one step for all of them
-        return {key: None if value is MISSING else (value, None if left is None else max(left, SHORTEST), (), False)
-                for key, (value, left) in zip(keys, primary._with_deadlines(keys) if keys else (), strict=True)}
-    return dict(zip(keys, _dated(primary, keys, [primary._read(key)[1] for key in keys]), strict=True))
+        return _tagged(primary, keys, (None if found[0] is MISSING else found
+                                       for found in (primary._with_deadlines(keys) if keys else ())))
+    return _tagged(primary, keys, _dated(primary, keys, [primary._read(key)[1] for key in keys]))

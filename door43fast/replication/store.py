@@ -14,6 +14,7 @@ from door43fast.replication.fencing import fenced
 from door43fast.replication.head import KEYS
 from door43fast.replication.leading import Leading
 from door43fast.replication.lease import Lease
+from door43fast.replication.log import WHOLE
 from door43fast.replication.members import Lineup, check_members, seconds_of
 from door43fast.replication.reading import Reads
 from door43fast.replication.session import Session
@@ -138,8 +139,8 @@ class Replicated(Leading):
         with self._gate.entered(outer > 0):
             lineup = self._lineup       # a promotion may have been waited for
             self._sure(lineup, self._poll)
-            ranged = call.name == "clear"
-            ticket = lineup.log.begin("clear" if ranged else "keys", call.args if ranged else _plain(call), outer > 0)
+            ranged = call.name in WHOLE
+            ticket = lineup.log.begin(call.name if ranged else "keys", call.args if ranged else _plain(call), outer > 0)
             mine.depth, changed = outer + 1, True
             try:
                 result = self._carried_out(lineup, call)
@@ -183,13 +184,16 @@ class Replicated(Leading):
         if self._orphan:
             raise FencedError("this process was forked off the one that writes to the replicas, and a primary without "
                               "a journal has one writer: write there, or open the store anew with a journal")
-        if call.name == "invalidate" or call.options.get("tags"):
-            raise UnsupportedError("a replicated store has no tags, as its capabilities say: its log tells none")
+        if (call.name == "invalidate" or call.options.get("tags")) and not self.capabilities.tags:
+            raise UnsupportedError("this replicated store takes no tags, as its capabilities say: one of its members "
+                                   "takes none")
         if call.keys is not None and len(call.keys) == 1 and isinstance(call.keys[0], str | bytes) and (
                 call.keys[0] in KEYS):
             raise ValueError(f"the key {call.keys[0]!r} is that of the head of a member: take another")
-        if call.options.get("pin"):
-            raise UnsupportedError("a replicated store pins nothing, as its capabilities say: its log tells none")
+        if call.options.get("pin") or call.name == "_commit" and any(
+                write is not None and write[3] for write in call.args[1].values()):
+            raise UnsupportedError("a replicated store pins nothing, as its capabilities say: a pin is kept from the "
+                                   "budget of one member, and nothing tells the others of it")
 
 
 def replicated(primary: Any, replicas: Sequence[Any], consistency: str = "strong", **options: Any) -> Replicated:

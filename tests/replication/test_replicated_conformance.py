@@ -4,7 +4,7 @@ import door43fast as d43
 from door43fast.contracts import Capabilities
 from door43fast.testing.conformance import StoreConformance
 
-MEMORY = Capabilities(traces=True, streams=True, tags=False, pins=False)
+MEMORY = Capabilities(traces=True, streams=True, pins=False)
 
 
 class TestMemoryTwice(StoreConformance):
