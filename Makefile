@@ -25,6 +25,8 @@ ASAN_TESTS = $(filter-out $(addprefix tests/,$(addsuffix /,house cli resources p
 # The shims of the crash tests are loaded before all libraries, and so must the sanitizers be.
 ASAN_DESELECT := --ignore tests/memory/test_libcachesim.py \
     --ignore tests/crash/test_images.py --ignore tests/crash/test_faults.py \
+    --deselect tests/crash/test_taken_number.py::test_a_read_of_memory_sees_who_took_the_number \
+    --deselect tests/crash/test_taken_number.py::test_where_the_number_cannot_be_looked_at_lmdb_is_asked \
     --deselect "tests/threads/test_threads.py::test_threads[lmdb-fork]" \
     --deselect "tests/threads/test_threads.py::test_threads[cascade-fork]" \
     --deselect "tests/schedules/test_schedules.py::test_fork_against_read[native]" \

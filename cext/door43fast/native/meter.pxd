@@ -1,5 +1,6 @@
 """How long the calls of a store take, one in so many: in a subclass that only measured stores have."""
 
+from cpython.object cimport PyObject
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 
 cdef extern from "d43_meter.h" nogil:
@@ -31,6 +32,13 @@ cdef enum Op:
 cdef struct Gauges:
     bint on
     Gauge gauge[<int>OPS]
+
+ctypedef PyObject* (*Counted)(PyObject* self, PyObject** args, Py_ssize_t n, PyObject* names) noexcept
+
+# Count one call down, and make it.
+cdef PyObject* counted(Gauge* g, PyObject* self, PyObject** args, Py_ssize_t n, PyObject* names) noexcept
+# Where the method itself is ``base``, ``counted`` does all that a measured one does, without a call of it.
+cdef int meter_instead(void* base, Counted counted) except -1
 
 # The time, if reads of the slow tier are measured; else 0.
 cdef inline int64_t fetch_begin(void* gauges) noexcept:

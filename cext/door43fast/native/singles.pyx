@@ -11,11 +11,13 @@ from libc.stdint cimport int64_t, uint32_t, uint64_t
 
 from door43fast.native.clock cimport span_ns
 from door43fast.native.core cimport BY_EXPIRY, BY_USER, FREE
+from door43fast.native.meter cimport GET, Gauge, Gauges, counted, meter_instead
 from door43fast.native.methods cimport PyMethodDef, method_put
 from door43fast.native.policy cimport policy_hit
 from door43fast.native.readers cimport Readers
 from door43fast.native.slab cimport Entry, slab_entry, slab_flags
-from door43fast.native.table cimport ABSOLUTE, PINNED, RECORDING, PyUnicode_CheckExact, d43_str_hash
+from door43fast.native.table cimport (
+    ABSOLUTE, ASK, PINNED, RECORDING, PyUnicode_CheckExact, d43_str_fault, d43_str_hash)
 from door43fast.native.writes cimport Write
 from door43fast.native.wheel cimport NEVER, TICK_BITS
 
@@ -310,6 +312,35 @@ cdef PyObject* get_plainly(PyObject* self, PyObject** args, Py_ssize_t n, PyObje
     return value
 
 
+# The same in a store that is measured: what may fail, or takes the clock, is left to the method itself (meter.pyx).
+# hot
+cdef PyObject* get_counted(PyObject* self, PyObject** args, Py_ssize_t n, PyObject* names) noexcept:
+    cdef Gauge* g = &(<Gauges*>(<Singles>self).gauges).gauge[<int>GET]
+    cdef uint32_t ref
+    cdef Py_hash_t h
+    cdef PyObject* value
+    cdef PyObject* absent
+    if not FREE and g.left > 1 and names == NULL and 1 <= n <= 2 and PyUnicode_CheckExact(args[0]):
+        h = d43_str_hash(args[0])
+        if h != -1:
+            ref = (<Singles>self).seek(&(<Singles>self).index.now, args[0], mix(h))
+            absent = <PyObject*>None if n == 1 else args[1]
+            if ref and ref != ASK:
+                g.left -= 1
+                value = (<Singles>self).taken(ref, h)
+                if value == NULL:
+                    value = absent
+                Py_INCREF(<object>value)
+                return value
+            if (ref == 0 and (<Singles>self).index.old.group == NULL and not (<Singles>self).aside
+                    and not d43_str_fault(args[0])):
+                g.left -= 1
+                (<Singles>self).misses += 1
+                Py_INCREF(<object>absent)
+                return absent
+    return counted(g, self, args, n, names)
+
+
 cdef tuple get_arguments(PyObject** args, Py_ssize_t n, PyObject* names):
     cdef Py_ssize_t i
     cdef dict given = dict(zip(("key", "default"), [<object>args[i] for i in range(n)]))
@@ -322,6 +353,7 @@ cdef tuple get_arguments(PyObject** args, Py_ssize_t n, PyObject* names):
     return given["key"], given.get("default")
 
 
-cdef PyMethodDef GET
-method_put(<PyTypeObject*>Singles, &GET, b"get", get_plainly,
+cdef PyMethodDef PLAINLY
+meter_instead(<void*>get_plainly, get_counted)
+method_put(<PyTypeObject*>Singles, &PLAINLY, b"get", get_plainly,
            b"get($self, /, key, default=None)\n--\n\nThe value under ``key``, or ``default``.")
