@@ -175,13 +175,16 @@ class Patience:
         return pause
 
 
-def claim_on(store: Any, flight: Any, deadline: Seconds) -> Any:
-    """The claim for a flight, None where no other process can have the store at the bottom."""
+def claim_on(store: Any, flight: Any, deadline: Seconds, name: Any = None) -> Any:
+    """The claim for a flight, None where no other process can have the store at the bottom.
+
+    ``name`` is what the key is called in ``store``, if that is not the flight's own.
+    """
     while not hasattr(store, "_claim"):
         if not hasattr(store, "slow"):
             return None
         store = store.slow
-    flight.claim = store._claim(flight, span(deadline, "deadline"))
+    flight.claim = store._claim(flight, flight.name if name is None else name, span(deadline, "deadline"))
     return flight.claim
 
 

@@ -27,7 +27,7 @@ from typing import Any
 from door43fast.arguments import span
 from door43fast.claims import Patience, claim_on
 from door43fast.contracts import MISSING, Seconds
-from door43fast.errors import DeadlockError, UnsupportedError
+from door43fast.errors import DeadlockError, ReadOnlyError, UnsupportedError
 
 try:
     from door43fast.native.core import Flight
@@ -102,6 +102,9 @@ def check_spans(store: Any, fn: Any, ttl: Seconds | None, stale: Seconds | None,
     if not callable(fn):
         raise TypeError(f"get_or_compute needs a function to call, not {type(fn).__name__}")
     span(deadline, "deadline")
+    if not store.capabilities.writes:
+        raise ReadOnlyError(f"{type(store).__name__} takes no writes, as its capabilities say, so nothing is computed "
+                            "for it: open it without readonly, or call the function yourself where get() finds nothing")
     if ttl is not None:
         span(ttl, "ttl")
     if stale is not None:

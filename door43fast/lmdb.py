@@ -87,9 +87,9 @@ class LmdbStore(StoreSurface, LmdbEngine):
         super().flush()
         flush(self)
 
-    def _claim(self, flight: Any, deadline: float) -> Claim | None:
+    def _claim(self, flight: Any, name: Any, deadline: float) -> Claim | None:
         """What keeps other processes from computing the same key."""
-        return claim_by(self._marks, name_hash(flight.name), flight, deadline)
+        return claim_by(self._marks, name_hash(name), flight, deadline)
 
     def _shared_marks(self) -> Any:
         return self._marks

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 from door43fast.compute import Computation
 from door43fast.contracts import MISSING
+from door43fast.layers.claiming import Lent
 from door43fast.layers.forwarding import Call
 
 
@@ -63,15 +64,20 @@ def publish(call: Call) -> Way:
 
     def decide(layer: Any) -> Any:
         place, token = mark = flight.token
+        claim = lent = getattr(flight, "claim", None)
+        if isinstance(lent, Lent):
+            claim = lent.within(layer)
+            if claim is None and not lent.good():
+                return False
         if place != layer.place:        # a token means nothing to another layer: there must be nothing still
             token, found = layer.store._read(key)
             if found is not MISSING:
                 return False
-        flight.token = token
+        flight.token, flight.claim = token, claim
         try:
             return layer.store._publish(flight, key, value, ttl, stale)
         finally:
-            flight.token = mark
+            flight.token, flight.claim = mark, lent
 
     def follow(stored: Any) -> Any:
         def publish(store: Any) -> None:

@@ -218,6 +218,9 @@ class PrimaryFallback(PartialWrites, Several):
             return
         try:
             lacking = [key for key, there in zip(mine, primary.store.contains_many(mine), strict=True) if not there]
+            if lacking:     # and of what neither has, nothing: a delete would end a computation under way
+                there = fallback.store.contains_many(lacking)
+                lacking = [key for key, is_there in zip(lacking, there, strict=True) if is_there]
             if lacking:
                 self._give(primary, fallback, lacking)
         except Exception as error:      # then the primary alone answers, or fails in the write itself

@@ -15,6 +15,7 @@ from typing import Any
 
 from door43fast.contracts import MISSING, Capabilities, Seconds
 from door43fast.errors import ConfigError, blames_layer
+from door43fast.layers.claiming import lent
 from door43fast.layers.failures import Late, Spared, reached
 from door43fast.layers.forwarding import Call
 from door43fast.layers.parallel import MAX_OWED
@@ -254,6 +255,9 @@ class ReadThrough(Promotions, Several):
             raise
         finally:
             self._void_tickets(keys)
+
+    def _claim(self, flight: Any, name: Any, deadline: Seconds) -> Any:
+        return lent([self._slow], name, flight, deadline)       # the fast layer loses the key before each write
 
     def _absolute(self, call: Call, keys: Sequence[Any], number: int) -> Any:
         events = self._events_of(call)

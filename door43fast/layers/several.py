@@ -14,12 +14,13 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import count
 from typing import Any
 
-from door43fast.contracts import MISSING, Capabilities
+from door43fast.contracts import MISSING, Capabilities, Seconds
 from door43fast.errors import (
     BackendUnavailableError, ClosedError, ConfigError, PartialWriteError, UnsupportedError, blames_layer)
 from door43fast.layers.absentee import away
 from door43fast.layers.breaker import OPEN
 from door43fast.layers.caring import Care, debt_of
+from door43fast.layers.claiming import lent
 from door43fast.layers.debts import Book, Ledger
 from door43fast.layers.failures import Spared
 from door43fast.layers.forwarding import Call, Forwarding
@@ -154,6 +155,9 @@ class Several(Writes, Repairs, Care, Telling, Forwarding):
 
     def _flight_name(self, key: Any) -> Any:
         return _named(key)
+
+    def _claim(self, flight: Any, name: Any, deadline: Seconds) -> Any:
+        return lent(self._layers, name, flight, deadline)
 
     def _open(self) -> None:
         if self._shut:

@@ -133,10 +133,10 @@ class RecordEngine(Singles):
 
     # -- computations ----------------------------------------------------------------------------------------
 
-    def _claim(self, flight: Any, deadline: float) -> Any:
+    def _claim(self, flight: Any, name: Any, deadline: float) -> Any:
         """What keeps other processes from computing the same key; None where there are none."""
         marks = self._shared_marks() if self.capabilities.writes else None
-        return claim_by(marks, self._flight_hash(flight.name), flight, deadline)
+        return claim_by(marks, self._flight_hash(name), flight, deadline)
 
     def _lookup(self, key: Any) -> tuple[int, Any]:
         self._lacks("compute", "stores nothing that is computed")

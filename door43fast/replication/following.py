@@ -117,8 +117,8 @@ class Following(Forwarding):
     def _flight_name(self, key: Any) -> Any:
         return flight_name(self._lineup.primary, key)
 
-    def _claim(self, flight: Any, deadline: Seconds) -> Any:
-        return claim_on(self._lineup.primary, flight, deadline)
+    def _claim(self, flight: Any, name: Any, deadline: Seconds) -> Any:
+        return claim_on(self._lineup.primary, flight, deadline, name)
 
     def _below(self) -> Lineup:
         if self._shut:

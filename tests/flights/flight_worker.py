@@ -22,6 +22,10 @@ def opened(kind, path, **options):
         return d43.open(path, durability="none", **options)
     if kind == "redis":
         return d43.open(path, namespace=os.environ["NAMESPACE"], **options)
+    if kind in ("parallel", "fallback", "nested"):      # over two layers, the first of another kind
+        layers = [opened("sqlite" if kind == "fallback" else "lmdb", f"{path}-one"), opened("file", f"{path}-two")]
+        store = d43.primary_fallback(*layers) if kind == "fallback" else d43.parallel(*layers)
+        return d43.cascade(d43.MemoryStore(max_bytes=1 << 20), store) if kind == "nested" else store
     scheme = {"sqlite": "sqlite", "file": "file", "tiered": "sqlite"}[kind]
     if kind == "tiered":
         options["memory"] = "20MB"

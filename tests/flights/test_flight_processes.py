@@ -309,6 +309,17 @@ def test_two_stores_of_one_process_are_one(kind, path, loads):
             one.get_or_compute("x", lambda: two.get_or_compute("x", lambda: 1))
 
 
+def test_a_store_that_is_only_read_computes_nothing(kind, path):
+    with opened(kind, path) as store:
+        store["there"] = 1
+    with opened(kind, path, readonly=True) as store:
+        assert store.get_or_compute("there", None) == 1
+        with pytest.raises(d43.ReadOnlyError, match="nothing is computed"):
+            store.get_or_compute("k", lambda: pytest.fail("called"))
+        with pytest.raises(d43.ReadOnlyError):
+            asyncio.run(store.aio.get_or_compute("k", lambda: pytest.fail("called")))
+
+
 def test_a_wrong_deadline_is_refused(kind, path):
     with opened(kind, path) as store:
         for wrong in (-1, float("nan")):

@@ -211,10 +211,9 @@ class RedisStore(Backend):
             return None
         return result, changes
 
-    def _claim(self, flight: Any, deadline: float) -> ServerClaim | None:
+    def _claim(self, flight: Any, name: Any, deadline: float) -> ServerClaim | None:
         """What keeps others from computing the same key."""
-        name = self._names.flight(flight.name)
-        return ServerClaim(self._leases, name, deadline) if self.capabilities.writes else None
+        return ServerClaim(self._leases, self._names.flight(name), deadline) if self.capabilities.writes else None
 
     def _end_claims(self, keys: Iterable[str]) -> None:
         """What others compute of ``keys`` is not to be stored."""
