@@ -3,6 +3,8 @@
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 from cpython.object cimport PyObject
 from cpython.unicode cimport PyUnicode_AsUTF8AndSize, PyUnicode_DecodeUTF8
+from libc.stdint cimport uint32_t
+from libc.string cimport memcpy
 
 from clib.xxhash cimport XXH128_canonicalFromHash, XXH128_canonical_t, XXH3_128bits
 from door43fast.native.chunks cimport Head, chunks_read, head_read
@@ -216,16 +218,33 @@ cdef class ValueEngine(Core):
     cdef bytes tags_whole(self, object tags):
         """The hashes of the tags, the size and the text of each, and how many there are; None for none."""
         cdef list texts
-        cdef bytes names
+        cdef bytes text, whole
+        cdef XXH128_canonical_t hash
+        cdef uint32_t size
+        cdef size_t room = 0
+        cdef char* at
         if tags is None or (type(tags) is tuple and not tags):
             return None
         texts = spelt(tags)
         if not texts:
             return None
-        names = b"".join([len(text).to_bytes(NAMES_SIZE, "little") + text for text in texts])
-        if len(names) > LARGE:
-            raise ValueError(f"the tags of a record have at most {LARGE} bytes together, not {len(names)}")
-        return b"".join([hash_of(text) for text in texts]) + names + bytes((len(texts),))
+        for text in texts:
+            room += NAMES_SIZE + len(text)
+        if room > LARGE:
+            raise ValueError(f"the tags of a record have at most {LARGE} bytes together, not {room}")
+        whole = PyBytes_FromStringAndSize(NULL, len(texts) * TAG_HASH + room + 1)
+        at = <char*>whole
+        for text in texts:
+            XXH128_canonicalFromHash(&hash, XXH3_128bits(<const char*>text, len(text)))
+            memcpy(at, hash.digest, TAG_HASH)
+            at += TAG_HASH
+        for text in texts:
+            size = <uint32_t>len(text)
+            memcpy(at, &size, NAMES_SIZE)
+            memcpy(at + NAMES_SIZE, <const char*>text, size)
+            at += NAMES_SIZE + size
+        at[0] = <char>len(texts)
+        return whole
 
     cdef int fault(self, int rc, object key) except -1:
         """The exception for a status of a read."""
