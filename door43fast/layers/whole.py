@@ -83,8 +83,9 @@ class WholeWrites:
         unsure = [layer for layer in knew if layer in failed and reached(failed[layer])]
         if not any(layer.ledger.clean and layer not in unsure for layer in knew):
             clean = [layer for layer in unsure if layer.ledger.clean]
-            unsure.remove(min(clean, key=lambda layer: layer.ledger.untold))    # what this one holds is what holds
-            unsure += [layer for layer in self._layers if layer.ledger.unseen]
+            kept = min(clean, key=lambda layer: layer.ledger.untold)    # what this one holds is what holds,
+            # and may not be what those hold that were not reached, or have not been seen yet.
+            unsure = [layer for layer in self._layers if layer is not kept and (layer in knew or layer.ledger.unseen)]
         unsure += [layer for layer in failed if layer.ledger.copying and reached(failed[layer])]
         for layer in unsure:
             layer.ledger.lapse(number)

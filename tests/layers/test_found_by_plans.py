@@ -52,6 +52,10 @@ FOUND = {
              "buffer": {"delay": 1000.0}}, MEMORY]},
         [Step("down", (1, "error")), Step("set", ("a", 200, None, ())), Step("flush"), Step("get", ("a",)),
          Step("up", (1,)), Step("flush"), Step("advance", (30.0,))]),
+    "a clear of which one layer has done nobody knows what, and that did not reach the other, which owes a key": (
+        {**PAIR, "layers": [{**MEMORY, "guard": {"failures": 1, "reset": 50.0}}, MEMORY]},
+        [Step("set", ("b", 1, None, ())), Step("set", ("a", 2, None, ()), (Fault(0, "error", 1),)),
+         Step("clear", ("",), (Fault(1, "lost", 1),))]),
     "a layer that knows all tags and owes a key": (
         {**PAIR, "owed": "owed"},
         [Step("down", (1, "error")), Step("transaction", ([("set", "c", 2, None, ())],)), Step("up", (1,)),
