@@ -199,6 +199,8 @@ class Repairs:
             if source is None:
                 latest = self._latest(key)
                 if not latest:
+                    if layer.ledger.copying:        # it was emptied, and lacks every write of it
+                        layer.ledger.add([key], 0)
                     continue
                 source = latest[0]
                 source.ledger.paid([key])       # what it holds is what holds from now on

@@ -69,6 +69,11 @@ FOUND = {
             {"type": "sqlite", "guard": {**GUARD, "failures": 1}}]},
         [Step("set", ("a", 200, None, ("x",))), Step("down", (2, "lost")), Step("set_many", ([("b", 500)], 0.025)),
          Step("incr", ("a", 1), (Fault(0, "error", 1),)), Step("reopen"), Step("invalidate", ("x",))]),
+    "a layer is copied anew from one that owes a key, which only one knows that is not there yet": (
+        {**PAIR, "owed": "owed", "layers": [
+            {**MEMORY, "guard": {**GUARD, "failures": 1}}, {**MEMORY, "guard": {**GUARD, "absent": "wait"}}, MEMORY]},
+        [Step("invalidate", ("x",), (Fault(0, "lost", 1),)), Step("down", (2, "error")),
+         Step("set", ("b", 1, None, ())), Step("reopen", (1,))]),
 }
 
 
