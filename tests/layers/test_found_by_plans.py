@@ -4,6 +4,7 @@ import pytest
 
 from door43fast.testing.trials.building import Pool
 from door43fast.testing.trials.drawing import Fault, Step
+from door43fast.testing.trials.effects import Held
 from door43fast.testing.trials.trial import Trial
 
 MEMORY = {"type": "memory"}
@@ -87,3 +88,21 @@ def pool():
 @pytest.mark.parametrize("name", FOUND)
 def test_found(pool, name):
     Trial(FOUND[name][0], pool).run(FOUND[name][1])
+
+
+class Hurried(Trial):
+    """One of which the first call at the end is late, as for want of a processor."""
+
+    def _mend(self, anew=False):
+        super()._mend(anew)
+        if not self.building.guards[0].breaker.failures:
+            self.building.leaves[0].faulty.fail("hang", "flush")
+
+
+def test_a_call_at_the_end_that_is_late_is_made_again(pool):
+    plan = {"strategy": "cascade", "layers": [
+        {**MEMORY, "tier": True}, {**MEMORY, "guard": {**GUARD, "failures": 1, "deadline": 0.03}}]}
+    trial = Hurried(plan, pool)
+    trial.states["a"] |= {Held(1)}      # as after a call that nobody knows the end of
+    trial.run([])
+    assert trial.building.guards[0].breaker.failures == 1 and trial.states["a"] == {None}
