@@ -276,10 +276,12 @@ class Repairs:
                 next(iter(source.store.keys()), None)       # nothing is emptied before who holds everything answers
                 if not self._restart(layer):
                     return False
+            emptied = layer.ledger.emptied      # by another thread it may lapse and begin anew meanwhile
             for walk in (iter([*source.ledger.owed]), iter(source.store.keys())):     # from after that: see Ledger.add
                 while batch := list(islice(walk, BATCH)):
                     with self._stripes.section(batch):
-                        if self._shut or layer.late or not layer.ledger.copying or source.ledger.lapsed is not None:
+                        if self._shut or layer.late or source.ledger.lapsed is not None or (
+                                not layer.ledger.copying or layer.ledger.emptied != emptied):
                             return False
                         self._pay_or_owe(layer, batch)
         except Exception as error:
@@ -290,7 +292,7 @@ class Repairs:
                     layer.ledger.lapse(next(self._numbers))
             return False
         with self._stripes.section(None):
-            if not layer.ledger.copying or layer.late:
+            if not layer.ledger.copying or layer.late or layer.ledger.emptied != emptied:
                 return False
             layer.ledger.copied()
         return True

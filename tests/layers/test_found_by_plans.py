@@ -1,7 +1,13 @@
 """What random plans have found, each by the fewest steps that show it."""
 
+import threading
+
 import pytest
 
+import door43fast as d43
+from door43fast.layers import Parallel, Wrapper
+from door43fast.layers.repair import BATCH
+from door43fast.testing import Faulty
 from door43fast.testing.trials.building import Pool
 from door43fast.testing.trials.drawing import Fault, Step
 from door43fast.testing.trials.effects import Held
@@ -106,3 +112,47 @@ def test_a_call_at_the_end_that_is_late_is_made_again(pool):
     trial.states["a"] |= {Held(1)}      # as after a call that nobody knows the end of
     trial.run([])
     assert trial.building.guards[0].breaker.failures == 1 and trial.states["a"] == {None}
+
+
+class Walked(Wrapper):
+    """A store of which a call is made before and after a walk over all its keys, by the number of the walk."""
+
+    def __init__(self, slow):
+        super().__init__(slow)
+        self.walks = 0
+        self.before, self.after = {}, {}
+
+    def _ask_all(self, call):
+        found = super()._ask_all(call)
+        return self._walk(found) if call.name == "keys" else found
+
+    def _walk(self, found):
+        self.walks += 1
+        number = self.walks
+        self.before.get(number, bool)()
+        yield from found
+        self.after.get(number, bool)()
+
+
+def test_a_copy_is_not_ended_by_one_that_was_begun_before_the_layer_was_emptied_again():
+    full, copied = Walked(d43.MemoryStore()), Faulty(d43.MemoryStore())
+    store = Parallel(full, copied, require="any", repair="manual")
+    values = {f"{number}": number for number in range(BATCH)}
+    store.set_many(values)
+    emptied, go_on = threading.Event(), threading.Event()
+    other = threading.Thread(target=store.repair)
+
+    def again():
+        copied.fail("lost", "invalidate")
+        store.invalidate("x")
+        other.start()
+        assert emptied.wait(10)
+    full.walks = 0
+    full.after[2] = again       # the odd walks only look whether it answers
+    full.before[4] = lambda: (emptied.set(), go_on.wait(10))
+    store.repair(anew=True)
+    assert len(copied.slow) == 0 and store.stats()["layers"][1]["lapsed"]
+    go_on.set()
+    other.join(10)
+    assert dict(copied.slow.items()) == values and not store.stats()["layers"][1]["lapsed"]
+    store.close()
