@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import NoReturn
 
 from door43fast.errors import ConfigError, ReplicationError, blames_layer
@@ -16,6 +17,18 @@ from door43fast.replication.standing import Standing
 
 class NotBegun(ReplicationError, Spared):
     """Too few members answer: nothing was written, and what stands above need not wonder."""
+
+
+@contextmanager
+def taken(what: str) -> Iterator[None]:
+    """In here the primary has the write: that it is not asked any more does not say that nothing was written."""
+    try:
+        yield
+    except Spared as error:
+        raise ReplicationError(
+            f"{what} was made in the primary, which fails since then, so that nobody can say who is the writer by now "
+            f"and which replicas must have it ({error}): it may yet take effect; read what holds when the primary is "
+            "back", failed={PRIMARY: error}, unknown=[PRIMARY]) from error
 
 
 def needed(consistency: object, members: int) -> int:

@@ -12,6 +12,7 @@ from typing import Any
 from door43fast.errors import ConflictError, FencedError
 from door43fast.layers.forwarding import Call
 from door43fast.reference.packing import unpack
+from door43fast.replication.acknowledging import taken
 from door43fast.replication.head import Head, Place
 from door43fast.replication.hiding import unhidden
 from door43fast.tagged import tags_of
@@ -62,7 +63,8 @@ def fenced(primary: Any, place: Place, term: int, call: Call) -> Any:
         except ConflictError:       # the head, or the record: look anew
             continue
         if call.options.get("durable"):
-            primary.flush()
+            with taken(call.name):
+                primary.flush()
         return result
 
 

@@ -16,6 +16,7 @@ from itertools import islice
 from typing import Any, NamedTuple
 
 from door43fast.errors import PrunedError
+from door43fast.layers.failures import Spared
 from door43fast.replication.head import Head
 
 PAUSE = 0.25        # seconds for which a change waits at the most while a portion is read
@@ -48,7 +49,11 @@ class JournalLog:
         return self.settled()
 
     def settled(self) -> int:
-        return self.primary.stats()["journal"]["last"]
+        journal = self.primary.stats().get("journal")
+        if journal is None:     # a guard tells of itself alone while it spares what is behind it
+            raise Spared(f"{self.primary!r} was not asked how far its journal is, since it has failed; wait until it "
+                         "is back")
+        return journal["last"]
 
     last = settled
 

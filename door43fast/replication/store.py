@@ -9,7 +9,7 @@ from door43fast.contracts import Progress, Seconds
 from door43fast.errors import ConfigError, FencedError, UnsupportedError, blames_layer
 from door43fast.layers.forwarding import Call
 from door43fast.replication import hiding
-from door43fast.replication.acknowledging import failures, needed, refuse_if_too_few, wait
+from door43fast.replication.acknowledging import failures, needed, refuse_if_too_few, taken, wait
 from door43fast.replication.fencing import fenced
 from door43fast.replication.head import KEYS
 from door43fast.replication.leading import Leading
@@ -149,9 +149,11 @@ class Replicated(Leading):
                 raise
             finally:
                 mine.depth = outer
-                mine.seq = max(lineup.log.end(ticket, changed), mine.seq)
+                with taken(what):
+                    mine.seq = max(lineup.log.end(ticket, changed), mine.seq)
                 self._wake()
-            self._sure(lineup, 0)
+            with taken(what):
+                self._sure(lineup, 0)
             if not outer:       # what a listener writes while the change goes on is waited for with it
                 wait(lineup.replicas, self._standing, mine.seq, self._need, self._timeout, what, before)
                 self._acknowledged = max(self._acknowledged, mine.seq)
@@ -174,8 +176,10 @@ class Replicated(Leading):
             return primary._commit(reads, writes, ranges=hiding.unhidden(call.options["ranges"], place.key, token))
         else:
             result = call.on(primary)
-        if call.name == "clear" and head is not None and place.read()[1] is None:
-            place.put(head)
+        if call.name == "clear" and head is not None:
+            with taken("clear()"):
+                if place.read()[1] is None:
+                    place.put(head)
         return result
 
     def _refuse(self, call: Call) -> None:

@@ -81,6 +81,17 @@ FOUND = {
             {**MEMORY, "guard": {**GUARD, "failures": 1}}, {**MEMORY, "guard": {**GUARD, "absent": "wait"}}, MEMORY]},
         [Step("invalidate", ("x",), (Fault(0, "lost", 1),)), Step("down", (2, "error")),
          Step("set", ("b", 1, None, ())), Step("reopen", (1,))]),
+    "a primary that has the write, and is spared when it is asked afterwards who is the writer": (
+        {"strategy": "replicated", "consistency": "eventual", "layers": [
+            {"strategy": "primary_fallback", "repair": "manual", "buffer": {"delay": 1000.0}, "layers": [
+                {"type": "sqlite", "guard": {"failures": 1, "reset": 5.0}},
+                {**MEMORY, "guard": {"failures": 1, "reset": 5.0}}]}, MEMORY]},
+        [Step("set", ("a", 100, None, ())), Step("get", ("c",), (Fault(0, "error", 1), Fault(1, "error", 1))),
+         Step("set", ("ab", 200, None, ()))]),
+    "the same, of a journal that is asked for the number of a write whose acknowledgement got lost": (
+        {"strategy": "replicated", "consistency": "eventual", "layers": [
+            {"type": "journal", "guard": {"failures": 1, "reset": 5.0}}, MEMORY]},
+        [Step("set", ("a", 100, None, ()), (Fault(0, "lost", 2),)), Step("advance", (30.0,)), Step("get", ("a",))]),
 }
 
 

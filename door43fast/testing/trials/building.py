@@ -236,7 +236,7 @@ class Building:
         """The replicas that fail, or are not as their primary is."""
         return [f"{replica.name} is behind ({replica.error or replica.waits!r})" for store in self.sets
                 for replica in store._lineup.replicas
-                if replica.error or replica.waits or not replica.whole or replica.seq < replica.log.last()]
+                if replica.error or replica.waits or not replica.whole or _lacks(replica, True)]
 
     def repair(self, anew: bool = False) -> str:
         """Try to bring all layers up to date, or to copy them anew. Gives what is still owed."""
@@ -274,7 +274,7 @@ class Building:
     def _following(self) -> bool:
         """If a replica does something, or is about to."""
         return any(replica.busy.locked() or not (replica.error or replica.waits or replica.stopping)
-                   and (not replica.whole or replica.seq < replica.log.last())
+                   and (not replica.whole or _lacks(replica, False))
                    for store in reversed(self.sets) for replica in store._lineup.replicas)
 
     def leave(self) -> None:
@@ -284,6 +284,14 @@ class Building:
         self.settle()
         for leaf in self.leaves:
             self.pool.give_back(leaf)
+
+
+def _lacks(replica: Any, unknown: bool) -> bool:
+    """If there are changes that a replica has not; ``unknown`` where the primary is not asked."""
+    try:
+        return replica.seq < replica.log.last()
+    except BackendUnavailableError:
+        return unknown
 
 
 class Place(NamedTuple):
