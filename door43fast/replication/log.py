@@ -49,11 +49,13 @@ class JournalLog:
         return self.settled()
 
     def settled(self) -> int:
-        journal = self.primary.stats().get("journal")
-        if journal is None:     # a guard tells of itself alone while it spares what is behind it
-            raise Spared(f"{self.primary!r} was not asked how far its journal is, since it has failed; wait until it "
-                         "is back")
-        return journal["last"]
+        for _ in range(2):
+            journal = self.primary.stats().get("journal")
+            if journal is not None:
+                return journal["last"]
+            len(self.primary)       # a guard that spares it tells of itself alone, and finds out by calls like this
+        raise Spared(f"{self.primary!r} was not asked how far its journal is, since it has failed; wait until it is "
+                     "back")
 
     last = settled
 

@@ -9,7 +9,7 @@ from door43fast.layers import Parallel, Wrapper
 from door43fast.layers.repair import BATCH
 from door43fast.testing import Faulty
 from door43fast.testing.trials.building import Pool
-from door43fast.testing.trials.drawing import Fault, Step
+from door43fast.testing.trials.drawing import Fault, Meanwhile, Step
 from door43fast.testing.trials.effects import Held
 from door43fast.testing.trials.trial import Trial
 
@@ -92,6 +92,13 @@ FOUND = {
         {"strategy": "replicated", "consistency": "eventual", "layers": [
             {"type": "journal", "guard": {"failures": 1, "reset": 5.0}}, MEMORY]},
         [Step("set", ("a", 100, None, ()), (Fault(0, "lost", 2),)), Step("advance", (30.0,)), Step("get", ("a",))]),
+    "a flush in the middle of another call, which asks all members where that needs one": (
+        {"strategy": "replicated", "consistency": "eventual", "layers": [{"type": "journal"}, MEMORY, MEMORY]},
+        [Step("down", (2, "error")), Step("clear", ("b",), (), Meanwhile(1, 1, True, Step("flush")))]),
+    "a journal that nobody but its replicas asks after a failure": (
+        {"strategy": "replicated", "consistency": "eventual", "layers": [
+            {"type": "journal", "guard": {"failures": 1, "reset": 5.0}}, MEMORY]},
+        [Step("set", ("a", 100, None, ())), Step("get", ("a",), (Fault(0, "error", 1),))]),
 }
 
 

@@ -154,6 +154,8 @@ class Drawing:
         self._member = False
         if luck.random() < 0.4:
             members[0] = {"type": luck.choice(["journal", "plain-journal"])}
+            if self.around and members[0]["type"] == "journal" and luck.random() < 0.4:
+                members[0]["guard"] = {"failures": luck.choice([1, 2, 5]), "reset": 5.0, "probes": 1}
         timeout = 10.0 if all(set(member) == {"type"} for member in members) else ACKNOWLEDGED
         plan = {"strategy": "replicated", "layers": members, "timeout": timeout, "close_timeout": 0.5,
                 "consistency": luck.choice(["strong", "strong", "quorum", "quorum(2)", "eventual"])}

@@ -125,11 +125,12 @@ class Trial:
             if leaf.faulty is not None:
                 leaf.faulty.forget()
         disturbed = unwell or befell != self._befell() or self.building.owing()
-        for _, one in outcomes:
+        names = [step.name] + ([] if step.meanwhile is None else [step.meanwhile.step.name])
+        for name, (_, one) in zip(names, outcomes, strict=False):       # the other one may not have been met
             if isinstance(one, Exception) and not disturbed and not self.members.busy(one) and not (
                     isinstance(one, BudgetError) or len(outcomes) == 2 and isinstance(one, ConflictError)):
                 raise Violation(f"{one!r}, though no layer failed")
-            if isinstance(one, Exception) and self.members.enough(step.name, one):
+            if isinstance(one, Exception) and self.members.enough(name, one):
                 raise Violation(f"{one!r}, though enough members are well")
         acts = [self.acts(made, one) for made, one in outcomes]
         if disturbed and self.partly:
