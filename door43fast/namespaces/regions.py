@@ -56,7 +56,12 @@ class Regions:
 
     def tag(self, tag: str) -> Any:
         """Where the generation of ``tag`` is."""
-        return self.tags + self._made(tag)
+        try:
+            made = tag.encode()
+        except UnicodeEncodeError:
+            raise ValueError(f"the tag {tag!r} holds a lone surrogate, which UTF-8 cannot store, and so no namespace: "
+                             "decode its source with the right encoding") from None
+        return self.tags + (made if self.in_bytes else tag)
 
     def tag_weight(self, at: Any) -> int:
         """Bytes that a generation, which is at ``at``, counts."""

@@ -247,3 +247,14 @@ class TagTests(Basis):
         for tag in (1, None, ("x",)):
             with pytest.raises(TypeError):
                 store.invalidate(tag)
+
+    def test_a_tag_with_a_lone_surrogate_is_taken_or_refused_in_words(self, store: Any) -> None:
+        try:
+            store.set("a", 1, tags=("x\udcff",))
+        except ValueError as error:
+            assert not isinstance(error, UnicodeError) and "surrogate" in str(error)
+            assert store.get("a") is None
+            return
+        store.set("b", 1, tags=("x",))
+        store.invalidate("x\udcff")
+        assert store.get_many(["a", "b"]) == [None, 1]

@@ -293,3 +293,19 @@ def test_closing_waits_for_those_who_read(path):
     for thread in threads:
         thread.join(30)
     assert errors == [] and not os.path.exists(f"{path}-wal")      # the last to close has emptied the log
+
+
+def test_tags_of_any_text(path):
+    wanted = {"a": ("\ud83d\ude00",), "b": ("\U0001f600", "\udcffx"), "c": ("\udcff", "א\0", "é")}   # none is another
+    with SqliteStore(path=path) as store:
+        for key, tags in wanted.items():
+            store.set(key, 1, tags=tags)
+        store.invalidate("\ud83d\ude00")
+    with SqliteStore(path=path) as store:
+        assert store._tags_of(list("abc")) == [(), wanted["b"], wanted["c"]]
+        store.invalidate("\udcff")
+        assert store.get_many(list("abc")) == [None, 1, None]
+    assert shell(path, "SELECT generation FROM tags WHERE tag = 'é'") == []
+    with SqliteStore(path=path) as store:
+        store.invalidate("é")
+    assert shell(path, "SELECT generation FROM tags WHERE tag = 'é'") == [[1]]      # as any other text

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sqlite3
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -17,6 +18,7 @@ DUE = "SELECT key FROM records WHERE deadline IS NOT NULL AND deadline + stale <
 LOTS = (4, 16, 64, 256, 1024)       # how many keys one query looks for; the least that is enough
 MANY = {lot: f"SELECT {COLUMNS} FROM records WHERE key IN ({', '.join('?' * lot)})" for lot in LOTS}
 TAGS = 5                            # place in a row
+SURROGATE = re.compile("[\ud800-\udfff]")
 # Values alone, by the places of their keys: of what expires or has tags, -1 in place of the mark.
 PLACES = (16, 256)
 VALUES = {lot: f"WITH wanted (place, name) AS (VALUES {', '.join(f'({place}, ?)' for place in range(lot))}) "
@@ -71,11 +73,30 @@ def values(connection: sqlite3.Connection, keys: list[str]) -> tuple[list[tuple[
     return all_of_them() if len(keys) <= PLACES[-1] else one_state(connection, all_of_them)
 
 
+def named(tag: str) -> bytes:
+    """A tag as bytes, which are cast to TEXT: with a lone surrogate it has no other way there."""
+    return tag.encode("utf-8", "surrogatepass")
+
+
+def to_column(tags: Sequence[tuple[str, int]]) -> str | None:
+    """The tags of a record as JSON. A tag with surrogates is a list of its characters there: two of them that stand
+    side by side would come back as one character."""
+    if not tags:
+        return None
+    return json.dumps([(tag if tag.isascii() or not SURROGATE.search(tag) else list(tag), generation)
+                       for tag, generation in tags])
+
+
+def from_column(text: Any) -> list[tuple[str, int]]:
+    """The tags of a record from what :func:`to_column` gave."""
+    return [("".join(tag), generation) for tag, generation in json.loads(text)]
+
+
 def generations(connection: sqlite3.Connection, tags: Sequence[str]) -> dict[str, int]:
     """How often each of ``tags`` was invalidated; those that never were are not in it."""
     found: dict[str, int] = {}
     for tag in tags:
-        for row in connection.execute("SELECT generation FROM tags WHERE tag = ?", (tag,)):
+        for row in connection.execute("SELECT generation FROM tags WHERE tag = CAST(? AS TEXT)", (named(tag),)):
             found[tag] = row[0]
     return found
 
@@ -88,7 +109,7 @@ def with_tags(connection: sqlite3.Connection, read: Callable[[], list[Row]]) -> 
 
     def both() -> tuple[list[Row], dict[str, int]]:
         again = read()
-        names = sorted({tag for row in again if row[TAGS] is not None for tag, _ in json.loads(row[TAGS])})
+        names = sorted({tag for row in again if row[TAGS] is not None for tag, _ in from_column(row[TAGS])})
         return again, generations(connection, names)
     return one_state(connection, both)
 
@@ -98,7 +119,7 @@ def record(row: Row, now: dict[str, int]) -> Record:
     _, value, mark, deadline, stale, text, version = row
     if text is None:
         return Record(mark, value, deadline, stale, (), version)
-    tags = tuple((tag, generation) for tag, generation in json.loads(text))
+    tags = tuple(from_column(text))
     return Record(mark, value, deadline, stale, tags, version, any(now.get(tag, 0) != number for tag, number in tags))
 
 

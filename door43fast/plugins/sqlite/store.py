@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import json
 import os
 import sqlite3
 import threading
@@ -218,7 +217,7 @@ class SqliteStore(RecordStore):
     def _apply(self, changes: list[tuple[str, Record | None]]) -> None:
         dropped = [(key,) for key, record in changes if record is None]
         put = [(key, record.payload, record.mark, record.deadline, record.stale,
-                json.dumps(record.tags) if record.tags else None, record.version)
+                queries.to_column(record.tags), record.version)
                for key, record in changes if record is not None]
 
         def work(connection: sqlite3.Connection) -> None:
@@ -235,8 +234,8 @@ class SqliteStore(RecordStore):
         self._execute(f"DELETE FROM records WHERE {condition}", bound)
 
     def _revoke(self, tag: str) -> None:
-        self._execute("INSERT INTO tags VALUES (?, 1) ON CONFLICT (tag) DO UPDATE SET generation = generation + 1",
-                      (tag,))
+        self._execute("INSERT INTO tags VALUES (CAST(? AS TEXT), 1) "
+                      "ON CONFLICT (tag) DO UPDATE SET generation = generation + 1", (queries.named(tag),))
 
     def _epoch(self) -> int:
         """A number that grows when another process has committed: what a memory tier above asks."""
