@@ -1,10 +1,7 @@
 """One computation of a key at a time over processes that have the same layers, by the claim of one of these."""
 
 import os
-import pathlib
 import signal
-import subprocess
-import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 
@@ -18,8 +15,8 @@ from door43fast.layers.guard import Guard
 from door43fast.testing.faults import Faulty
 from door43fast.testing.redis_servers import RedisServer
 from flight_worker import ask, loader, opened
+from started import go, lines, workers
 
-WORKER = pathlib.Path(__file__).with_name("flight_worker.py")
 LIMIT = 60
 KINDS = ("parallel", "fallback", "nested")
 
@@ -30,39 +27,9 @@ def kind(request):
 
 
 @pytest.fixture
-def path(tmp_path):
-    return tmp_path / "store"
-
-
-@pytest.fixture
-def loads(tmp_path):
-    return tmp_path / "loads"
-
-
-@pytest.fixture
 def start(kind, path, loads):
-    """Start a process; it says "ready", waits for a line, and then does what it was told."""
-    running = []
-
-    def begin(what, *rest):
-        process = subprocess.Popen([sys.executable, str(WORKER), what, kind, str(path), str(loads), *map(str, rest)],
-                                   stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-        running.append(process)
-        assert process.stdout.readline() == "ready\n"
-        return process
-    yield begin
-    for process in running:
-        process.kill()
-        process.communicate()
-
-
-def go(process):
-    process.stdin.write("\n")
-    process.stdin.flush()
-
-
-def lines(loads):
-    return loads.read_bytes().count(b"\n") if loads.exists() else 0
+    with workers() as begin:
+        yield lambda what, *rest: begin(what, kind, path, loads, *rest)
 
 
 def of(store):

@@ -2,10 +2,7 @@
 
 import asyncio
 import os
-import pathlib
 import signal
-import subprocess
-import sys
 import threading
 import time
 
@@ -13,35 +10,12 @@ import pytest
 
 import door43fast as d43
 from door43fast.plugins.redis.claims import ServerClaim
-from door43fast.testing.redis_servers import RedisCluster, RedisServer, redis_server
+from door43fast.testing.redis_servers import RedisServer
 from flight_worker import loader
+from started import go, workers
 
-WORKER = pathlib.Path(__file__).with_name("flight_worker.py")
 LIMIT = 60
 THREAD = "door43fast-redis-leases"
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory):
-    with redis_server(tmp_path_factory.mktemp("redis")) as server:
-        yield server
-
-
-@pytest.fixture(scope="module")
-def cluster(tmp_path_factory):
-    cluster = RedisCluster(tmp_path_factory.mktemp("cluster"))
-    yield cluster
-    cluster.kill()
-
-
-@pytest.fixture(params=["server", "cluster"])
-def url(request):
-    return request.getfixturevalue(request.param).url
-
-
-@pytest.fixture
-def name(request):
-    return request.node.name.replace(":", "")[:50]
 
 
 @pytest.fixture
@@ -52,34 +26,15 @@ def store(url, name):
 
 
 @pytest.fixture
-def loads(tmp_path):
-    return tmp_path / "loads"
-
-
-@pytest.fixture
 def hold(url, name, loads):
     """Start a process that computes "k", with a lease of so many seconds, until it is told to end or is killed."""
-    running = []
-
-    def begin(seconds):
-        process = subprocess.Popen([sys.executable, str(WORKER), "hold", "redis", url, str(loads), str(seconds)],
-                                   stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
-                                   env={**os.environ, "NAMESPACE": name})
-        running.append(process)
-        for said in ("ready\n", "computing\n"):
-            assert process.stdout.readline() == said
-            if said == "ready\n":
-                go(process)
-        return process
-    yield begin
-    for process in running:
-        process.kill()
-        process.communicate()
-
-
-def go(process):
-    process.stdin.write("\n")
-    process.stdin.flush()
+    with workers() as start:
+        def begin(seconds):
+            process = start("hold", "redis", url, loads, seconds, NAMESPACE=name)
+            go(process)
+            assert process.stdout.readline() == "computing\n"
+            return process
+        yield begin
 
 
 def claim_of(store, deadline, key="k"):

@@ -3,9 +3,7 @@
 import asyncio
 import multiprocessing
 import os
-import pathlib
 import signal
-import subprocess
 import sys
 import threading
 import time
@@ -15,8 +13,8 @@ import pytest
 
 import door43fast as d43
 from flight_worker import ask, ask_in_loop, loader, opened
+from started import go, lines, workers
 
-WORKER = pathlib.Path(__file__).with_name("flight_worker.py")
 LIMIT = 60      # seconds that a process is waited for, if it is right only a fraction of one
 KINDS = ("lmdb", "cascade", "sqlite", "file", "tiered")
 
@@ -27,39 +25,9 @@ def kind(request):
 
 
 @pytest.fixture
-def path(tmp_path):
-    return tmp_path / "store"
-
-
-@pytest.fixture
-def loads(tmp_path):
-    return tmp_path / "loads"
-
-
-@pytest.fixture
 def start(kind, path, loads):
-    """Start a process; it says "ready", waits for a line, and then does what it was told."""
-    running = []
-
-    def begin(what, *rest):
-        process = subprocess.Popen([sys.executable, str(WORKER), what, kind, str(path), str(loads), *map(str, rest)],
-                                   stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-        running.append(process)
-        assert process.stdout.readline() == "ready\n"
-        return process
-    yield begin
-    for process in running:
-        process.kill()
-        process.communicate()
-
-
-def go(process):
-    process.stdin.write("\n")
-    process.stdin.flush()
-
-
-def lines(loads):
-    return loads.read_bytes().count(b"\n") if loads.exists() else 0
+    with workers() as begin:
+        yield lambda what, *rest: begin(what, kind, path, loads, *rest)
 
 
 def test_64_readers_in_8_processes_cause_one_load(start, loads):

@@ -2,10 +2,7 @@
 
 import asyncio
 import os
-import pathlib
 import signal
-import subprocess
-import sys
 import threading
 import time
 
@@ -13,69 +10,25 @@ import pytest
 
 import door43fast as d43
 from door43fast.plugins.redis.names import Names
-from door43fast.testing.redis_servers import RedisCluster, redis_server
 from flight_worker import ask, ask_in_loop, loader
+from started import go, lines, workers
 
-WORKER = pathlib.Path(__file__).with_name("flight_worker.py")
 LIMIT = 60
 
 
-@pytest.fixture(scope="module")
-def server(tmp_path_factory):
-    with redis_server(tmp_path_factory.mktemp("redis")) as server:
-        yield server
-
-
-@pytest.fixture(scope="module")
-def cluster(tmp_path_factory):
-    cluster = RedisCluster(tmp_path_factory.mktemp("cluster"))
-    yield cluster
-    cluster.kill()
-
-
-@pytest.fixture(params=["server", "cluster"])
-def url(request):
-    return request.getfixturevalue(request.param).url
-
-
 @pytest.fixture
-def open_store(url, request):
+def open_store(url, name):
     def opened():
-        return d43.open(url, namespace=request.node.name.replace(":", "")[:50])
+        return d43.open(url, namespace=name)
     yield opened
     with opened() as store:
         store.clear()
 
 
 @pytest.fixture
-def loads(tmp_path):
-    return tmp_path / "loads"
-
-
-@pytest.fixture
-def start(url, loads, request):
-    running = []
-
-    def begin(what, *rest):
-        process = subprocess.Popen([sys.executable, str(WORKER), what, "redis", url, str(loads), *map(str, rest)],
-                                   stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
-                                   env={**os.environ, "NAMESPACE": request.node.name.replace(":", "")[:50]})
-        running.append(process)
-        assert process.stdout.readline() == "ready\n"
-        return process
-    yield begin
-    for process in running:
-        process.kill()
-        process.communicate()
-
-
-def go(process):
-    process.stdin.write("\n")
-    process.stdin.flush()
-
-
-def lines(loads):
-    return loads.read_bytes().count(b"\n") if loads.exists() else 0
+def start(url, name, loads):
+    with workers() as begin:
+        yield lambda what, *rest: begin(what, "redis", url, loads, *rest, NAMESPACE=name)
 
 
 def flights(store):
