@@ -3,7 +3,8 @@
 import pytest
 
 import door43fast as d43
-from door43fast.errors import ReplicationError
+from door43fast.errors import BackendUnavailableError, ReplicationError
+from door43fast.layers import Guard
 from door43fast.testing.faults import Faulty
 from replication_sets import START, WRITES, held, members, until
 
@@ -175,3 +176,36 @@ def test_a_copy_whose_beginning_was_not_acknowledged_is_our_own(tmp_path):
         until(lambda: held(below) == {"a": 1})
         store["a"] = 2
         assert [fault.kind for fault in faulty.log] == ["error", "lost"] and held(below) == {"a": 2}
+
+
+def spared_since(faulty, guard, name):
+    """In the middle of the next call of a name, when it is carried out, another one fails, so that none is made."""
+    def fail():
+        faulty.fail("error", "get")
+        with pytest.raises(BackendUnavailableError):
+            guard.get("a")
+    faulty.meanwhile(fail, name)
+
+
+def test_a_clear_is_not_said_to_be_spared_where_its_head_cannot_be_put_back():
+    faulty = Faulty(d43.MemoryStore())
+    guard = Guard(faulty, failures=1, reset=1000)
+    with d43.replicated(d43.MemoryStore(), [guard]) as store:
+        store["a"] = 1
+        store.promote("replica 1")      # which has a head from now on
+        spared_since(faulty, guard, "clear")
+        with pytest.raises(ReplicationError, match=r"clear\(\) was made in the primary") as raised:
+            store.clear()
+        assert raised.value.unknown == ("primary",) and len(faulty.slow) == 0
+
+
+def test_a_durable_write_is_not_said_to_be_spared_where_its_flush_is(tmp_path):
+    faulty = Faulty(d43.LmdbStore(tmp_path / "primary"))
+    guard = Guard(faulty, failures=1, reset=1000)
+    lease = d43.LmdbStore(tmp_path / "lease")
+    with d43.replicated(guard, [d43.MemoryStore()], lease=lease, own_lease=True) as store:
+        until(lambda: store.stats()["replication"]["lease"]["writer"])
+        spared_since(faulty, guard, "_commit")
+        with pytest.raises(ReplicationError, match="set was made in the primary"):
+            store.set("a", 1, durable=True)
+        assert faulty.slow["a"] == 1
