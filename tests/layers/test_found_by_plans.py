@@ -11,7 +11,7 @@ from door43fast.testing import Faulty
 from door43fast.testing.trials.building import Pool
 from door43fast.testing.trials.drawing import Fault, Meanwhile, Step
 from door43fast.testing.trials.effects import Held
-from door43fast.testing.trials.trial import Trial
+from door43fast.testing.trials.trial import MENDING, Trial
 
 MEMORY = {"type": "memory"}
 GUARD = {"failures": 5, "reset": 5.0, "probes": 1}
@@ -130,6 +130,41 @@ def test_a_call_at_the_end_that_is_late_is_made_again(pool):
     trial.states["a"] |= {Held(1)}      # as after a call that nobody knows the end of
     trial.run([])
     assert trial.building.guards[0].breaker.failures == 1 and trial.states["a"] == {None}
+
+
+class Busy(Trial):
+    """One of which more calls are late at the end than there are rounds in which layers are mended."""
+
+    left = MENDING + 2
+
+    def take(self, step):
+        super().take(step)
+        if step.name == "advance" and self.left:
+            self.left -= 1
+            self.building.leaves[0].faulty.fail("hang")
+
+
+def test_a_round_of_mending_in_which_a_call_is_late_does_not_count(pool):
+    plan = {**PAIR, "layers": [{**MEMORY, "guard": {**GUARD, "failures": 1, "deadline": 0.03}}, MEMORY]}
+    trial = Busy(plan, pool)
+    trial.run([Step("set", ("a", 1, None, ()), (Fault(0, "error", 1),))])
+    assert not trial.left
+
+
+class Closed(Trial):
+    """One of which a call is late when the store is closed: whoever stands above says it in an error of its own."""
+
+    def reopen(self, gone=None):
+        self.building.leaves[0].faulty.fail("hang", times=None)
+        super().reopen(gone)
+        assert self.building.leaves[0].faulty.log
+
+
+def test_what_is_late_while_a_buffer_is_closed_is_no_violation(pool):
+    plan = {"strategy": "cascade", "layers": [{**MEMORY, "tier": True}, {
+        **PAIR, "require": "all", "layers": [{**MEMORY, "guard": {**GUARD, "deadline": 0.03}}, MEMORY],
+        "buffer": {"max_dirty": 100, "patience": 0.03, "delay": 1000.0}}]}
+    Closed(plan, pool).run([Step("set", ("a", 1, None, ())), Step("reopen")])
 
 
 class Walked(Wrapper):

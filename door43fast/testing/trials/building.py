@@ -5,7 +5,7 @@ from __future__ import annotations
 import tempfile
 import time
 from collections.abc import Callable, Mapping
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from typing import Any, NamedTuple
 
 from door43fast import config
@@ -258,6 +258,11 @@ class Building:
         return ", ".join([f"{layer.name} owes {layer.ledger.owed or layer.ledger.lapsed}" for store in self.several
                           for layer in store._layers if not layer.ledger.clean] + self.behind() + kept)
 
+    @property
+    def failures(self) -> int:
+        """How many calls the guards have seen fail, or be late."""
+        return sum(guard.breaker.failures for guard in self.guards)
+
     def settle(self) -> None:
         """Let go of what hangs, and wait until no call is late any more, and each replica has all or fails."""
         end = time.monotonic() + LIMIT
@@ -279,8 +284,12 @@ class Building:
 
     def leave(self) -> None:
         """Close what stands, and give the leaves back."""
-        with suppress(Late):    # a deadline of a moment, where the machine is busy
+        failures = self.failures
+        try:
             self.store.close()
+        except Error as error:      # a deadline of a moment, where the machine is busy
+            if not isinstance(error, Late) and self.failures == failures:
+                raise
         self.settle()
         for leaf in self.leaves:
             self.pool.give_back(leaf)
