@@ -164,9 +164,10 @@ class PartialWrites(Writes):
     def _copy(self, layer: Any) -> bool:
         if not self._partial:
             return super()._copy(layer)     # type: ignore[misc]
-        if layer.ledger.copying or self._restart(layer):
-            layer.ledger.copied()
-            return True
+        with self._stripes.section(None):       # it may lapse anew as soon as others write
+            if self._restart(layer):
+                layer.ledger.copied()
+                return True
         return False
 
     _restart: Any

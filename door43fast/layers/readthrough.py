@@ -326,9 +326,10 @@ class ReadThrough(Promotions, Several):
 
     def _copy(self, layer: Any) -> bool:
         """The fast layer is emptied, and fills by what is read."""
-        if self._restart(layer):
-            layer.ledger.copied()
-            return True
+        with self._stripes.section(None):       # it may lapse anew as soon as others write
+            if self._restart(layer):
+                layer.ledger.copied()
+                return True
         return False
 
     # -- care ------------------------------------------------------------------------------------------------

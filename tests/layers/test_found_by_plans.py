@@ -5,7 +5,8 @@ import threading
 import pytest
 
 import door43fast as d43
-from door43fast.layers import Parallel, Wrapper
+from door43fast.layers import Parallel, PrimaryFallback, Wrapper
+from door43fast.layers.readthrough import ReadThrough
 from door43fast.layers.repair import BATCH
 from door43fast.testing import Faulty
 from door43fast.testing.trials.building import Pool
@@ -208,4 +209,34 @@ def test_a_copy_is_not_ended_by_one_that_was_begun_before_the_layer_was_emptied_
     go_on.set()
     other.join(10)
     assert dict(copied.slow.items()) == values and not store.stats()["layers"][1]["lapsed"]
+    store.close()
+
+
+@pytest.mark.parametrize("kind, call, options", [
+    (PrimaryFallback, "invalidate", {"mirror": False}), (ReadThrough, "clear", {})])
+def test_a_layer_of_parts_that_lapses_anew_when_it_was_emptied_is_emptied_again(kind, call, options):
+    part, whole = Faulty(d43.MemoryStore()), d43.MemoryStore()
+
+    def lapse():
+        part.fail("error", call)
+        store.invalidate("x")
+
+    class Meeting(kind):
+        others = ()
+
+        def _restart(self, layer):
+            made = super()._restart(layer)
+            if made and not self.others:
+                self.others = [threading.Thread(target=lapse)]
+                self.others[0].start()
+                self.others[0].join(0.3)
+            return made
+    store = Meeting(*((whole, part) if kind is PrimaryFallback else (part, whole)), repair="manual", **options)
+    place = int(kind is PrimaryFallback)
+    lapse()
+    assert store.stats()["layers"][place]["lapsed"]
+    store.repair()
+    store.others[0].join(10)
+    assert store.stats()["layers"][place]["lapsed"]
+    assert store.repair() and not store.stats()["layers"][place]["lapsed"]
     store.close()
