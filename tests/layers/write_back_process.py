@@ -4,10 +4,14 @@
 """
 
 import os
+import pathlib
 import sys
+
+sys.path.insert(0, str(pathlib.Path(__file__).parent))
 
 import door43fast as d43
 from door43fast.layers import WriteBuffer
+from failing_layer import FailingLayer
 
 
 def count(store, every):
@@ -44,8 +48,6 @@ def fork(store):
 
 def fork_while_failing(store):
     """What could not be flushed before the fork is the parent's, and is written once: when the layer is well again."""
-    from failing_layer import FailingLayer
-
     below = FailingLayer(store.slow)
     store = WriteBuffer(below, delay=1000)
     below.down = "before"

@@ -114,7 +114,7 @@ def profile(examples):
 
 
 @pytest.mark.parametrize(("kind", "examples"), [
-    (Memory, 500), (Evicting, 500), (Reference, 60), (Lmdb, 120),
+    (Memory, 550), (Evicting, 550), (Reference, 60), (Lmdb, 120),
     (LmdbWithJournal, 100), (MemoryOverLmdb, 150), (MemoryOverMemory, 250), (MemoryOverMemoryOverLmdb, 100),
     (Sqlite, 60), (MemoryOverSqlite, 60), (Filesystem, 40)],
     ids=lambda one: one.__name__ if isinstance(one, type) else str(one))
