@@ -8,6 +8,7 @@ yet, as in a cascade whose slow layer has it and whose memory tier has not.
 from __future__ import annotations
 
 import math
+from collections import deque
 from typing import Any, NamedTuple
 
 from door43fast.testing.trials import effects
@@ -29,20 +30,21 @@ def explained(calls: list[Made], first: States) -> States:
     """The states that a key may be in after all ``calls``; empty if no order explains their answers.
 
     An order keeps a call that had ended before another began before that one. A call that raised has a place anywhere
-    after its beginning, or none.
+    after its beginning, or none: so of two ways to one state, over the same calls that returned, the one that needs a
+    part of the failed calls of the other can go on wherever the other can, and the other is not followed.
     """
     calls = sorted(calls, key=lambda made: made.begun)
     ends = [math.inf if made.act.got is FAILED else made.ended for made in calls]
     wanted = sum(1 << i for i, end in enumerate(ends) if end != math.inf)
     found: set[Any] = set()
-    seen: set[tuple[int, Any]] = set()
-    todo: list[tuple[int, Any]] = [(0, state) for state in first]
+    used: dict[tuple[int, Any], list[int]] = {}     # the failed calls on the ways to a state, the shortest first
+    todo = deque((0, state) for state in first)
     while todo:
-        place = todo.pop()
-        if place in seen:
+        done, state = todo.popleft()
+        ways, failed = used.setdefault((done & wanted, state), []), done & ~wanted
+        if any(way & failed == way for way in ways):
             continue
-        seen.add(place)
-        done, state = place
+        ways.append(failed)
         if done & wanted == wanted:
             found.add(state)
         limit = min((end for i, end in enumerate(ends) if not done >> i & 1), default=math.inf)
