@@ -19,7 +19,6 @@ ASAN_TESTS = $(filter-out $(addprefix tests/,$(addsuffix /,house cli resources p
 
 # AddressSanitizer itself reserves terabytes of address space, so a limit on that cannot be tried under it.
 # It also holds back what was freed, so that what a stream takes of memory cannot be told.
-# Under it and strace at once, threads hardly ever come together at a sync.
 # libcachesim, a peer in C++, frees what it has allocated in another way, and would be reported at exit.
 # The sanitizer of gcc 12 does not let go of its allocator's locks in the child of a fork: where another thread
 # allocated at that instant without the GIL, as LMDB does, the child waits for ever in its first malloc.
@@ -31,7 +30,6 @@ ASAN_DESELECT := --ignore tests/memory/test_libcachesim.py \
     --deselect "tests/threads/test_threads.py::test_threads[lmdb-fork]" \
     --deselect "tests/threads/test_threads.py::test_threads[cascade-fork]" \
     --deselect "tests/schedules/test_schedules.py::test_fork_against_read[native]" \
-    --deselect tests/lmdb/test_lmdb_groups.py::test_threads_share_syncs \
     --deselect tests/lmdb/test_lmdb_growth.py::test_the_reserve_is_less_under_a_limit \
     --deselect tests/lmdb/test_lmdb_large.py::test_streaming_takes_a_piece_of_memory
 

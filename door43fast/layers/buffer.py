@@ -13,10 +13,10 @@ from door43fast.compute import flight_name
 from door43fast.contracts import MISSING, Items, Seconds
 from door43fast.errors import BackendUnavailableError, BudgetError, ConfigError, UnsupportedError
 from door43fast.layers.backlog import Backlog, Entry, bufferable
+from door43fast.layers.bottom import terms_of
 from door43fast.layers.buffered import BufferedReads
 from door43fast.layers.flusher import Flusher
 from door43fast.layers.forwarding import Call, Wrapper
-from door43fast.layers.bottom import terms_of
 
 LOOKS = 3       # tries to learn below if a key is there, while others write, before the write goes straight below
 

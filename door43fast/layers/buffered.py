@@ -8,9 +8,9 @@ from typing import Any
 from door43fast.contracts import MISSING, Progress
 from door43fast.errors import UnsupportedError
 from door43fast.layers.backlog import Backlog, Entry, bufferable
+from door43fast.layers.bottom import Terms
 from door43fast.layers.flusher import Flusher
 from door43fast.layers.forwarding import Call
-from door43fast.layers.bottom import Terms
 from door43fast.native.tiers_nested import with_deadlines
 from door43fast.tagged import tags_of
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from door43fast.errors import BackendUnavailableError, PartialWriteError, UnsupportedError, blames_layer
-from door43fast.layers.breaker import ABSENT, OPEN
+from door43fast.layers.breaker import OPEN
+from door43fast.layers.conditional import ABSENT
 from door43fast.layers.forwarding import Call
 from door43fast.layers.guard import COUNTS
-from door43fast.layers.conditional import ABSENT
 
 
 def debt_of(layer: Any) -> str:
@@ -47,7 +47,7 @@ class Care:
         for layer in self._layers:
             rows.append({"name": layer.name, **layer.store.stats(), "owed": len(layer.ledger.owed),
                          "lapsed": layer.ledger.lapsed is not None})
-        up = [row for row in rows if not row["lapsed"] and "error" not in row and row["state"] not in (OPEN, ABSENT)]
+        up = [row for row in rows if not row["lapsed"] and "error" not in row and row["state"] != OPEN]
         first = (up or rows)[0]
         total = {name: max(row.get(name) or 0 for row in rows) for name in COUNTS}
         if not self._all_asked:     # each read is answered by one

@@ -12,12 +12,12 @@ from typing import Any
 
 from door43fast.contracts import MISSING, Capabilities
 from door43fast.errors import blames_layer
-from door43fast.layers.forwarding import Call
+from door43fast.layers.conditional import ABSENT
 from door43fast.layers.factory import make
+from door43fast.layers.forwarding import Call
 from door43fast.layers.parallel import MAX_OWED
 from door43fast.layers.partial import PartialWrites
 from door43fast.layers.several import NONE, Layer, Several, _named
-from door43fast.layers.conditional import ABSENT
 from door43fast.reference.packing import pack
 
 # What an ``on_miss`` store copies to the primary first, so that the primary can answer for both.

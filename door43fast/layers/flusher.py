@@ -19,9 +19,9 @@ from typing import Any
 
 from door43fast.errors import BackendUnavailableError, blames_layer
 from door43fast.layers.backlog import Backlog, Entry
-from door43fast.layers.guard import Guard
-from door43fast.layers.exits import attend
 from door43fast.layers.bottom import Terms
+from door43fast.layers.exits import attend
+from door43fast.layers.guard import Guard
 
 BATCH = 1000                    # entries between two looks at who waits
 FIRST, LONGEST = 0.02, 5.0      # seconds before a failing store is tried again, at first and at the most

@@ -11,9 +11,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from door43fast.errors import BackendUnavailableError, ConflictError, blames_layer
+from door43fast.layers.conditional import WAYS, pin_after
 from door43fast.layers.failures import Spared, reached
 from door43fast.layers.forwarding import Call
-from door43fast.layers.conditional import WAYS, pin_after
 from door43fast.layers.writing import Writes
 
 
@@ -164,10 +164,6 @@ class PartialWrites(Writes):
     def _copy(self, layer: Any) -> bool:
         if not self._partial:
             return super()._copy(layer)     # type: ignore[misc]
-        with self._stripes.section(None):       # it may lapse anew as soon as others write
-            if self._restart(layer):
-                layer.ledger.copied()
-                return True
-        return False
+        return self._begin_empty(layer)
 
-    _restart: Any
+    _begin_empty: Any

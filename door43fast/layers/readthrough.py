@@ -15,14 +15,14 @@ from typing import Any
 
 from door43fast.contracts import MISSING, Capabilities, Seconds
 from door43fast.errors import ConfigError, blames_layer
+from door43fast.layers.arrival import leaves
 from door43fast.layers.claiming import lent
+from door43fast.layers.conditional import ABSENT, WAYS
 from door43fast.layers.failures import Late, Spared, reached
 from door43fast.layers.forwarding import Call
 from door43fast.layers.parallel import MAX_OWED
 from door43fast.layers.promotion import Promotions
 from door43fast.layers.several import Layer, Several, Snapshot, _named
-from door43fast.layers.absentee import leaves
-from door43fast.layers.conditional import ABSENT, WAYS
 from door43fast.reference.packing import pack
 
 REFUSED = (TypeError, ValueError)       # of a key that a layer cannot hold, and so does not
@@ -326,11 +326,7 @@ class ReadThrough(Promotions, Several):
 
     def _copy(self, layer: Any) -> bool:
         """The fast layer is emptied, and fills by what is read."""
-        with self._stripes.section(None):       # it may lapse anew as soon as others write
-            if self._restart(layer):
-                layer.ledger.copied()
-                return True
-        return False
+        return self._begin_empty(layer)
 
     # -- care ------------------------------------------------------------------------------------------------
 

@@ -9,8 +9,8 @@ import types
 import weakref
 from collections import deque
 from typing import Any
-from door43fast.errors import blames_layer
 
+from door43fast.errors import blames_layer
 
 THREADS = 2
 MOST = 1024     # keys that wait to be renewed; whoever reads one beyond that asks again later

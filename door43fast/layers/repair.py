@@ -18,7 +18,7 @@ from itertools import islice
 from typing import Any
 
 from door43fast.contracts import MISSING
-from door43fast.errors import ClosedError, blames_layer
+from door43fast.errors import BudgetError, ClosedError, blames_layer
 from door43fast.tagged import tags_of
 
 BATCH = 256     # keys that are paid at a time, and so long nobody else writes them
@@ -265,6 +265,14 @@ class Repairs:
             ledger.copying, ledger.unseen = True, False
             return True
 
+    def _begin_empty(self, layer: Any) -> bool:
+        """Empty a lapsed layer that need hold nothing, and believe it. False if that could not be done."""
+        with self._stripes.section(None):       # it may lapse anew as soon as others write
+            if self._restart(layer):
+                layer.ledger.copied()
+                return True
+        return False
+
     def _copy(self, layer: Any) -> bool:
         """Copy a lapsed layer anew. False if that could not be done to the end."""
         able = [other for other in self._layers if other is not layer and other.ledger.lapsed is None and other.up]
@@ -285,7 +293,8 @@ class Repairs:
                             return False
                         self._pay_or_owe(layer, batch)
         except Exception as error:
-            if not blames_layer(error):
+            # A buffer over the source may have no room for what it must flush before it tells its keys.
+            if not blames_layer(error) and not isinstance(error, BudgetError):
                 raise
             with self._stripes.section(None):
                 if layer.ledger.copying:        # it begins anew: what was given to it last may yet arrive late
@@ -340,7 +349,7 @@ def _debts(store: Any) -> float:
 
 def _with_deadlines(store: Any, keys: Sequence[Any]) -> list[tuple[Any, float | None]]:
     """Each value, or MISSING, and the seconds that it has left."""
-    if hasattr(store, "_with_deadlines") and not _tiered(store):
+    if hasattr(store, "_with_deadlines") and not tiered(store):
         return store._with_deadlines(list(keys))
     found: list[tuple[Any, float | None]] = []
     expires = store.capabilities.ttl
@@ -353,7 +362,7 @@ def _with_deadlines(store: Any, keys: Sequence[Any]) -> list[tuple[Any, float | 
     return found
 
 
-def _tiered(store: Any) -> bool:
+def tiered(store: Any) -> bool:
     """Whether a fast layer may answer, where values live no longer than that lets them: ``ttl`` asks the slow one."""
     while hasattr(store, "slow"):
         if hasattr(store, "fast"):

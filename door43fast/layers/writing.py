@@ -13,21 +13,18 @@ be given that now, it is a partial failure: if the debt is lost with the process
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, NoReturn
 
 from door43fast.arguments import span
-from door43fast.errors import BudgetError, ConflictError, PartialWriteError, ReadOnlyError, blames_layer
+from door43fast.errors import ConflictError, PartialWriteError, ReadOnlyError, blames_layer
+from door43fast.layers.conditional import ABSENT, WAYS, pin_after
 from door43fast.layers.failures import Late, Spared, reached
 from door43fast.layers.forwarding import Call
-from door43fast.layers.conditional import ABSENT, WAYS, pin_after
 from door43fast.layers.whole import WholeWrites, disown
 from door43fast.reference.packing import unpack
 
 ABSOLUTE = frozenset({"set", "delete", "set_many", "delete_many", "set_packed"})
 WHOLE = frozenset({"clear", "invalidate"})
-# Refusals for what the key holds: another layer, which held the same, has not made the write either.
-REFUSED_BY_VALUE: dict[str, Callable[[Exception], bool]] = {
-    "incr": lambda error: not isinstance(error, BudgetError), "_commit": lambda error: isinstance(error, ConflictError)}
 
 
 class Writes(WholeWrites):
@@ -194,7 +191,7 @@ class Writes(WholeWrites):
             self._pay_some(one, keys)
 
     def _refuse(self, call: Call, keys: Sequence[Any], layer: Any, error: Exception,
-                others: dict[Any, Exception]) -> None:
+                others: dict[Any, Exception]) -> NoReturn:
         """Raise the error of a layer that refuses a write, unless one of ``others`` may still have it."""
         owing = {one.name: other for one, other in others.items()
                  if reached(other) and any(one.ledger.owes(key) for key in keys)}
@@ -248,8 +245,6 @@ class Writes(WholeWrites):
             except Exception as error:
                 if not blames_layer(error):
                     self._settle(keys, number, [], failed, truth=layer)
-                    if REFUSED_BY_VALUE.get(call.name, lambda error: False)(error):
-                        raise
                     self._refuse(call, keys, layer, error, failed)
                 failed[layer] = error
             else:

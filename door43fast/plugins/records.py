@@ -29,6 +29,7 @@ class RecordEngine(Singles):
     def __init__(self, options: Options | None = None, /, **wanted: Any) -> None:
         super().__init__()
         self.options: Any = checked(self.Options, wanted, f"{type(self).__name__}()") if options is None else options
+        self.capabilities = self.capable(self.options)
         self._plan = given(self.options)    # what it pickles by, wherever the process goes meanwhile
         if "path" in self._plan:
             self._plan["path"] = os.path.abspath(self._plan["path"])

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 from door43fast.contracts import MISSING
 from door43fast.errors import UnsupportedError, blames_layer
 from door43fast.events import begins
-from door43fast.layers.repair import _tiered
+from door43fast.layers.repair import tiered
 from door43fast.replication.log import WHOLE, JournalLog, QueueLog, Row
 from door43fast.tagged import tags_of
 
@@ -152,7 +152,7 @@ def _tagged(primary: Any, keys: list[Any], found: Iterable[tuple[Any, Any] | Non
 
 def records(primary: Any, keys: list[Any]) -> dict[Any, tuple[Any, ...] | None]:
     """The records of keys as they are now, as a transaction takes them; not counted as reads where that can be."""
-    if hasattr(primary, "_with_deadlines") and not _tiered(primary):    # one step for all of them
+    if hasattr(primary, "_with_deadlines") and not tiered(primary):    # one step for all of them
         return _tagged(primary, keys, (None if found[0] is MISSING else found
                                        for found in (primary._with_deadlines(keys) if keys else ())))
     return _tagged(primary, keys, _dated(primary, keys, [primary._read(key)[1] for key in keys]))

@@ -8,7 +8,8 @@ from failing_layer import wait_for
 
 import door43fast as d43
 from door43fast.layers import Guard, Parallel, ReadThrough, Wrapper, WriteBuffer
-from door43fast.layers.absentee import Absentee, Told
+from door43fast.layers.absentee import Absentee
+from door43fast.layers.arrival import Told
 from door43fast.layers.debts import Ledger
 from door43fast.layers.repair import Repairs
 from door43fast.layers.several import Several

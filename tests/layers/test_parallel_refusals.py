@@ -1,9 +1,9 @@
-"""What one layer refuses for a reason of the caller's is refused by all."""
+"""What one layer refuses for a reason of the caller's is refused by all; what it refuses a repair is not."""
 
 import pytest
 
 import door43fast as d43
-from door43fast.layers import Parallel
+from door43fast.layers import Parallel, Wrapper
 from door43fast.testing.faults import Faulty
 
 
@@ -40,6 +40,32 @@ def test_what_one_layer_refuses_and_another_may_have_is_not_said_to_be_nowhere()
             store.repair()
             assert "c" not in layers[0] and dict(store.items()) == {"a": 1}
         store["a"] = "text"
-        layers[0].fail("lost")
-        with pytest.raises(TypeError):      # told by what the key holds, in the first layer as well
+        layers[0].fail("error")
+        with pytest.raises(d43.PartialWriteError) as caught:
             store.incr("a")
+        assert isinstance(caught.value.__cause__, TypeError) and store["a"] == "text"
+
+
+class Full(Wrapper):
+    """It has to write something before it can tell its keys, and has no room for it while it is ``full``."""
+
+    full = False
+
+    def keys(self, *args, **options):
+        if self.full:
+            raise d43.BudgetError("1 writes wait to be flushed")
+        return super().keys(*args, **options)
+
+
+def test_a_layer_that_cannot_be_copied_from_just_now_is_no_error_of_a_repair():
+    source, other = Full(d43.MemoryStore()), Faulty(d43.MemoryStore())
+    with Parallel(source, other, require="any", repair="manual", max_owed=0) as store:
+        other.fail("error")
+        store["a"] = 1
+        assert store.stats()["layers"][1]["lapsed"]
+        source.full = True
+        store.repair()
+        assert store.stats()["layers"][1]["lapsed"] and store["a"] == 1
+        source.full = False
+        assert store.repair() == {"layers[0]": 0, "layers[1]": 0}
+        assert dict(other.items()) == {"a": 1} and not store.stats()["layers"][1]["lapsed"]

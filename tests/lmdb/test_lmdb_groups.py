@@ -49,8 +49,10 @@ def together(*functions):
 @pytest.mark.parametrize("durability", ["commit", "batch"])
 def test_threads_share_syncs(tmp_path, durability):
     log = tmp_path / "trace"
-    run = subprocess.run(["strace", "-f", "-y", "-e", "trace=fdatasync", "-o", log, sys.executable, "-c", TRACED,
-                          tmp_path / "s", durability], capture_output=True, text=True, timeout=120)
+    # Each sync takes 3 ms at least: on a quick disk, or a busy machine, threads would not meet at one.
+    run = subprocess.run(["strace", "-f", "-y", "-e", "trace=fdatasync", "-e", "inject=fdatasync:delay_enter=3000",
+                          "-o", log, sys.executable, "-c", TRACED, tmp_path / "s", durability], capture_output=True,
+                         text=True, timeout=120)
     assert run.returncode == 0, run.stderr
     syncs = sum("fdatasync(" in line and "data.mdb" in line for line in log.read_text().splitlines())
     assert 0 < syncs < THREADS * SETS * 0.8

@@ -37,8 +37,9 @@ ctypedef PyObject* (*Counted)(PyObject* self, PyObject** args, Py_ssize_t n, PyO
 
 # Count one call down, and make it.
 cdef PyObject* counted(Gauge* g, PyObject* self, PyObject** args, Py_ssize_t n, PyObject* names) noexcept
-# Where the method itself is ``base``, ``counted`` does all that a measured one does, without a call of it.
-cdef int meter_instead(void* base, Counted counted) except -1
+# The hottest method, and what does all that a measured one does in its place, without a call of it. Set once.
+cdef void* hottest
+cdef Counted hottest_counted
 
 # The time, if reads of the slow tier are measured; else 0.
 cdef inline int64_t fetch_begin(void* gauges) noexcept:

@@ -35,22 +35,6 @@ cdef int _calibrate() except -1:
 _calibrate()
 
 
-# Methods of the hottest kind, and what stands in their place in a measured class.
-cdef void** BASES = [NULL, NULL]
-cdef Counted* INSTEAD = [NULL, NULL]
-cdef int instead = 0
-
-
-cdef int meter_instead(void* base, Counted counted) except -1:
-    global instead
-    if instead == 2:
-        raise SystemError("there is no room for another method that counts by itself: make BASES longer")
-    BASES[instead] = base
-    INSTEAD[instead] = counted
-    instead += 1
-    return 0
-
-
 cdef PyObject* sampled(Gauge* g, PyObject* self, PyObject** args, Py_ssize_t n, PyObject* names) noexcept:
     cdef PyObject* result
     cdef int64_t begun
@@ -118,7 +102,7 @@ cdef class Methods:
     cdef list texts
 
     def __init__(self, type measured, type plain):
-        cdef int op, i
+        cdef int op
         cdef PyMethodDef* found
         cdef Counted call
         self.texts = []
@@ -127,10 +111,7 @@ cdef class Methods:
             text = (getattr(plain, NAMES[op]).__doc__ or "").encode()
             name = (<str>NAMES[op]).encode()
             self.texts.append((text, name))
-            call = CALLS[op]
-            for i in range(instead):
-                if found.ml_meth == BASES[i]:
-                    call = INSTEAD[i]
+            call = hottest_counted if found.ml_meth == hottest else CALLS[op]
             method_put(<PyTypeObject*>measured, &self.method[op], name, <Call><void*>call, text)
 
 

@@ -11,7 +11,7 @@ from libc.stdint cimport int64_t, uint32_t, uint64_t
 
 from door43fast.native.clock cimport span_ns
 from door43fast.native.core cimport BY_EXPIRY, BY_USER, FREE
-from door43fast.native.meter cimport GET, Gauge, Gauges, counted, meter_instead
+from door43fast.native.meter cimport GET, Gauge, Gauges, counted, hottest, hottest_counted
 from door43fast.native.methods cimport PyMethodDef, method_put
 from door43fast.native.policy cimport policy_hit
 from door43fast.native.readers cimport Readers
@@ -354,6 +354,6 @@ cdef tuple get_arguments(PyObject** args, Py_ssize_t n, PyObject* names):
 
 
 cdef PyMethodDef PLAINLY
-meter_instead(<void*>get_plainly, get_counted)
+hottest, hottest_counted = <void*>get_plainly, get_counted
 method_put(<PyTypeObject*>Singles, &PLAINLY, b"get", get_plainly,
            b"get($self, /, key, default=None)\n--\n\nThe value under ``key``, or ``default``.")

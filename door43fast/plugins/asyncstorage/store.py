@@ -59,7 +59,7 @@ class AsyncStorageStore(RecordStore):
         except BaseException:
             self._files.close()
             raise
-        self.capabilities = self.capable(self.options)._replace(transactions=self._files.transactions)
+        self.capabilities = self.capabilities._replace(transactions=self._files.transactions)
 
     @classmethod
     def capable(cls, options: Any) -> Capabilities:

@@ -50,7 +50,6 @@ class FilesystemStore(Backend):
 
     def __init__(self, options: FilesystemOptions | None = None, /, **wanted: Any) -> None:
         super().__init__(options, **wanted)
-        self.capabilities = self.capable(self.options)
         self._folder = Folder(self.options)
         self._flights_file = self._folder.beside("flights")
         self._order: list[str] | None = None

@@ -59,7 +59,6 @@ class HttpStore(RecordStore):
             raise ConfigError("max_value=0 would take no value at all: give the most bytes that one may have")
         self._place = place_of(self.options.url)
         self._mark = MARKS[self.options.codec]
-        self.capabilities = self.capable(self.options)
         self._exchange = Exchange(self._place, self.options)
         self._keeping = threading.Lock()
         self._kept: OrderedDict[str, Kept] = OrderedDict()      # the one that was used last stands last

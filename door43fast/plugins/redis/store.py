@@ -54,7 +54,6 @@ class RedisStore(Backend):
     def __init__(self, options: RedisOptions | None = None, /, **wanted: Any) -> None:
         super().__init__(options, **wanted)
         self._place = place_of(self.options)
-        self.capabilities = self.capable(self.options)
         self._names = naming.Names(self.options.namespace)
         self._link: Link = (Cluster if self._place.cluster else Link)(self.options, self._place)
         self._listener = Listener(self._link, self._names, self.options.staleness)

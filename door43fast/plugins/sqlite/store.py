@@ -60,7 +60,6 @@ class SqliteStore(RecordStore):
 
     def __init__(self, options: SqliteOptions | None = None, /, **wanted: Any) -> None:
         super().__init__(options, **wanted)
-        self.capabilities = self.capable(self.options)
         if self.options.sync_interval <= 0:
             raise ConfigError(f"sync_interval={self.options.sync_interval!r} must be more than 0")
         self._native = self.options.codec == "auto"     # numbers and text go into columns as they are

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from door43fast.testing.portions import DIVISIBLE
+from door43fast.testing.trials.building import leaves_of
 from door43fast.testing.trials.operations import KEYS, PREFIXES, TAGS
 
 SPANS = [None, None, None, 0.025, 0.125, 1.025, 60.025]     # they end between the steps of the clock
@@ -149,7 +150,7 @@ class Drawing:
         luck = self.luck
         self._member = self.replicated = True
         members = [self._layer(depth) for _ in range(luck.choice([2, 2, 3]))]
-        if "'deadline'" in repr(members[0]):    # whose late writes no queue tells
+        if any(leaf.timed for leaf in leaves_of(members[0])):   # whose late writes no queue tells
             members[0] = {"type": "journal"}
         self._member = False
         if luck.random() < 0.4:

@@ -9,8 +9,8 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from door43fast.errors import BudgetError, ConflictError, Error, ReplicationError
-from door43fast.native.encoded import Encoded
 from door43fast.layers.failures import Late, reached
+from door43fast.native.encoded import Encoded
 from door43fast.replication.head import KEYS as HEADS
 from door43fast.replication.members import PRIMARY
 from door43fast.testing.trials.building import LIMIT, Building, Pool, leaves_of
