@@ -19,15 +19,14 @@ cdef class MemoryTransactions(Batches):
 
     def _lookup(self, key):
         """``(state, value)``: 0 missing, 1 fresh, 2 past its time but within its stale window."""
-        cdef PyObject* value
         if FREE:
             found = self.get_freely(key, MISSING)
             if found is not MISSING:
                 return 1, found
         else:
-            value = self.hit(<PyObject*>key, <PyObject*>MISSING)
-            if value != <PyObject*>MISSING:
-                return 1, <object>value
+            found = <object>self.hit(<PyObject*>key, <PyObject*>MISSING)     # before a tuple is made: that may collect
+            if found is not MISSING:
+                return 1, found
         with cython.critical_section(self):
             return self.past(key)
 
@@ -38,7 +37,8 @@ cdef class MemoryTransactions(Batches):
         if ref and slab_flags(&self.slab, ref)[0] & STALE:
             x = slab_extra(&self.slab, ref)[0]
             if x.until > self.tick() and not self.tags.stale(x):
-                return 2, <object>slab_entry(&self.slab, ref).value
+                value = <object>slab_entry(&self.slab, ref).value
+                return 2, value
         return 0, None
 
     def _publish(self, Flight flight, key, value, ttl, stale):

@@ -69,13 +69,15 @@ cdef class CascadeEngine(Publishing):
         """``get`` for which the key must be seen to first or, with ``held``, what the fast tier gave for it, the class
         ``Encoded`` for nothing."""
         cdef Fetched fetched
+        # Held from here on: what comes next may collect garbage, whose finalizers may take the entry out.
+        kept = None if held == NULL else <object>held
         key, default = get_arguments(args, n, names)
         if held == NULL:
             value = self.read(key)
-        elif held == <PyObject*>Encoded:
+        elif kept is Encoded:
             value = self.miss(key, key, &fetched)
         else:
-            value = self.opened(<object>held)
+            value = self.opened(kept)
         if value is MISSING:
             value = default
         Py_INCREF(value)
