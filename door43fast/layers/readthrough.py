@@ -116,7 +116,7 @@ class ReadThrough(Promotions, Several):
     def _evicted(self, keys: Sequence[Any]) -> None:
         """Others have changed these keys in the slow layer."""
         with self._stripes.section(keys):
-            if not self._shut:
+            if not self._shut and not self.fast.closed:     # its owner may have closed it apart
                 self._lose(keys, next(self._numbers))
                 self._void_tickets(keys)
         self._owing()

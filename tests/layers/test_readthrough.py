@@ -351,3 +351,13 @@ def test_it_takes_time_only_once_to_find_out_that_a_fast_layer_hangs():
         assert [store["a"] for _ in range(50)] == [1] * 50 and time.monotonic() - begun < LIMIT
         assert fast.calls < 10
         fast.calm()
+
+
+def test_what_others_write_is_heard_also_where_the_fast_layer_was_closed_apart():
+    """Who tells of it is a thread that others listen to as well: it must not end."""
+    store, fast, _, _ = pair()
+    fast.close()
+    store._evicted(["a"])
+    with pytest.raises(d43.ClosedError):
+        store["a"]
+    store.close()
