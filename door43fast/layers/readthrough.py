@@ -11,10 +11,11 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any
 
 from door43fast.contracts import MISSING, Capabilities, Seconds
-from door43fast.errors import ConfigError, blames_layer
+from door43fast.errors import ClosedError, ConfigError, blames_layer
 from door43fast.layers.arrival import leaves
 from door43fast.layers.claiming import lent
 from door43fast.layers.conditional import ABSENT, WAYS
@@ -116,8 +117,9 @@ class ReadThrough(Promotions, Several):
     def _evicted(self, keys: Sequence[Any]) -> None:
         """Others have changed these keys in the slow layer."""
         with self._stripes.section(keys):
-            if not self._shut and not self.fast.closed:     # its owner may have closed it apart
-                self._lose(keys, next(self._numbers))
+            if not self._shut:
+                with suppress(ClosedError):     # its owner may have closed it apart: reads say so, who tells goes on
+                    self._lose(keys, next(self._numbers))
                 self._void_tickets(keys)
         self._owing()
 
