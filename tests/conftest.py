@@ -10,6 +10,12 @@ settings.register_profile("untimed", deadline=None)
 settings.load_profile("untimed")
 
 
+def pytest_collection_finish(session):
+    """What pytest holds for 30,000 tests is not walked over at each collection: that is 0.4 s of each."""
+    gc.collect()
+    gc.freeze()
+
+
 @pytest.fixture(autouse=True)
 def collecting():
     """The engine in plain Python holds back the collector of garbage: it must never be left so."""
