@@ -9,7 +9,8 @@ slow layer, beyond its deadline, nothing is promoted: it may land later.
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from operator import itemgetter
 from typing import Any
 
 from door43fast.arguments import span
@@ -20,6 +21,7 @@ from door43fast.reference.promotion import IMMUTABLE
 TICKETS = 4096
 PROMOTES = ("always", "second", "never")
 ONCE = 65536        # keys of which it is known that they were missed once
+NEARLY = 0.02       # by how much the times of one batch may differ
 
 
 class Promotions:
@@ -76,12 +78,8 @@ class Promotions:
             if not good or not self._fast.takes(list(good)):
                 return
             try:
-                plain = {key: value for key, (value, left) in good.items() if left is None}
-                if plain:
-                    self.fast.set_many(plain)
-                for key, (value, left) in good.items():
-                    if left is not None:
-                        self.fast.set(key, value, ttl=left)
+                for items, left in by_time(good):
+                    self.fast.set_many(items, ttl=left)
                 self.promotions += len(good)
             except Exception as error:
                 if blames_layer(error):     # it may land yet, after a later write: it must be lost
@@ -123,6 +121,25 @@ class Promotions:
             if not self._slow.late:
                 self._unsure.clear()
             return key in self._unsure or None in self._unsure
+
+
+def by_time(entries: Mapping[Any, tuple[Any, float | None]]) -> Iterator[tuple[dict[Any, Any], float | None]]:
+    """Values in as few batches as may be, each with the seconds that all of it may stay. Of times that are nearly the
+    same the least counts: a fast layer may let go earlier, and each batch may cost it a sync."""
+    endless = {key: value for key, (value, left) in entries.items() if left is None}
+    if endless:
+        yield endless, None
+    batch: dict[Any, Any] = {}
+    least = 0.0
+    ending = ((left, key, value) for key, (value, left) in entries.items() if left is not None)
+    for left, key, value in sorted(ending, key=itemgetter(0)):
+        if batch and left > least * (1 + NEARLY):
+            yield batch, least
+            batch = {}
+        least = least if batch else left
+        batch[key] = value
+    if batch:
+        yield batch, least
 
 
 def _own_ttl(store: Any) -> float | None:

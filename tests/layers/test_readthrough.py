@@ -235,6 +235,23 @@ def test_times_to_live_differ():
         assert "a" not in store.fast.slow
 
 
+@pytest.mark.parametrize("fast_ttl", [None, 30])
+def test_what_a_batch_finds_goes_up_in_few_batches(fast_ttl, tmp_path):
+    """A set for each key that has a deadline cost a disk a sync each."""
+    clock = ManualClock()
+    slow, fast = d43.MemoryStore(clock=clock), d43.LmdbStore(tmp_path, durability="none", clock=clock)
+    for number in range(1000):
+        slow.set(f"k{number}", number, ttl=(None, 60, 60 + number / 1000, 3600)[number % 4])
+    with ReadThrough(fast, slow, fast_ttl=fast_ttl, clock=clock) as store:
+        before = fast.stats()["transactions"]
+        assert store.get_many([f"k{n}" for n in range(1000)]) == list(range(1000)) and len(fast) == 1000
+        assert fast.stats()["transactions"] - before < 10
+        for key in slow:
+            least = min(one for one in (slow.ttl(key), fast_ttl, 1e9) if one is not None)
+            assert fast_ttl is None and slow.ttl(key) is None is fast.ttl(key) or (
+                0.97 * least < fast.ttl(key) <= least + 0.001)
+
+
 @pytest.mark.parametrize(("promote", "after"), [("always", [1, 1, 1]), ("second", [0, 1, 1]), ("never", [0, 0, 0])])
 def test_when_it_is_promoted(promote, after):
     store, fast, _, _ = pair(promote=promote)
