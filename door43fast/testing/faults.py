@@ -101,6 +101,7 @@ class Faulty(Wrapper):
 
     Examples
     --------
+    >>> from door43fast import MemoryStore
     >>> store = Faulty(MemoryStore(), seed=7, errors=0.1)
     >>> store.fail("lost", "set_many")          # the next set_many is carried out, and raises
     >>> store.down()                            # from now on every call raises

@@ -12,7 +12,10 @@ import click
 import pytest
 
 import door43fast
+import door43fast.errors
 from door43fast.cli.program import program
+from door43fast.contracts import Store
+from door43fast.surface import StoreSurface
 from sources import ROOT, files
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -129,3 +132,17 @@ def test_public_names_are_where_they_are_said_to_be():
         thing = getattr(door43fast, name)
         assert inspect.getdoc(thing), f"door43fast.{name} has no docstring"
     assert importlib.util.find_spec("door43fast.testing") is not None
+
+
+def test_every_method_of_a_store_is_in_the_tables():
+    page = (ROOT / "docs" / "store.md").read_text(encoding="utf-8")
+    methods = {name for kind in (Store, StoreSurface, door43fast.LmdbStore) for name in dir(kind) if name[0] != "_"}
+    assert {"get", "set_packed", "memoize", "train"} <= methods
+    assert sorted(name for name in methods - {"aio", "plan"} if not re.search(rf"\b{name}\b", page)) == []
+
+
+def test_every_error_is_in_the_table():
+    page = (ROOT / "docs" / "store.md").read_text(encoding="utf-8")
+    raised = {name for name, kind in vars(door43fast.errors).items() if isinstance(kind, type)
+              and issubclass(kind, door43fast.Error)} - {"Error", "SourceError", "PassageError"}
+    assert sorted(name for name in raised if f"`{name}`" not in page or not hasattr(door43fast, name)) == []
