@@ -122,9 +122,7 @@ class Ledger:
         """The layer has what holds under ``keys``."""
         if not self.owed:
             return
-        gone = [key for key in keys if key in self.owed]
-        for key in gone:
-            del self.owed[key]
+        gone = [key for key in keys if self.owed.pop(key, None) is not None]    # it may lapse meanwhile
         if self._book is not None and gone:
             self._book.forget(self.name, gone)
 

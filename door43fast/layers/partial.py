@@ -12,7 +12,7 @@ from typing import Any
 
 from door43fast.errors import BackendUnavailableError, ConflictError, blames_layer
 from door43fast.layers.conditional import WAYS, pin_after
-from door43fast.layers.failures import Spared, reached
+from door43fast.layers.failures import Late, Spared, reached
 from door43fast.layers.forwarding import Call
 from door43fast.layers.writing import Writes
 
@@ -71,8 +71,13 @@ class PartialWrites(Writes):
                 raise
             failed[fallback] = error
             self._conclude(call, [], failed)
-        primary.ledger.add(keys, number, pin_after(call))
-        fallback.ledger.paid(keys)
+        with self._stripes.reckoning:
+            if fallback.ledger.lapsed is not None:
+                failed[fallback] = Late(f"{fallback.name} has it, and has since missed too much: it is emptied")
+                self._conclude(call, [], failed)
+            # Unbounded: other threads may have had room for one key at the same time.
+            primary.ledger.add(keys, number, pin_after(call), bounded=False)
+            fallback.ledger.paid(keys)
         events()
         return answer
 
@@ -114,7 +119,7 @@ class PartialWrites(Writes):
             if decider is primary:
                 self._forget(keys, number)
             else:
-                primary.ledger.add(keys, number, pin_after(call))
+                primary.ledger.add(keys, number, pin_after(call), bounded=False)
             self._told_conditional(call, answer)
         return answer
 

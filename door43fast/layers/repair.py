@@ -232,7 +232,8 @@ class Repairs:
         if None in carried or source.ledger.untold and layer.store.capabilities.tags:
             layer.ledger.mark_untold(True)      # first: it must be known if this process ends meanwhile
         for key, (value, left), tags in zip(keys, found, carried, strict=True):
-            pin = key in layer.ledger.owed and layer.ledger.owed[key].pin
+            debt = layer.ledger.owed.get(key)
+            pin = debt is not None and debt.pin
             if value is MISSING or left is not None and left <= 0:
                 gone.append(key)
             elif left is None and not tags and not pin:

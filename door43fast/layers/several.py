@@ -178,9 +178,9 @@ class Several(Writes, Repairs, Care, Telling, Forwarding):
         if any(layer.ledger.unseen for layer in self._layers):      # it may be the one that knows
             return []
         known = [layer for layer in self._layers if layer.ledger.lapsed is None]
-        best = max((layer.ledger.owed[key].since for layer in known if key in layer.ledger.owed), default=None)
-        for layer in known:
-            debt = layer.ledger.owed.get(key)
+        debts = [layer.ledger.owed.get(key) for layer in known]     # one look: they are paid meanwhile, or lapse
+        best = max((debt.since for debt in debts if debt is not None), default=None)
+        for layer, debt in zip(known, debts, strict=True):
             if debt is None or debt.since == best:
                 return [] if layer.late else [layer]
         return []

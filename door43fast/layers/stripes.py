@@ -3,6 +3,9 @@
 A key belongs to one of 64 stripes, each with a lock that its thread may take again. A batch takes its stripes in order,
 so two batches never wait for each other. No listener runs in a section. What is being written is noted, so that the
 child of a fork, in which the other threads are not, knows where layers may differ.
+
+What a write leaves owed is decided under one lock for all keys, ``reckoning``, since a layer that owes too many keys is
+not believed for any: it must not happen between two looks of another write that only this layer has taken.
 """
 
 from __future__ import annotations
@@ -24,6 +27,7 @@ class Stripes:
     def anew(self) -> None:
         """New locks, and nothing under way: after a fork."""
         self._locks = [threading.RLock() for _ in range(STRIPES)]
+        self.reckoning = threading.RLock()      # taken in a section, and no section in it
         self._under_way: dict[int, list[Any]] = {}
 
     @contextmanager

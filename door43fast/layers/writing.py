@@ -102,8 +102,9 @@ class Writes(WholeWrites):
     def _owe(self, layer: Any, keys: Sequence[Any], number: int, pin: bool | None = False) -> None:
         """A layer owes keys. It lapses for it only if another one holds everything: it may be the only one that has
         what the others owe."""
-        bounded = layer.ledger.copying or any(one.ledger.clean for one in self._layers if one is not layer)
-        layer.ledger.add(keys, number, pin, bounded)
+        with self._stripes.reckoning:
+            bounded = layer.ledger.copying or any(one.ledger.clean for one in self._layers if one is not layer)
+            layer.ledger.add(keys, number, pin, bounded)
 
     # -- how many take it ------------------------------------------------------------------------------------
 
@@ -160,8 +161,7 @@ class Writes(WholeWrites):
                     self._refused(layer, keys, number, list(answers), failed)
                     self._refuse(call, keys, layer, error, {**failed, **dict.fromkeys(answers, error)})
                 failed[layer] = error
-        disown(answers, failed, any(layer.ledger.lapsed is None for layer in answers))
-        self._settle(keys, number, list(answers), failed, pin_after(call))
+        self._agree(keys, number, answers, failed, pin_after(call))
         if answers:
             events()
         self._conclude(call, list(answers), failed)
@@ -194,14 +194,21 @@ class Writes(WholeWrites):
                 others: dict[Any, Exception]) -> NoReturn:
         """Raise the error of a layer that refuses a write, unless one of ``others`` may still have it."""
         owing = {one.name: other for one, other in others.items()
-                 if reached(other) and any(one.ledger.owes(key) for key in keys)}
+                 if reached(other) and (layer.ledger.lapsed is not None or any(one.ledger.owes(key) for key in keys))}
         if not owing:
             raise error
         raise PartialWriteError(self._said(call), [], {layer.name: error, **owing}) from error
 
+    def _agree(self, keys: Sequence[Any], number: int, answers: dict[Any, Any], failed: dict[Any, Exception],
+                pin: bool | None) -> None:
+        """Who owes the keys now. Where none that has the write is believed any more, nobody has acknowledged it."""
+        with self._stripes.reckoning:
+            disown(answers, failed, any(layer.ledger.lapsed is None for layer in answers))
+            self._settle(keys, number, list(answers), failed, pin)
+
     def _settle(self, keys: Sequence[Any], number: int, done: Sequence[Any], failed: dict[Any, Exception],
                 pin: bool | None = False, truth: Any = None) -> None:
-        """Who owes the keys now."""
+        """What each layer owes by that."""
         for layer in done:
             layer.ledger.paid(keys)
         if done or truth is not None:
@@ -274,7 +281,10 @@ class Writes(WholeWrites):
                     self._refused(layer, keys, number, done, failed)
                     self._refuse(call, keys, layer, error, {**failed, **dict.fromkeys(done, error)})
                 failed[layer] = error
-        self._settle(keys, number, done, failed, pin_after(call))
+        answers = dict.fromkeys(done)
+        self._agree(keys, number, answers, failed, pin_after(call))
+        if not answers:
+            self._conclude(call, [], failed)
         for layer in failed:
             if isinstance(failed[layer], Late) and layer.up and not layer.late:
                 self._pay_some(layer, keys)
