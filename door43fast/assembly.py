@@ -11,7 +11,7 @@ from msgspec import Meta
 from door43fast.config import Duration, Size, checked, fields, given, load, place
 from door43fast.config.files import is_plan
 from door43fast.config.urls import Address, parse, scheme_of
-from door43fast.errors import ConfigError, did_you_mean
+from door43fast.errors import ConfigError, did_you_mean, nearest
 from door43fast.plans import guarded, opened
 from door43fast.plans.makers import warm_up
 from door43fast.plans.schemas import TieredOptions
@@ -207,8 +207,8 @@ def _from_url(address: Address, options: dict[str, Any]) -> Any:
     if name == "memory":
         return _opened(name, {}, address.options, options, shown)
     if "path" in own:
-        if address.host or not address.path:
-            raise ConfigError(f"{shown!r} names no path: write {name}:///relative or {name}:////absolute")
+        if address.host or not address.path or "://" not in address.base:
+            raise ConfigError(f"{shown!r} names no path for certain: write {name}:///relative or {name}:////absolute")
         return _opened(name, {"path": address.path}, address.options, options, shown)
     return _opened(name, {"url": address.base} if "url" in own else {}, address.options, options, shown)
 
@@ -249,7 +249,9 @@ def _from_plan(plan: dict[str, Any], path: str, folder: str) -> Any:
     plan = dict(plan)
     name = plan.pop("type", None)
     if name is None:
-        raise ConfigError(f"{path} needs 'strategy' with 'layers', or 'type'")
+        near = [(one, other) for one in plan for other in nearest(one, ("type", "strategy", "profile"))]
+        hint = f", and has {near[0][0]!r}: did you mean {near[0][1]!r}?" if near else ""
+        raise ConfigError(f"{path} needs 'strategy' with 'layers', or 'type'{hint}")
     if not isinstance(name, str):
         raise ConfigError(f"{path}.type={name!r} must be the name of a backend: {', '.join(registry.names())}")
     try:

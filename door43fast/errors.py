@@ -183,10 +183,15 @@ def may_pass(error: BaseException) -> bool:
     return isinstance(error, (BackendUnavailableError, OSError)) and getattr(error, "passing", True)
 
 
-def did_you_mean(name, known) -> str:
-    """The end of a sentence that refuses ``name``: the nearest of ``known``, or all of them where none is near."""
+def nearest(name, known) -> list[str]:
+    """The one of ``known`` that ``name`` was likely meant to be; nothing where none is near."""
     import difflib
 
+    return difflib.get_close_matches(str(name), known, 1, 0.5)
+
+
+def did_you_mean(name, known) -> str:
+    """The end of a sentence that refuses ``name``: the nearest of ``known``, or all of them where none is near."""
     known = [str(one) for one in known]
-    near = difflib.get_close_matches(str(name), known, 1, 0.5)
+    near = nearest(name, known)
     return f"did you mean {near[0]!r}?" if near else f"known are {', '.join(sorted(known))}"

@@ -94,6 +94,9 @@ class LmdbStore(StoreSurface, LmdbEngine):
     def _shared_marks(self) -> Any:
         return self._marks
 
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.path!r}, {'closed' if self.closed else 'open'}>"
+
     def __reduce__(self) -> tuple[Any, ...]:
         return _reopen, (type(self), self.path, self._plan)
 

@@ -216,6 +216,8 @@ class StoreSurface:
                        every=every)
         if callback is None and queue is not None:
             return stream_of(self, hear, queue, overflow)
+        if callback is None and overflow == "drop":
+            raise TypeError("subscribe needs a callback to call, or queue= with a number of events to read from it")
         if queue is not None or overflow != "drop":
             raise TypeError("queue= and overflow= are for subscriptions that are read: leave the callback out, and "
                             "give queue=")
@@ -287,7 +289,9 @@ class StoreSurface:
         self.close()
 
     def __repr__(self) -> str:
-        return f"<{type(self).__name__} at {id(self):#x}, {'closed' if self.closed else 'open'}>"
+        path = getattr(getattr(self, "options", None), "path", None)
+        place = f"at {id(self):#x}" if path is None else repr(path)
+        return f"<{type(self).__name__} {place}, {'closed' if self.closed else 'open'}>"
 
     def __reduce_ex__(self, protocol: Any) -> Any:
         if self.capabilities.persistent:

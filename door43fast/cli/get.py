@@ -24,8 +24,8 @@ def _print(value: Any) -> None:
 def command(keys: tuple[str, ...], store: str, as_json: bool) -> None:
     """Print the values of keys: bytes and text exactly as they are, other values as JSON."""
     missing = object()
-    with options.read(store) as opened:
-        values = opened.get_many(keys, missing)
+    with options.care(store) as opened:
+        values = opened.get_many([options.key_of(opened, key) for key in keys], missing)
         for key, value in zip(keys, values, strict=True):
             if value is missing:
                 raise NotFound(nearest.sentence(opened, key, "key"))

@@ -21,8 +21,12 @@ from door43fast.resources.keys import RESERVED
 def command(prefix: str, limit: int | None, only_count: bool, everything: bool, store: str, as_json: bool) -> None:
     """List the keys that begin with PREFIX, in canonical order: a repository, a book, a chapter, a folder."""
     shown = everything or prefix.startswith(RESERVED)
-    with options.read(store) as opened:
-        found = (key for key in opened.keys(prefix) if shown or not str(key).startswith(RESERVED))
+    with options.care(store) as opened:
+        begin = options.key_of(opened, prefix) if prefix else ""
+        if prefix and opened.plan["keys"] == "int":
+            raise click.UsageError("keys that are whole numbers, as those of this store, have no beginning: leave PREFIX "
+                                   "out")
+        found = (key for key in opened.keys(begin) if shown or not str(key).startswith(RESERVED))
         listed = list(islice(found, limit))
         if prefix and not listed and limit != 0:
             raise NotFound(nearest.sentence(opened, prefix, "key that begins with"))
@@ -31,4 +35,4 @@ def command(prefix: str, limit: int | None, only_count: bool, everything: bool, 
     elif as_json:
         output.emit(listed)
     elif listed:
-        click.echo("\n".join(str(key) for key in listed))
+        click.echo(b"\n".join(key if isinstance(key, bytes) else str(key).encode() for key in listed))

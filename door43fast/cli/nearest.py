@@ -51,6 +51,8 @@ def keys(store: Any, wanted: str, most: int = 3) -> list[str]:
 
 def sentence(store: Any, wanted: str, what: str) -> str:
     """What to say of a key that is not there."""
+    if store.plan["keys"] != "str":
+        return f"there is no {what} {wanted}; door43fast ls lists them"
     near = keys(store, wanted)
     return f"there is no {what} {wanted!r}" + (
         f": did you mean {' or '.join(near)}?" if near else "; the store is empty"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import os
 from typing import Any
 
@@ -42,7 +43,7 @@ as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON on st
 
 
 def read(directory: str) -> Any:
-    """Open a store to read from it; a directory that holds none is not made into one."""
+    """Open a store of resources to read from it; a directory that holds none is not made into one."""
     from door43fast.lmdb import LmdbStore
 
     exists(directory)
@@ -50,8 +51,11 @@ def read(directory: str) -> Any:
 
 
 def exists(directory: str) -> None:
-    """Refuse a directory that holds no store."""
-    if not os.path.isdir(directory) or not os.listdir(directory):
+    """Refuse what holds no store that the command line can open."""
+    if os.path.exists(directory) and not os.path.isdir(directory):
+        raise NoStoreError(f"{directory} is a file; the command line works on a store in a directory, as LmdbStore and "
+                           "open(path) make them: name one with --store DIR")
+    if not os.path.isfile(os.path.join(directory, "data.mdb")):
         raise NoStoreError(
             f"there is no store at {directory}; name one with --store DIR, or fill one with "
             "door43fast import SOURCE --into DIR"
@@ -59,7 +63,7 @@ def exists(directory: str) -> None:
 
 
 def care(directory: str, readonly: bool = True) -> Any:
-    """Open a store to look after it, whatever the type of its keys."""
+    """Open a store whatever the type of its keys."""
     from door43fast.lmdb import LmdbStore
     from door43fast.native.upkeep import keys_of
 
@@ -72,3 +76,22 @@ def write(directory: str) -> Any:
     from door43fast.lmdb import LmdbStore
 
     return LmdbStore(directory, durability="batch")
+
+
+def key_of(store: Any, text: str) -> Any:
+    """The key that a word of the command line names: a number where keys are such; where they may be of any type, what
+    Python would read there, such as ('a', 1), else the text."""
+    kind = store.plan["keys"]
+    if kind == "bytes":
+        return os.fsencode(text)
+    if kind == "int":
+        try:
+            return int(text)
+        except ValueError:
+            raise click.UsageError(f"{text!r} is no whole number, and the keys of this store are") from None
+    if kind == "any":
+        try:
+            return ast.literal_eval(text)
+        except (ValueError, SyntaxError):
+            return text
+    return text

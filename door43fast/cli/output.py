@@ -15,7 +15,25 @@ WIDTH = 120
 
 def emit(value: Any) -> None:
     """Print a value as JSON, readable and ending with a line break."""
-    click.echo(msgspec.json.format(msgspec.json.encode(value, enc_hook=str), indent=2))
+    try:
+        encoded = msgspec.json.encode(value, enc_hook=_plain)
+    except TypeError:       # keys that JSON does not have, such as tuples
+        encoded = msgspec.json.encode(_with_texts(value), enc_hook=_plain)
+    click.echo(msgspec.json.format(encoded, indent=2))
+
+
+def _plain(value: Any) -> Any:
+    """What stands for a value that JSON does not have: a list for an array, else its text."""
+    return value.tolist() if hasattr(value, "dtype") and value.dtype.kind in "biufUS" else str(value)
+
+
+def _with_texts(value: Any) -> Any:
+    """The same with the keys of dicts as texts."""
+    if isinstance(value, dict):
+        return {key if isinstance(key, (str, int)) else str(key): _with_texts(one) for key, one in value.items()}
+    if isinstance(value, (list, tuple, set, frozenset)):
+        return [_with_texts(one) for one in value]
+    return value
 
 
 def text_or_base64(value: Any) -> dict[str, Any]:

@@ -74,7 +74,8 @@ def sentence(error: BaseException) -> str:
     if isinstance(error, click.ClickException):
         return error.format_message()
     if isinstance(error, OSError):
-        named = f"{error.filename}: " if error.filename else ""
+        place = error.filename
+        named = f"{os.fsdecode(place)}: " if isinstance(place, (str, bytes)) and place else ""
         return f"{named}{error.strerror or error}"
     if isinstance(error, (click.Abort, KeyboardInterrupt)):
         return "interrupted; what was written stays, and an unfinished import is done anew by the next one"

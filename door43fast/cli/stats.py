@@ -21,8 +21,8 @@ def command(store: str, as_json: bool) -> None:
     """Say what is in a store: its records, its size on disk, and the repositories imported into it."""
     from door43fast.resources import repositories
 
-    with options.read(store) as opened:
-        held = repositories(opened)
+    with options.care(store) as opened:
+        held = repositories(opened) if opened.plan["keys"] == "str" else []
         counts = opened.stats()
     disk = _disk(store)
     if as_json:

@@ -9,7 +9,7 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 from door43fast.errors import ConfigError
 
 SECRET = re.compile(r"pass|secret|token|auth|credential|(?:^|_)key$", re.IGNORECASE)
-SCHEME = re.compile(r"([a-z][a-z0-9+]+):")
+SCHEME = re.compile(r"([a-z][a-z0-9+]+):|([A-Za-z][A-Za-z0-9+]+)://")      # in capitals it may be a folder's name
 
 
 class Address(NamedTuple):
@@ -27,12 +27,14 @@ class Address(NamedTuple):
 def scheme_of(target: Any) -> str | None:
     """The scheme of a URL, None if it is none."""
     match = SCHEME.match(target) if isinstance(target, str) else None
-    return match[1] if match else None
+    return (match[1] or match[2].lower()) if match else None
 
 
 def parse(url: str) -> Address:
-    """Take ``url`` apart; an option given twice is refused."""
+    """Take ``url`` apart; an option given twice is refused, and so is what would be left out silently."""
     parts = urlsplit(url)
+    if parts.fragment and not parts.netloc:
+        raise ConfigError(f"{redacted(url)!r} holds a #, at which the path of a URL ends: write %23 for one in a path")
     options: dict[str, str] = {}
     for name, value in parse_qsl(parts.query, keep_blank_values=True):
         if name in options:

@@ -57,6 +57,9 @@ def opened(plan: Mapping[str, Any], where: str, folder: str, open_plan: OpenPlan
     chosen = strategy(plan["strategy"], where)
     known = [*config.fields(chosen.Options), "layers"]
     for option in plan:
+        if option == "type":
+            raise ConfigError(f"{where} has both 'type', of one backend, and 'strategy', of several layers: leave one "
+                              "out")
         if option not in (*known, "strategy"):
             raise ConfigError(f"{where} has no option {option!r}: {did_you_mean(option, known)}")
     lasts = lasting(plan, folder)

@@ -13,7 +13,7 @@ from door43fast.arguments import span
 from door43fast.claims import claim_on
 from door43fast.compute import flight_name
 from door43fast.contracts import Capabilities, Progress, Seconds
-from door43fast.errors import ClosedError, Error, ReplicationError, UnsupportedError
+from door43fast.errors import ClosedError, Error, ReplicationError, UnsupportedError, blames_layer
 from door43fast.layers.forwarding import Call, Forwarding
 from door43fast.replication.acknowledging import failures, flush, wait
 from door43fast.replication.comparing import Comparison, compare
@@ -166,8 +166,25 @@ class Following(Forwarding):
         if not 0 <= count <= len(lineup.replicas):
             raise ValueError(f"replicas={replicas} is out of range: there are {len(lineup.replicas)}")
         self._wake()
-        wait(lineup.replicas, self._standing, wanted, count + 1,
-             self._timeout if timeout is None else span(timeout, "timeout"), "what was waited for")
+        try:
+            wait(lineup.replicas, self._standing, wanted, count + 1,
+                 self._timeout if timeout is None else span(timeout, "timeout"), "what was waited for")
+        except ReplicationError as error:
+            if seq is None or (last := self._last_known(lineup)) is None or seq <= last:
+                raise
+            raise ReplicationError(
+                f"there has been no change {seq} to wait for: the last is {last}; give a number that sequence or "
+                "written gave, of this set", [], error.failed, error.unknown) from None
+
+    @staticmethod
+    def _last_known(lineup: Lineup) -> int | None:
+        """The number of the last change, None if it cannot be asked for."""
+        try:
+            return lineup.log.last()
+        except Exception as error:
+            if not blames_layer(error):
+                raise
+            return None
 
     # -- care ------------------------------------------------------------------------------------------------
 

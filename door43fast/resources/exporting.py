@@ -76,6 +76,8 @@ class _Folder:
     def __init__(self, root: bytes) -> None:
         self._root = root
         self._made: set[bytes] = set()
+        if os.path.exists(root) and not os.path.isdir(root):
+            raise SourceError(f"{os.fsdecode(root)} is a file, and an export is written into a folder: name another")
         os.makedirs(root, exist_ok=True)
 
     def _make(self, folder: bytes) -> None:

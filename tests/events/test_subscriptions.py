@@ -250,3 +250,8 @@ def test_one_that_is_let_go_of_ends():
         with pytest.raises(d43.ClosedError):
             events("*")
     run(main())
+
+
+def test_neither_a_callback_nor_a_queue():
+    with d43.MemoryStore() as store, pytest.raises(TypeError, match="needs a callback to call, or queue="):
+        store.subscribe("a/*")

@@ -83,6 +83,8 @@ def test_a_memory_tier_over_a_url_pickles_by_its_plan(tmp_path, monkeypatch):
     ({"strategy": "cascade", "layers": [{"type": "memory"}, {"strategy": ["cascade"]}]},
      r"plan\.layers\[1\]\.strategy"),
     ({"type": 3}, r"plan\.type=3"),
+    ({"tpye": "lmdb", "path": "x"}, "plan needs .* has 'tpye': did you mean 'type'"),
+    ({"strategy": "cascade", "type": "lmdb", "path": "x"}, "both 'type'.* and 'strategy'"),
     ({"type": "lmdb", "path": "x", "policy": "lru"}, "policy"),
 ])
 def test_errors_say_where_in_the_plan(plan, words, tmp_path, monkeypatch):
@@ -141,3 +143,34 @@ def test_a_change_by_another_process_reaches_the_top_of_three_layers(tmp_path):
                         "with d43.LmdbStore(sys.argv[1]) as s: s['k'] = 'new'", str(tmp_path / "s")], check=True,
                        timeout=60)
         assert store["k"] == "new"
+
+
+@pytest.mark.parametrize("url", ["lmdb:///x#y", "lmdb:///x?durability=batch#y", "file:///a#b/c", "lmdb:/x", "lmdb:x",
+                                 "sqlite:/x.db", "lmdb://x/y"])
+def test_a_url_that_would_mean_another_place_is_refused(url, tmp_path, monkeypatch):
+    """Everything behind a # was left out: two stores were one."""
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(d43.ConfigError, match="%23|for certain: write (lmdb|sqlite):///relative"):
+        d43.open(url)
+    assert os.listdir(tmp_path) == []
+
+
+def test_a_sign_that_is_written_for_a_hash_is_one(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    d43.open("lmdb:///x%23y").close()
+    assert os.listdir(tmp_path) == ["x#y"]
+
+
+def test_capitals_in_a_scheme_are_no_folder(tmp_path, monkeypatch):
+    """LMDB:///x made a folder that is named LMDB: and put another in it."""
+    monkeypatch.chdir(tmp_path)
+    d43.open("LMDB:///x").close()
+    assert os.listdir(tmp_path) == ["x"]
+    d43.open("Notes:2026").close()
+    assert sorted(os.listdir(tmp_path)) == ["Notes:2026", "x"]
+
+
+def test_what_is_shown_of_a_store_names_its_place(tmp_path):
+    for url in ("lmdb", "sqlite", "filesystem"):
+        with d43.open(f"{url}:///{tmp_path}/{url}") as store:
+            assert f"{tmp_path}/{url}', open>" in repr(store)

@@ -331,3 +331,10 @@ def test_a_backup_that_fails_leaves_nothing_and_overwrites_nothing(tmp_path):
         with pytest.raises(OSError):
             store.backup(tmp_path / "late")
         assert not (tmp_path / "late").exists() and not (tmp_path / "late.part").exists()
+
+
+def test_a_file_in_the_place_of_the_folder_is_told(tmp_path):
+    (tmp_path / "file").write_text("mine")
+    with pytest.raises(d43.ConfigError, match="is a file, and a store is a folder"):
+        FilesystemStore(path=tmp_path / "file")
+    assert (tmp_path / "file").read_text() == "mine"

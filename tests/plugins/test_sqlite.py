@@ -309,3 +309,12 @@ def test_tags_of_any_text(path):
     with SqliteStore(path=path) as store:
         store.invalidate("é")
     assert shell(path, "SELECT generation FROM tags WHERE tag = 'é'") == [[1]]      # as any other text
+
+
+@pytest.mark.parametrize("size", [1, 2, 15, 16, 100, 512])
+def test_a_short_file_of_others_is_left_as_it_is(size, tmp_path):
+    """SQLite itself takes a file of one byte for an empty one, and wrote over it."""
+    (tmp_path / "notes").write_bytes(b"x" * size)
+    with pytest.raises(d43.FormatError, match="left untouched"):
+        SqliteStore(path=tmp_path / "notes")
+    assert (tmp_path / "notes").read_bytes() == b"x" * size

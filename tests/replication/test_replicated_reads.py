@@ -179,3 +179,12 @@ def test_a_transaction_reads_from_the_primary(set_of):
             t["n"] = t["n"] + 1
         store.incr("n")
     assert stores[0].slow["n"] == 10
+
+
+def test_waiting_for_a_change_that_has_not_been_says_so(set_of):
+    store, _ = set_of()
+    store["a"] = 1
+    with pytest.raises(d43.ReplicationError, match="no change 9 to wait for: the last is 1") as refused:
+        store.wait_for(9, timeout=0.1)
+    assert refused.value.done == ()
+    store.wait_for(1)

@@ -65,6 +65,8 @@ class Folder:
             if self._options.readonly or not self._options.create:
                 raise ConfigError(f"there is no store at {self.path!r}: see the path, or open it with create=True and "
                                   "without readonly")
+            if os.path.exists(self.path) and not os.path.isdir(self.path):
+                raise ConfigError(f"{self.path!r} is a file, and a store is a folder: give the path of one")
             if os.path.isdir(self.path) and set(os.listdir(self.path)) - {OWN}:
                 raise FormatError(f"{self.path!r} holds files of others: they were left as they are; name another "
                                   "folder")

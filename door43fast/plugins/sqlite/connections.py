@@ -58,6 +58,8 @@ class Connections:
         if not there and (options.readonly or not options.create):
             raise ConfigError(f"there is no store at {self.path!r}: see the path, or open it with create=True and "
                               "without readonly")
+        if there and os.path.getsize(self.path) == 1:       # which SQLite takes for an empty one
+            raise FormatError(f"{self.path!r} is no SQLite database: it was left untouched; name another file")
         if not there:
             self._make()
         connection = self._connect("ro" if options.readonly else "rwc")
