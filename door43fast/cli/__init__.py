@@ -11,7 +11,14 @@ def main() -> None:
         import click  # noqa: F401
         import rich  # noqa: F401
     except ImportError as error:
-        print(f"door43fast: the command line needs {error.name}: run pip install 'door43fast[cli]'", file=sys.stderr)
+        text = f"the command line needs {error.name}: run pip install 'door43fast[cli]'"
+        if "--json" in sys.argv:
+            import json
+
+            about = {"error": {"kind": type(error).__name__, "message": text, "code": 4}}
+            print(json.dumps(about), file=sys.stderr)
+        else:
+            print(f"door43fast: {text}", file=sys.stderr)
         sys.exit(4)
     from door43fast.cli.program import program
 

@@ -24,8 +24,7 @@ def command(prefix: str, limit: int | None, only_count: bool, everything: bool, 
     with options.care(store) as opened:
         begin = options.key_of(opened, prefix) if prefix else ""
         if prefix and opened.plan["keys"] == "int":
-            raise click.UsageError("keys that are whole numbers, as those of this store, have no beginning: leave PREFIX "
-                                   "out")
+            raise click.UsageError("keys that are whole numbers, as here, have no beginning: leave PREFIX out")
         found = (key for key in opened.keys(begin) if shown or not str(key).startswith(RESERVED))
         listed = list(islice(found, limit))
         if prefix and not listed and limit != 0:

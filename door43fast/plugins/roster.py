@@ -34,6 +34,7 @@ OWN = {
     "https": "door43fast.plugins.http:HttpStore",
 }
 OURS = "door43fast"
+EXTRAS = {"redis": "redis", "rediss": "redis", "redis+cluster": "redis", "http": "http", "https": "http"}
 
 
 class Holder(NamedTuple):
@@ -210,7 +211,8 @@ class Registry:
                 plugin = getattr(plugin, part)
         except ImportError as error:
             lacking = (getattr(error, "name", None) or "").split(".")[0]
-            extra = holder.name if holder.name in holder.extras else ""
+            ours = EXTRAS.get(holder.name, "") if holder.source == OURS else ""
+            extra = holder.name if holder.name in holder.extras else ours
             install = f"{holder.source}[{extra}]" if extra else lacking or holder.source
             raise PluginError(holder.name, str(error), f"install {install}") from error
         except Exception as error:

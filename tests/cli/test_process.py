@@ -58,6 +58,24 @@ def test_without_its_libraries_one_sentence_says_what_to_install(missing):
     )
 
 
+def test_without_its_libraries_json_stays_json():
+    script = "import sys; sys.modules['click'] = None; from door43fast.cli import main; main()"
+    result = subprocess.run([sys.executable, "-c", script, "stats", "--json"], cwd=HOME, capture_output=True, timeout=60,
+                            check=False)
+    assert result.returncode == 4 and json.loads(result.stderr)["error"]["code"] == 4
+
+
+@pytest.mark.parametrize(("url", "module", "extra"), [
+    ("redis://host/0", "redis", "redis"), ("rediss://host/0", "redis", "redis"),
+    ("redis+cluster://host:7000", "greenlet", "redis"), ("https://host/folder", "httpx", "http")])
+def test_a_backend_without_its_library_names_what_brings_it(url, module, extra):
+    """It said "install redis", which is the name of the server too."""
+    script = (f"import sys; sys.modules[{module!r}] = None; import door43fast as d43\n"
+              f"try: d43.open({url!r})\nexcept d43.BackendUnavailableError as error: print(error)")
+    result = subprocess.run([sys.executable, "-c", script], cwd=HOME, capture_output=True, timeout=60, check=True)
+    assert f"install door43fast[{extra}]" in result.stdout.decode()
+
+
 def test_help_loads_no_command():
     script = (
         "import sys; from door43fast.cli.program import program\n"
