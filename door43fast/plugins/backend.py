@@ -5,13 +5,16 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
+from typing import Any
 
+from door43fast.config import Options
 from door43fast.errors import Error
 from door43fast.plugins import record as frames
 from door43fast.plugins.ranges import after_prefix
 from door43fast.plugins.record import Record
 from door43fast.plugins.records import RecordStore
 from door43fast.plugins.section import Found
+from door43fast.plugins.shadows import check_class, check_instance, kept
 
 CHUNK = 256         # records that a scan reads with one call
 TAGS = "\0tags"     # the name under which the generations of tags are kept
@@ -44,9 +47,30 @@ class Backend(RecordStore):
     and where it can, ``sync()``: have what was written survive a power loss, which ``flush()`` and ``durable=True`` ask
     for.
 
+    Methods and attributes of its own take names that this class has not: ``self._lock`` or ``self.items`` are refused.
+
     A name is any text. Calls come from any thread; those of ``write`` one at a time. ``capabilities`` says what the
     store cannot do, which is then answered with ``UnsupportedError``.
     """
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        check_class(cls, Backend)
+
+    def __init__(self, options: Options | None = None, /, **wanted: Any) -> None:
+        super().__init__(options, **wanted)
+        self._brought = kept(self)
+
+    @classmethod
+    def open(cls, options: Any) -> Any:
+        """What the registry calls with checked options."""
+        store = super().open(options)
+        try:
+            check_instance(store, store._brought, Backend)
+        except TypeError:
+            store.shut()
+            raise
+        return store
 
     def read(self, names: list[str]) -> list[bytes | None]:
         raise NotImplementedError(f"{type(self).__name__} must define read(self, names)")

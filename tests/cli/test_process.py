@@ -60,8 +60,8 @@ def test_without_its_libraries_one_sentence_says_what_to_install(missing):
 
 def test_without_its_libraries_json_stays_json():
     script = "import sys; sys.modules['click'] = None; from door43fast.cli import main; main()"
-    result = subprocess.run([sys.executable, "-c", script, "stats", "--json"], cwd=HOME, capture_output=True, timeout=60,
-                            check=False)
+    command = [sys.executable, "-c", script, "stats", "--json"]
+    result = subprocess.run(command, cwd=HOME, capture_output=True, timeout=60, check=False)
     assert result.returncode == 4 and json.loads(result.stderr)["error"]["code"] == 4
 
 
