@@ -252,14 +252,17 @@ cdef class PackedBuilder:
     def add(self, key, value):
         """The value of ``key`` comes next, as bytes; None if it has none. For engines written in Python."""
         cdef const unsigned char[::1] content
-        if self.offsets == NULL:
+        cdef object view = None if value is None else memoryview(value)
+        content = view.cast("B") if view is not None and view.nbytes else None
+        if self.offsets == NULL:        # looked at last: a value's methods may have finished it
             raise ValueError("this packed batch is finished; use a new builder")
-        if value is None:
+        if view is None:
             self.missing()
-            return
-        content = memoryview(value).cast("B") if len(value) else None
-        if self.append(&content[0] if content is not None else NULL, len(value)):
-            raise self.wrong_size(key, len(value))
+        elif content is None:
+            if self.append(NULL, 0):
+                raise self.wrong_size(key, 0)
+        elif self.append(&content[0], content.shape[0]):
+            raise self.wrong_size(key, content.shape[0])
 
     def build(self):
         """The packed batch; the builder is empty afterwards."""
@@ -281,6 +284,8 @@ cdef class PackedBuilder:
         self.fixed = True
         self.out = out
         self.width = out.shape[1]
+        if self.rows.len != count * <object>self.width:     # an heir of the array's class may say what it likes
+            raise ConfigError(f"out= holds {self.rows.len} bytes, not {count} rows of {self.width}")
         self.data = <char*>self.rows.buf
         self.capacity = self.rows.len
         self.places = count
