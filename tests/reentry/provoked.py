@@ -4,6 +4,7 @@ Each of these once read memory that was no longer, or not yet, what it was taken
 """
 
 import array
+import asyncio
 import gc
 import sys
 import threading
@@ -316,6 +317,31 @@ def a_computation_ends_while_its_key_is_being_set():
     store.set(Key("k"), "new")
     computing.join()
     assert Key.hashed >= 2 and store.get("k") == "new", (Key.hashed, store.get("k"))
+
+
+def a_computation_is_interrupted_when_it_has_ended():
+    """Whoever asks next is not given what came of it for ever."""
+    class Key(str):
+        __eq__ = str.__eq__
+
+        def __hash__(self):
+            if sys._getframe(1).f_code.co_name == "forget":
+                raise InterruptedError
+            return str.__hash__(self)
+
+    async def wait_for(store):
+        return await store.aio.get_or_compute("k", lambda: 3)
+
+    for store in (d43.MemoryStore(), d43.cascade(d43.MemoryStore(), d43.MemoryStore())):
+        for ask, want in ((lambda s=store: s.get_or_compute("k", lambda: 2), 2),
+                          (lambda s=store: asyncio.run(wait_for(s)), 3)):
+            with suppress(InterruptedError):
+                store.get_or_compute(Key("k"), lambda: 1)
+            assert len(store._flights) == 1, "nothing was interrupted"
+            store.delete("k")
+            assert ask() == want
+            assert not store._flights
+            store.clear()
 
 
 PROGRAMS = {name: value for name, value in list(globals().items())
