@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import fnmatch
 import re
+import sys
 import threading
 import time
+import types
 from collections import deque
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -224,3 +226,11 @@ def stream_of(store: Any, listen: Callable[..., Any], size: int, overflow: str) 
     """What ``store.subscribe(..., queue=size)`` gives. ``listen(callback, ended)`` subscribes."""
     inbox = Inbox(size, overflow)
     return Stream(store, inbox, listen(inbox.put, inbox.end))
+
+
+def report(subscription: Any, event: Event, error: Exception) -> None:
+    """A listener's exception is the listener's: it is shown by sys.unraisablehook and stops nobody else."""
+    sys.unraisablehook(types.SimpleNamespace(
+        exc_type=type(error), exc_value=error, exc_traceback=error.__traceback__,
+        err_msg=f"Exception ignored in the listener of {subscription.pattern!r} for event {event.seq}",
+        object=subscription))

@@ -63,6 +63,14 @@ static inline int d43_str_equal_ascii(PyObject *a, PyObject *b) {
            d43_same((const char *)((PyASCIIObject *)a + 1), (const char *)((PyASCIIObject *)b + 1), (size_t)n);
 }
 
+/* Whether bytes that were made of a str hold no lone surrogate, whose UTF-8 begins with ED and a byte from A0 on. */
+static inline int d43_utf8_sure(const char *p, size_t n) {
+    const char *end = p + n;
+    while (p < end && (p = (const char *)memchr(p, 0xED, (size_t)(end - p))) != NULL)
+        if (++p == end || (unsigned char)*p >= 0xA0) return 0;
+    return 1;
+}
+
 /* 0: a good key. 1: empty. 2: holds a lone surrogate, so that it has no UTF-8. */
 static inline int d43_str_fault(PyObject *s) {
     Py_ssize_t n = PyUnicode_GET_LENGTH(s), i;

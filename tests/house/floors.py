@@ -22,7 +22,7 @@ FLOORS = {name: floor for floor, names in enumerate((
     " native.lmdb native.frame native.expiry native.environment native.directory native.audit native.status"
     " native.tables native.journal native.handle native.saver native.structure native.trust native.mapped"
     " native.keyindex native.compression native.descent native.upkeep native.undo native.budget native.bounding"
-    " native.chunks native.longkeys native.longrow native.replay native.told native.shown"
+    " native.chunks native.longkeys native.longrow native.replay native.told native.shown native.pins"
     " simulation streams reference surface tagged metrics claims following compute transactions aio memory lmdb",
     # 3: tiers
     "native.stack native.coherence native.below native.tiers layers replication",

@@ -10,7 +10,7 @@ from door43fast.native.journal cimport Journal
 cdef MDB_cursor* walk(MDB_txn* txn, MDB_dbi table, str name, bytes resume, MDB_val* key, MDB_val* value,
                       int* rc) except NULL
 # The numbers of the compression dictionaries that are sound; the others are told of in ``errors``.
-cdef set audit_dictionaries(MDB_txn* txn, MDB_dbi meta, list errors)
+cdef int audit_dictionaries(MDB_txn* txn, MDB_dbi meta, set sound, list errors) except -1
 
 # One stretch of the walk: up to ``limit`` records of ``table`` from the key ``resume`` on, each checked by itself and
 # against the other table. Appends to ``errors``; returns where to go on, or None at the end.

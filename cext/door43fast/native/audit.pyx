@@ -30,10 +30,9 @@ cdef MDB_cursor* walk(MDB_txn* txn, MDB_dbi table, str name, bytes resume, MDB_v
     return cursor
 
 
-cdef set audit_dictionaries(MDB_txn* txn, MDB_dbi meta, list errors):
-    """The numbers of the compression dictionaries that are sound."""
+cdef int audit_dictionaries(MDB_txn* txn, MDB_dbi meta, set sound, list errors) except -1:
+    """Add the numbers of the compression dictionaries that are sound to ``sound``."""
     cdef Slice prefix, body
-    cdef set sound = set()
     cdef int rc = 0
     cdef uint32_t id = 0
     while rc == 0:
@@ -46,7 +45,7 @@ cdef set audit_dictionaries(MDB_txn* txn, MDB_dbi meta, list errors):
             rc = 0
     if rc != MDB_NOTFOUND:
         errors.append(f"the compression dictionaries cannot be read: {mdb_strerror(rc).decode()}")
-    return sound
+    return 0
 
 
 cdef object audit_data(Handle home, MDB_txn* txn, bytes resume, uint64_t* count, set dictionaries, list errors):
@@ -208,11 +207,12 @@ cdef uint64_t audit_all(Handle home) except? 0:
     cdef MDB_txn* txn = NULL
     cdef uint64_t count = 0, next = 0
     cdef list errors = []
+    cdef set dictionaries = set()
     cdef int rc = mdb_txn_begin(home.env, NULL, MDB_RDONLY, &txn)
     if rc:
         raise CorruptError(f"{home.path} cannot be read: {mdb_strerror(rc).decode()}; restore a backup")
     try:
-        dictionaries = audit_dictionaries(txn, home.meta, errors)
+        audit_dictionaries(txn, home.meta, dictionaries, errors)
         resume = b""
         while resume is not None:
             resume = audit_data(home, txn, resume, &count, dictionaries, errors)

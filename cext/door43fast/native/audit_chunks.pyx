@@ -13,6 +13,8 @@ from door43fast.native.longkeys cimport record_get, record_row
 
 from door43fast.errors import CorruptError
 
+cdef bytes PIECES = bytes([PIECE])
+
 cdef enum:
     STRETCH = 64            # chunks that are read in one snapshot
     RECORDS = 4096          # and records
@@ -95,7 +97,7 @@ cdef object audit_chunks(Handle home, Compression compression, MDB_txn* txn, byt
     if not home.has_chunks:
         return None
     if resume == b"":
-        resume = bytes([PIECE])
+        resume = PIECES
     room = <char*>malloc(MOST_CHUNK)
     if room == NULL:
         raise MemoryError("no memory to check large values")

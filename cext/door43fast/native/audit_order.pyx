@@ -5,6 +5,7 @@ round: a row only ever moves to the end, so a walk from the beginning sees each 
 meanwhile. What was evicted or overwritten on the way is looked for once more at the end, and is then no error.
 """
 
+from cpython.bytes cimport PyBytes_FromStringAndSize
 from libc.stdint cimport uint64_t
 from libc.string cimport memcmp, memcpy
 
@@ -17,23 +18,29 @@ from door43fast.native.longrow cimport LONGEST_KEY
 
 cdef enum:
     STRETCH = 4096          # rows between two looks at signals, and the longest that one snapshot is held
-    RECORDS
+    RECORDS = 0             # parts of the walk
     LONGS
     ROWS
 
 
-cdef object audit_order(Handle home, MDB_txn* txn, object place, dict waiting, list errors):
+cdef bytes audit_order(Handle home, MDB_txn* txn, bytes place, dict waiting, list errors):
+    cdef char part = RECORDS        # the first byte of a place; the key to go on from follows it
+    cdef bytes resume = place[1:]
     if not home.budget.on:
         return None
-    part, resume = place or (RECORDS, b"")
+    if place:
+        part = (<const char*>place)[0]
     if part == ROWS:
         resume = _rows(home, txn, resume, waiting, errors)
         if resume is None:
             _lost(home, txn, waiting, errors)
             return None
-        return ROWS, resume
-    resume = _records(home, txn, part == LONGS, resume, waiting)
-    return (part, resume) if resume is not None else (part + 1, b"")
+    else:
+        resume = _records(home, txn, part == LONGS, resume, waiting)
+        if resume is None:
+            part += 1
+            resume = b""
+    return PyBytes_FromStringAndSize(&part, 1) + resume
 
 
 cdef object _records(Handle home, MDB_txn* txn, bint longs, bytes resume, dict waiting):

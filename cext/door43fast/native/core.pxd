@@ -63,6 +63,7 @@ cdef class EventQueue:
     cdef uint64_t reserve(self, uint64_t n) noexcept nogil
     # Takes ``labels``, NULL for none, whatever comes of it; so does push.
     cdef int fill(self, uint64_t seq, Op op, Reason reason, object key, object value, Labels* labels) except -1
+    # Give up those of n numbers from ``seq`` on that are not filled.
     cdef int cancel(self, uint64_t seq, uint64_t n) except -1
     cdef int push(self, Op op, Reason reason, PyObject* key, PyObject* value, Labels* labels) except -1
     cdef int listen(self, tuple subscriptions) except -1
@@ -80,9 +81,8 @@ cdef class EventQueue:
         return flag_now(self.by_tag)
 
 
-# An heir of which there are instances declares ``__weakref__``: so what refers to a store weakly lets go of it before
-# the first ``__dealloc__`` runs, and not after the last one.
 cdef class Core:
+    cdef object __weakref__
     cdef dict flights
     cdef EventQueue events      # None until the first subscription
     cdef bint closed

@@ -159,12 +159,15 @@ cdef class EventQueue:
 
     cdef int fill(self, uint64_t seq, Op op, Reason reason, object key, object value, Labels* labels) except -1:
         cdef Record* r
-        cdef bint room
+        cdef bint room, late
         spin_lock(&self.lock)
-        room = self.place(seq)
+        late = seq < self.base          # reserved before a fork, by the parent: nobody waits for it here
+        room = not late and self.place(seq)
         if not room:
             spin_unlock(&self.lock)
             labels_free(labels)
+            if late:
+                return 0
             raise MemoryError()
         r = &self.records[(self.head + <size_t>(seq - self.base)) & (self.capacity - 1)]
         r.key = <PyObject*>key
@@ -180,17 +183,19 @@ cdef class EventQueue:
         return 0
 
     cdef int cancel(self, uint64_t seq, uint64_t n) except -1:
-        """Give up numbers that were reserved for a change that failed."""
+        """Give up numbers that were reserved for a change that failed, or that cannot be told of."""
+        cdef Record* r
         cdef uint64_t i
-        cdef bint room
-        for i in range(seq, seq + n):
-            spin_lock(&self.lock)
-            room = self.place(i)
-            if not room:
-                spin_unlock(&self.lock)
-                raise MemoryError()
-            self.records[(self.head + <size_t>(i - self.base)) & (self.capacity - 1)].state = CANCELLED
-            spin_unlock(&self.lock)
+        cdef bint room = True
+        spin_lock(&self.lock)
+        for i in range(max(seq, self.base), seq + n):
+            room = room and self.place(i)
+            if room:
+                r = &self.records[(self.head + <size_t>(i - self.base)) & (self.capacity - 1)]
+                r.state = r.state or CANCELLED
+        spin_unlock(&self.lock)
+        if not room:
+            raise MemoryError()
         return 0
 
     cdef int push(self, Op op, Reason reason, PyObject* key, PyObject* value, Labels* labels) except -1:
@@ -261,15 +266,17 @@ cdef class EventQueue:
                     except BaseException as error:
                         if not isinstance(error, Exception):
                             raise
-                        _report(s, event, error)
+                        from door43fast.events import report
+                        report(s, event, error)
             mine = False
         finally:
             if mine:        # it was broken off
                 spin_lock(&self.lock)
                 self.drainer = 0
                 spin_unlock(&self.lock)
-            with self.idle:
-                self.idle.notify_all()
+            idle = self.idle        # a fork meanwhile makes another
+            with idle:
+                idle.notify_all()
 
     def flush(self):
         """Return when every listener has had what happened before this call; inside a listener, at once."""
@@ -285,12 +292,13 @@ cdef class EventQueue:
             self.drain()
             if self.passed(upto):
                 return
-            with self.idle:
+            idle = self.idle
+            with idle:
                 spin_lock(&self.lock)
                 drainer = self.drainer
                 spin_unlock(&self.lock)
                 if drainer and not self.passed(upto):
-                    self.idle.wait(0.05)
+                    idle.wait(0.05)
 
 
 cdef void _let_go(Record* r) noexcept:
@@ -298,16 +306,6 @@ cdef void _let_go(Record* r) noexcept:
     Py_XDECREF(r.key)
     Py_XDECREF(r.value)
     labels_free(r.labels)
-
-
-def _report(subscription, event, error):
-    """A listener's exception is the listener's: it is shown by sys.unraisablehook and stops nobody else."""
-    import sys
-    import types
-    sys.unraisablehook(types.SimpleNamespace(
-        exc_type=type(error), exc_value=error, exc_traceback=error.__traceback__,
-        err_msg=f"Exception ignored in the listener of {subscription.pattern!r} for event {event.seq}",
-        object=subscription))
 
 
 cdef int _orphan(EventQueue queue) except -1:

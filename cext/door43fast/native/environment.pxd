@@ -2,7 +2,7 @@
 
 from libc.stdint cimport int64_t, uint64_t
 
-from door43fast.native.handle cimport Handle, d43_gate_close, d43_gate_open
+from door43fast.native.handle cimport Handle, d43_gate, d43_gate_close, d43_gate_open
 from door43fast.native.saver cimport Saver
 
 cdef extern from "d43_worker.h" nogil:
@@ -36,22 +36,21 @@ cdef class Environment(Handle):
     cdef Saver saver
     cdef d43_line line                  # of those who wait for a sync of theirs
     cdef object claim                   # file descriptor whose lock tells other processes of this durability
-    cdef object marking                 # Lock: one thread places the marker
+    cdef object marking                 # RLock: one thread places the marker
     cdef object marker                  # the locked marker file, while there may be unsynced writes
 
     cdef bint stamped                   # the stamp of the last writer is there, and is to go before the first write
 
-    # Called before the first write that will not be synced; cheap afterwards. REQUIRES: the GIL, entered.
+    # Called before the first write that will not be synced; cheap afterwards. It leaves and enters again, if it has
+    # to run Python code. REQUIRES: the GIL, entered.
     cdef int announce(self) except -1
+    cdef int mark(self, tuple marker) except? -1
     # Called after each commit: leaves it to the background sync, or syncs now. Status. REQUIRES: entered.
     cdef int committed(self, bint durable) noexcept nogil
     cdef int sync_in_line(self) noexcept nogil
     cdef bint unsynced(self) noexcept nogil
     cdef int sync(self) except -1
 
-    # Give the store a journal, or other bounds to the one that it has if ``bounded``; 0 for no bound. REQUIRES: not
-    # entered.
-    cdef int keep_journal(self, bint bounded, uint64_t max_age, uint64_t max_bytes) except -1
     cdef int open(self, bint create) except -1
     cdef int look(self, list lost) except -1
     cdef int shut(self) except -1

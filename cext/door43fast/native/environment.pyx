@@ -8,8 +8,7 @@ import os
 import threading
 import weakref
 
-from libc.stdint cimport int64_t, uint32_t, uint64_t
-from libc.string cimport memcmp
+from libc.stdint cimport int64_t, uint64_t
 from posix.unistd cimport close as posix_close
 
 from clib.lmdb cimport *
@@ -17,14 +16,17 @@ from door43fast.native.audit cimport audit_all
 from door43fast.native.audit_chunks cimport audit_large
 from door43fast.native.directory cimport (agree, alone, claim, clear, inspect, place_marker, prepare, remove_marker,
                                           stale_markers, sync_directory)
-from door43fast.native.journal cimport ROW, SETTINGS, journal_settings
+from door43fast.native.journal cimport journal_settings
 from door43fast.native.saver cimport (put_back, saver_due, saver_follow, saver_job, saver_move, saver_pressed,
                                            saver_release, saver_rest, saver_start)
 from door43fast.native.status cimport lmdb_raise, told
-from door43fast.native.tables cimport HAS_JOURNAL, commit_synced, mark_format, probe
+from door43fast.native.tables cimport probe
 from door43fast.native.trust cimport leave_stamp, lift_stamp, look
 
 from door43fast.errors import ClosedError, ConfigError, CorruptError, FormatError
+
+cdef extern from "d43_gate.h" nogil:
+    void d43_gate_enter(d43_gate*)
 
 cdef extern from "d43_worker.h" nogil:
     void d43_worker_init(d43_worker*, int (*)(void*, int) noexcept nogil, int (*)(void*) noexcept nogil, void*)
@@ -98,7 +100,7 @@ cdef class Environment(Handle):
     """The open files of one directory, and what is promised of them."""
 
     def __cinit__(self):
-        self.marking = threading.Lock()
+        self.marking = threading.RLock()
         self.saver.marker = -1
 
     def __dealloc__(self):
@@ -214,41 +216,57 @@ cdef class Environment(Handle):
         with OPENING:
             if not self.own():
                 self.marker = None      # the parent's
-                self.marking = threading.Lock()
+                self.marking = threading.RLock()
                 Handle.reopen(self)
 
     cdef int announce(self) except -1:
+        while self.stamped or (self.durability != COMMIT and (self.marker is None or d43_worker_error(&self.worker))):
+            self.leave()        # what is said on the disk is said by Python code
+            try:
+                self.say()
+                self.enter()
+            except BaseException:
+                with nogil:
+                    d43_gate_enter(&self.gate)      # whoever called leaves
+                raise
+        return 0
+
+    def say(self):
+        """Before the first write: the stamp goes, and a marker says that there will be writes that are not synced."""
         cdef int rc
         self.stamped = self.stamped and lift_stamp(self.path)       # which gives 0
         if self.durability == COMMIT:
-            return 0
+            return
         rc = d43_worker_error(&self.worker)
         if rc:
             lmdb_raise(rc, "the background sync of", self.path)
-        if self.marker is None:
-            with self.marking:
-                if self.marker is None:
-                    with told("writing to", self.path):
-                        self.mark()
-        return 0
+        with self.marking, told("writing to", self.path):
+            if self.marker is None:
+                marker = place_marker(self.path)
+                try:
+                    rc = self.mark(marker)
+                finally:
+                    if self.marker is not marker:   # a finalizer that ran meanwhile has placed one, or it is closed
+                        remove_marker(marker, self.path)
+                if rc:
+                    lmdb_raise(rc, "syncing", self.path)
 
-    def mark(self):
-        """Say on the disk that there will be unsynced writes; under ``batch`` with a way back to the state before.
-
-        REQUIRES: entered.
-        """
+    cdef int mark(self, tuple marker) except? -1:
+        """Take over a marker; under ``batch`` with a way back to the state before. A status."""
         cdef int rc = 0
-        marker = place_marker(self.path)
-        self.saver.marker = marker[0]
-        if self.durability == BATCH:
-            d43_worker_touch(&self.worker)
-            with nogil:
-                rc = d43_worker_now(&self.worker, 1)
-        if rc:
-            self.saver.marker = -1
-            remove_marker(marker, self.path)
-            lmdb_raise(rc, "syncing", self.path)
-        self.marker = marker
+        self.enter()
+        if self.marker is None:
+            self.saver.marker = marker[0]
+            if self.durability == BATCH:
+                d43_worker_touch(&self.worker)
+                with nogil:
+                    rc = d43_worker_now(&self.worker, 1)
+            if rc:
+                self.saver.marker = -1
+            else:
+                self.marker = marker
+        self.leave()
+        return rc
 
     cdef void let_go(self) noexcept:
         """Of what is locked. A marker that is still there tells the next who opens the store, in this process too."""
@@ -325,44 +343,6 @@ cdef class Environment(Handle):
             d43_gate_open(&self.gate)
         return 0
 
-    cdef int keep_journal(self, bint bounded, uint64_t max_age, uint64_t max_bytes) except -1:
-        cdef MDB_txn* txn
-        cdef MDB_val name, value
-        cdef uint64_t wanted[2]
-        cdef uint64_t held[2]
-        cdef MDB_dbi table
-        cdef int rc
-        wanted[0] = max_age
-        wanted[1] = max_bytes
-        self.enter()                # in the child of a fork this opens the files anew
-        self.leave()
-        while True:
-            txn = NULL
-            with nogil:
-                d43_gate_close(&self.gate)
-                rc = mdb_txn_begin(self.env, NULL, 0, &txn)
-                if rc == 0:
-                    rc = journal_settings(txn, self.meta, &held[0], &held[1])
-                    if rc == MDB_NOTFOUND or (rc == 0 and bounded and memcmp(held, wanted, SETTINGS)):
-                        rc = mdb_dbi_open(txn, b"journal", MDB_CREATE, &table)
-                        name.mv_data = <char*>b"journal"
-                        name.mv_size = 7
-                        value.mv_data = wanted
-                        value.mv_size = SETTINGS
-                        if rc == 0:
-                            rc = mdb_put(txn, self.meta, &name, &value, 0)
-                        if rc == 0:
-                            rc = mark_format(txn, self.meta, HAS_JOURNAL)
-                        if rc == 0:
-                            rc = commit_synced(self.env, txn)
-                            txn = NULL
-                    if txn != NULL:
-                        mdb_txn_abort(txn)
-                d43_gate_open(&self.gate)
-            if rc == 0:
-                return self.join_journal()
-            self.recover(rc, ROW, "giving a journal to", self.path)
-
     def release(self):
         """One user less; the last one closes it, after the calls in flight."""
         with OPENING:
@@ -382,10 +362,9 @@ cdef class Environment(Handle):
             d43_worker_stop(&self.worker)
             d43_worker_stop(&self.mover)
             rc = d43_worker_now(&self.worker, 1)
+        self.drop_handle()
+        d43_gate_open(&self.gate)       # whoever was waiting finds it closed; what follows may run Python code
         try:
-            for snapshot in list(self.snapshots):
-                snapshot.detach()
-            self.drop_handle()
             if rc:
                 lmdb_raise(rc, "syncing", self.path)
             if self.marker is not None:
@@ -396,5 +375,4 @@ cdef class Environment(Handle):
                 leave_stamp(self.path, self.doubtful)
         finally:
             self.let_go()
-            d43_gate_open(&self.gate)
         return 0

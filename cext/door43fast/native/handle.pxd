@@ -8,6 +8,7 @@ from door43fast.native.frame cimport DOUBTFUL
 from door43fast.native.journal cimport Journal
 from door43fast.native.keyindex cimport KeyIndex
 from door43fast.native.mapped cimport View
+from door43fast.native.pins cimport Pin
 from door43fast.native.saver cimport TXN_ID_AT
 from door43fast.native.shown cimport Shown
 
@@ -42,7 +43,7 @@ cdef class Handle:
     cdef bint chunked                   # there may be rows in it; never back to False while it is open
     cdef uint64_t chunks_at             # the last transaction that is accounted for in ``chunked``
     cdef unsigned int extra_flags       # of mdb_env_open, beside MDB_NOTLS
-    cdef object snapshots               # WeakSet of what holds a reader of its own
+    cdef Pin pins                       # readers that are kept from call to call
     cdef d43_gate gate
     cdef uint64_t generation            # number of the fork in which the handle was opened
     cdef const volatile uint64_t* forks # the number of the fork that this process is

@@ -5,14 +5,14 @@ Invariants
 * ``env`` and the map change only while the gate is closed; whoever is inside the gate may use both.
 * They change only with the GIL held too, and what a call without the GIL has replaced in the index is freed only by
   one who holds it. So whoever does not let go of the GIL may use map and index without the gate.
-* Nobody who is inside the gate waits for it again, and nobody waits for it while holding the GIL.
+* Nobody who is inside the gate waits for it again, and nobody waits for it while holding the GIL. So nothing that may
+  run Python code happens inside, also no finalizer: no object is made there that the collector looks after.
 * After a fork the child opens a handle of its own at its first call. The parent's is left as it is, never closed:
   closing it would reach into the lock file that the parent uses.
 * Readers are of the kind that is bound to no thread (MDB_NOTLS); idle ones wait in the pool, reset.
 """
 
 import os
-import weakref
 
 from libc.errno cimport ENOMEM
 from libc.stdint cimport uint32_t, uint64_t
@@ -24,6 +24,7 @@ from door43fast.native.budget cimport budget_fit, d43_marks_close
 from door43fast.native.keyindex cimport index_close, index_open, index_renew, index_tidy, index_untidy
 from door43fast.native.journal cimport JOURNAL_FOUND
 from door43fast.native.mapped cimport MAGIC_AT, View, view_holds
+from door43fast.native.pins cimport pins_begin, pins_end
 from door43fast.native.shown cimport shown_close, shown_leave, shown_open
 from door43fast.native.status cimport MAX_READERS, lmdb_raise
 from door43fast.native.tables cimport MAX_TABLES, Tables, add_tables, check_tables, create_tables
@@ -67,7 +68,7 @@ cdef class Handle:
 
     def __cinit__(self):
         d43_gate_init(&self.gate)
-        self.snapshots = weakref.WeakSet()
+        pins_begin(&self.pins)
         self.forks = &d43_forks
         self.fd = self.shown.fd = -1
 
@@ -246,7 +247,7 @@ cdef class Handle:
         self.shown.fd = -1      # the parent's, which is never closed either
         d43_gate_init(&self.gate)
         index_close(&self.index)
-        self.snapshots = weakref.WeakSet()
+        pins_end(&self.pins, False)
         self.metas = NULL       # the child's copy of the parent's mapping stays; it is two pages
         if self.env == NULL:    # it was closed before the fork
             self.generation = d43_forks
@@ -349,8 +350,6 @@ cdef class Handle:
                 self.fit_map()              # the size that a head page tells is from before there was a budget
                 self.start_index()
                 return 0
-            for snapshot in list(self.snapshots):
-                snapshot.detach()
             self.drop_handle()
             self.open_handle()
             self.open_tables(False)
@@ -367,6 +366,7 @@ cdef class Handle:
         cdef int i
         self.handle_closing()
         index_close(&self.index)
+        pins_end(&self.pins, True)
         for i in range(POOL):
             if self.pool[i] != NULL:
                 mdb_txn_abort(<MDB_txn*>self.pool[i])

@@ -32,6 +32,7 @@ from clib.lmdb cimport MDB_dbi, MDB_txn
 cdef extern from "d43_atomic.h" nogil:
     uint64_t d43_load(uint64_t*)
     void d43_store(uint64_t*, uint64_t)
+    void* d43_peek(void**)
     void d43_fence_reads()
 
 cdef extern from "d43_pages.h" nogil:
@@ -92,9 +93,15 @@ cdef struct KeyIndex:
     char beyond[LINE]
 
 
+cdef inline const GapTable* index_gaps(const KeyIndex* x) noexcept nogil:
+    """The table of gaps, NULL for none. Another thread may give it up at any time, so it is asked for once."""
+    return <const GapTable*>d43_peek(<void**>&x.gaps)
+
+
 cdef inline uint64_t index_bytes(const KeyIndex* x) noexcept nogil:
     """What the table takes; the stamps take two bytes a page of the file beside."""
-    return (0 if x.table == NULL else x.table.bytes) + (0 if x.gaps == NULL else x.gaps.bytes)
+    cdef const GapTable* g = index_gaps(x)
+    return (0 if x.table == NULL else x.table.bytes) + (0 if g == NULL else g.bytes)
 
 
 cdef inline bint index_untidy(const KeyIndex* x) noexcept nogil:
@@ -173,7 +180,7 @@ cdef inline uint64_t gap_held(const KeyIndex* x, const GapTable* g, uint64_t low
 
 cdef inline bint index_gone(const KeyIndex* x, uint64_t low, uint64_t high) noexcept nogil:
     """Whether it is known that no key with this hash is there."""
-    cdef const GapTable* g = x.gaps
+    cdef const GapTable* g = index_gaps(x)
     cdef uint64_t held
     if g == NULL:
         return False

@@ -14,4 +14,4 @@ from door43fast.native.lmdb_budget cimport BudgetEngine
 
 
 cdef class LmdbEngine(BudgetEngine):
-    cdef object __weakref__
+    pass

@@ -53,6 +53,10 @@ os.register_at_fork(after_in_child=_after_fork)
 cdef class LmdbEngine(BudgetEngine):
     """A store on disk; the options are those of :class:`door43fast.LmdbStore`."""
 
+    def __cinit__(self, *_, **__):
+        self.closed = True              # until it is open
+        self.key_codec = KeyCodec("str")
+
     def __init__(self, path, **options):
         cdef dict plan = dict(DEFAULTS)
         if self.home is not None:
@@ -72,8 +76,11 @@ cdef class LmdbEngine(BudgetEngine):
         self.default_ttl = -1 if plan["ttl"] is None else span_ns(plan["ttl"], "ttl")
         self.clock = Clock("wall") if plan["clock"] is None else plan["clock"]
         self.home = _open(path, plan)
+        plan["path"] = self.home.path
         self.compression = Compression(self.home, plan["compression"] == "zstd")
         _name(self)
+        self.plan = plan
+        self.closed = False
         try:
             self._keep_journal(plan["journal"])
             self._keep_budget(plan["max_bytes"], plan["policy"])
@@ -86,8 +93,6 @@ cdef class LmdbEngine(BudgetEngine):
             self.closed = True
             self.home.release()
             raise
-        plan["path"] = self.home.path
-        self.plan = plan
         STORES.add(self)
 
     @property
@@ -99,9 +104,7 @@ cdef class LmdbEngine(BudgetEngine):
     def capabilities(self):
         """What this store can do."""
         return Capabilities(writes=not self.readonly, persistent=True, backup=True, shared=True,
-                            journal=self.journalled(), traces=True, streams=True)
-
-    # Reading
+                            journal=self.home is not None and self.journalled(), traces=True, streams=True)
 
     def get(self, key, default=None):
         """The value of ``key``, or ``default``."""
@@ -281,14 +284,14 @@ cdef class LmdbEngine(BudgetEngine):
 
     def _publish(self, Flight flight, key, value, ttl, stale):
         """Store what a computation gave, unless the key was written since its flight read it."""
-        cdef int64_t deadline = self.deadline_of(ttl)
+        cdef int64_t deadline
+        self.begin(True)
+        deadline = self.deadline_of(ttl)
         token = getattr(flight, "token", None)      # tells of writes by other processes too
         if deadline < 0:
             return False
         return self.store(key, value, PUT_FLIGHT, deadline, 0 if stale is None else span_ns(stale, "stale"), None,
                           False, False, token if isinstance(token, bytes) else None, flight)
-
-    # What a change is checked against
 
     def _read_whole(self, key):
         """(token, value, deadline, stale, tags, pin) of ``key``, to write it anew with what it carries."""

@@ -77,12 +77,10 @@ cdef class BatchEngine(ChangeEngine):
             return batch.names[batch.places[i].index]
         return self.key_of(batch.places[i].key.data, batch.places[i].key.size)
 
-    # Reading
-
     cdef list fetch_many(self, Batch batch, object default, Found* found):
         cdef Py_ssize_t start, stop, i, n = batch.count
-        cdef list out = [default] * n
-        cdef list marks = None
+        cdef list out = [default] * n, later = []       # later: places and marks of those that are no values yet
+        cdef object lifted
         cdef Unpacked unpacked = Unpacked.__new__(Unpacked)
         cdef Frame* frames = <Frame*>malloc(STRETCH * sizeof(Frame))
         cdef Frame* f
@@ -127,11 +125,11 @@ cdef class BatchEngine(ChangeEngine):
                             if self.home.budget.marks.bits != NULL:
                                 d43_mark(&self.home.budget.marks,
                                          XXH3_64bits(batch.places[i].key.data, batch.places[i].key.size))
-                            out[i] = self.lift(f, txn)
-                            if not (self.native_values and f.mark <= 1):
-                                if marks is None:
-                                    marks = []
-                                marks.append((i, f.mark))
+                            lifted = self.lift(f, txn)
+                            if not self.settled(f.mark, lifted):
+                                later.append(i)
+                                later.append(f.mark)
+                            out[i] = lifted
                     unpacked.clear()
             finally:
                 self.home.follow(txn)
@@ -141,9 +139,9 @@ cdef class BatchEngine(ChangeEngine):
             free(frames)
         if rc:
             self.fault(rc, self.key_at(batch, i))
-        if marks is not None:
-            for i, mark in marks:
-                out[i] = self.codec.decode(mark, out[i])
+        for start in range(0, len(later), 2):
+            i = later[start]
+            out[i] = self.settle(later[start + 1], out[i])
         return out
 
     cdef void note_all(self, Batch batch) noexcept:
@@ -287,7 +285,7 @@ cdef class BatchEngine(ChangeEngine):
     cdef Py_ssize_t write_many(self, Batch batch, bint erase, int reason, object values) except -1:
         """Write or erase a batch, with every remedy there is, and tell of it; how many were erased alive."""
         cdef EventQueue queue
-        cdef uint64_t seq
+        cdef uint64_t seq = 0
         cdef Py_ssize_t i, at, existed = 0
         cdef size_t size, need = 0, largest = 0
         cdef int rc, synced = 0
@@ -340,6 +338,8 @@ cdef class BatchEngine(ChangeEngine):
                                None if erase else values[batch.places[i].index], batch.labels(i))
         finally:
             free(alive)
+            if seq:             # what could not be told of, such as a packed value that was spoilt, holds nobody up
+                queue.cancel(seq, existed if erase else batch.count)
         if queue is not None:
             queue.drain()
         if synced:

@@ -23,13 +23,12 @@ from door43fast.native.longrow cimport MAX_KEY
 from door43fast.native.recording cimport Recording, recording_begin
 from door43fast.native.trust cimport examine_live
 from door43fast.native.told cimport told_labels
-from door43fast.native.upkeep cimport list_readers, watched
+from door43fast.native.upkeep cimport list_readers, reader_lines, watched
 
 from door43fast.errors import ConfigError, CorruptError
 
 cdef extern from "d43_atomic.h" nogil:
     uint64_t d43_add(uint64_t*, uint64_t)
-
 
 cdef enum:
     STRETCH = 4096          # rows that the audit looks at in one snapshot
@@ -252,7 +251,7 @@ cdef class CareEngine(RangeEngine):
         cdef size_t done = 0, total = 0
         cdef MDB_stat stat
         cdef list errors = []
-        cdef set dictionaries = None
+        cdef set dictionaries = set()
         cdef dict waiting = {}
         cdef int table
         self.begin(False)
@@ -265,13 +264,13 @@ cdef class CareEngine(RangeEngine):
                     if total == 0:
                         long_count(self.home, txn, &total)
                         total = 1 + 2 * total
-                        for dbi in (self.home.data, self.home.expiry, self.home.data):
-                            total += stat.ms_entries if mdb_stat(txn, dbi, &stat) == 0 else 0
+                        total += 2 * stat.ms_entries if mdb_stat(txn, self.home.data, &stat) == 0 else 0
+                        total += stat.ms_entries if mdb_stat(txn, self.home.expiry, &stat) == 0 else 0
                         if self.home.journal.on and mdb_stat(txn, self.home.journal.table, &stat) == 0:
                             total += stat.ms_entries
                     if table == 0:
-                        if dictionaries is None:
-                            dictionaries = audit_dictionaries(txn, self.home.meta, errors)
+                        if resume == b"":
+                            audit_dictionaries(txn, self.home.meta, dictionaries, errors)
                         resume = audit_data(self.home, txn, resume, &count, dictionaries, errors)
                     elif table == 1:
                         resume = audit_longs(self.home, txn, resume, &count, dictionaries, errors)
@@ -308,12 +307,13 @@ cdef class CareEngine(RangeEngine):
 
         Each process that has the store open keeps a few places, idle but for the time of a call or a snapshot.
         """
+        cdef list lines = []
+        cdef int rc
         self.begin(False)
         self.home.enter()
-        try:
-            return list_readers(self.home.env, self.home.last_txn())
-        finally:
-            self.home.leave()
+        rc = reader_lines(self.home.env, lines)
+        self.home.leave()
+        return list_readers(lines, rc, self.home.last_txn())
 
     def clear_readers(self):
         """Clear the places that dead processes have left in the table of readers; returns how many there were.

@@ -21,5 +21,5 @@ cdef class ChangeEngine(GroupEngine):
     cdef object _tags_of_one(self, object key)
     cdef int told(self, Job* job, object key, object value, Op op, Reason reason) except -1
 
-# What a frame carries of tags: for ``draft_carry``, settled.
+# What a frame carries of tags: for ``draft_carry``, settled. Makes bytes only, so no Python code runs here.
 cdef bytes carried(const Frame* frame)

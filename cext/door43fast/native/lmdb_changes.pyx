@@ -33,7 +33,7 @@ cdef bytes carried(const Frame* frame):
     cdef bytes names = b""
     if frame.flags & NAMED:
         names = PyBytes_FromStringAndSize(frame.names.data, frame.names.size)
-    return hashes + names + bytes((frame.tag_count,))
+    return hashes + names + PyBytes_FromStringAndSize(<const char*>&frame.tag_count, 1)
 
 
 cdef tuple _named(bytes names):
@@ -143,6 +143,8 @@ cdef class ChangeEngine(GroupEngine):
             finally:
                 reaped_clear(&job.reaped)
                 told_free(&job.tags)
+                if job.seq:         # what could not be told of holds nobody up
+                    queue.cancel(job.seq, job.events)
             if queue is not None:
                 queue.drain()
         if synced:

@@ -10,11 +10,13 @@ from libc.string cimport memcmp
 
 from clib.lmdb cimport *
 from door43fast.native.clock cimport span_ns
+from door43fast.native.environment cimport Environment, d43_gate_close, d43_gate_open
 from door43fast.native.frame cimport FRAME_CORRUPT, FRAME_NEWER
-from door43fast.native.journal cimport (CHANGED_CLEAR, CHANGED_TAG, ENTRY_HEAD, ORIGIN, ROW, ROW_HEAD, Entry, Row,
-                                        journal_seek, journal_span, row_next, row_read)
+from door43fast.native.journal cimport (CHANGED_CLEAR, CHANGED_TAG, ORIGIN, ROW, SETTINGS, Entry, Row, journal_seek,
+                                        journal_settings, journal_span, row_next, row_read)
 from door43fast.native.keys cimport KEYS_ANY
 from door43fast.native.status cimport lmdb_raise
+from door43fast.native.tables cimport HAS_JOURNAL, commit_synced, mark_format
 
 from door43fast.contracts import Change
 from door43fast.errors import ConfigError, FormatError, PrunedError
@@ -52,7 +54,7 @@ cdef class JournalEngine(TransactionEngine):
             if "max_bytes" in wanted:
                 size = wanted["max_bytes"] or 0
         if not self.readonly:
-            self.home.keep_journal(bounded, age, size)
+            _give_journal(self.home, bounded, age, size)
         elif not self.journalled():
             raise ConfigError(f"{self.home.path} has no journal, and readonly=True gives it none; open it once with "
                               "journal= and without readonly=True")
@@ -220,3 +222,43 @@ cdef int check_journal(object wanted) except -1:
         except (TypeError, ValueError) as error:
             raise ConfigError(f"journal={wanted!r}: {error}") from None
     return 0
+
+
+cdef int _give_journal(Environment home, bint bounded, uint64_t max_age, uint64_t max_bytes) except -1:
+    """Give the store a journal, or other bounds to the one that it has if ``bounded``; 0 for no bound."""
+    cdef MDB_txn* txn
+    cdef MDB_val name, value
+    cdef uint64_t wanted[2]
+    cdef uint64_t held[2]
+    cdef MDB_dbi table
+    cdef int rc
+    wanted[0] = max_age
+    wanted[1] = max_bytes
+    home.enter()                # in the child of a fork this opens the files anew
+    home.leave()
+    while True:
+        txn = NULL
+        with nogil:
+            d43_gate_close(&home.gate)
+            rc = mdb_txn_begin(home.env, NULL, 0, &txn)
+            if rc == 0:
+                rc = journal_settings(txn, home.meta, &held[0], &held[1])
+                if rc == MDB_NOTFOUND or (rc == 0 and bounded and memcmp(held, wanted, SETTINGS)):
+                    rc = mdb_dbi_open(txn, b"journal", MDB_CREATE, &table)
+                    name.mv_data = <char*>b"journal"
+                    name.mv_size = 7
+                    value.mv_data = wanted
+                    value.mv_size = SETTINGS
+                    if rc == 0:
+                        rc = mdb_put(txn, home.meta, &name, &value, 0)
+                    if rc == 0:
+                        rc = mark_format(txn, home.meta, HAS_JOURNAL)
+                    if rc == 0:
+                        rc = commit_synced(home.env, txn)
+                        txn = NULL
+                if txn != NULL:
+                    mdb_txn_abort(txn)
+            d43_gate_open(&home.gate)
+        if rc == 0:
+            return home.join_journal()
+        home.recover(rc, ROW, "giving a journal to", home.path)

@@ -1,7 +1,8 @@
 """Batches of a store on disk in one piece of memory, without an object per record."""
 
 from clib.lmdb cimport MDB_txn
-from door43fast.native.frame cimport Frame
+from door43fast.native.chunks cimport Head, head_read
+from door43fast.native.frame cimport CHUNKED, ZSTD, Frame
 from door43fast.native.lmdb_care cimport CareEngine
 from door43fast.native.packed cimport PackedBuilder
 
@@ -12,4 +13,13 @@ cdef enum:
 
 cdef class PackedEngine(CareEngine):
     cdef int append(self, PackedBuilder builder, const Frame* frame, MDB_txn* txn) except? -99 nogil
-    cdef int misfit(self, int rc, PackedBuilder builder, object key, const Frame* frame) except -1
+    # The exception for a status of append or of a read. ``size`` is that of the value. REQUIRES: not entered.
+    cdef int misfit(self, int rc, PackedBuilder builder, object key, size_t size) except -1
+
+
+# The size of the value of a frame.
+cdef inline size_t whole_size(const Frame* frame) noexcept nogil:
+    cdef Head head
+    if frame.flags & CHUNKED and head_read(frame, &head) == 0:
+        return head.size
+    return frame.original if frame.flags & ZSTD else frame.payload.size

@@ -16,7 +16,7 @@ from door43fast.native.lmdb_batch cimport Batch
 from door43fast.native.lmdb_ahead cimport course_begin
 from door43fast.native.lmdb_reads cimport BLOCK, Course
 from door43fast.native.lmdb_ranges cimport Bounds, slice_of
-from door43fast.native.lmdb_walk cimport Walk, walk_begin, walk_end, walk_frame, walk_next, walk_raise
+from door43fast.native.lmdb_walk cimport Walk, walk_begin, walk_end, walk_frame, walk_head, walk_next, walk_raise
 from door43fast.native.mapped cimport Stroll, stroll
 from door43fast.native.packed cimport Packed
 
@@ -47,15 +47,11 @@ cdef class PackedEngine(CareEngine):
         place = builder.room(frame.original)
         return WRONG_SIZE if place == NULL else self.compression.unpack(frame, place)
 
-    cdef int misfit(self, int rc, PackedBuilder builder, object key, const Frame* frame) except -1:
-        """The exception for a status of append or of a read."""
+    cdef int misfit(self, int rc, PackedBuilder builder, object key, size_t size) except -1:
         if rc == NOT_BYTES:
             raise TypeError(f"key {key!r} does not hold bytes, and only bytes can be packed; read it with get")
-        cdef Head head
         if rc == WRONG_SIZE:
-            if frame.flags & CHUNKED and head_read(frame, &head) == 0:
-                raise builder.wrong_size(key, head.size)
-            raise builder.wrong_size(key, frame.original if frame.flags & ZSTD else frame.payload.size)
+            raise builder.wrong_size(key, size)
         return self.fault(rc, key)
 
     def get_packed(self, keys, *, out=None):
@@ -75,6 +71,7 @@ cdef class PackedEngine(CareEngine):
         cdef int64_t now
         cdef Py_ssize_t i = 0, start = 0, found = 0, n
         cdef Course course
+        cdef size_t size = 0
         cdef int rc = 0
         self.begin(False)
         txn = self.home.reader()
@@ -97,6 +94,7 @@ cdef class PackedEngine(CareEngine):
                                                                               batch.places[start + i].key.size))
                             rc = self.append(builder, &frames[i], txn)
                         if rc:
+                            size = whole_size(&frames[i]) if rc == WRONG_SIZE else 0
                             break
                     if rc:
                         break
@@ -106,7 +104,7 @@ cdef class PackedEngine(CareEngine):
             self.home.give(txn)
             self.home.leave()
         if rc:
-            self.misfit(rc, builder, self.key_at(batch, start + i), &frames[i])
+            self.misfit(rc, builder, self.key_at(batch, start + i), size)
         self.note_all(batch)
         self.hits += found
         self.misses += batch.count - found
@@ -179,6 +177,7 @@ cdef class PackedEngine(CareEngine):
         cdef Stroll way
         cdef MDB_txn* txn
         cdef int64_t now
+        cdef bytes last, head
         cdef bint known = False
         cdef int rc
         self.begin(False)
@@ -186,7 +185,7 @@ cdef class PackedEngine(CareEngine):
         try:
             now = self.now()
             way.page = way.straight = 0
-            name.size = 0
+            name.data, name.size = b"", 0
             with nogil:
                 rc = walk_begin(&w, self.home, txn, &bounds.range, start, False)
                 while rc == 0 and values.count < <size_t>chunk:
@@ -203,12 +202,14 @@ cdef class PackedEngine(CareEngine):
                         known = True
                         break
                     rc = walk_next(&w, self.home)
-            if known:
-                self.misfit(rc, values, self.name_of(name.data, name.size), &frame)
-            if rc and rc != MDB_NOTFOUND:
-                walk_raise(&w, rc, "scanning", self.home.path)
-            return None if rc else name.data[:name.size]
+            last = name.data[:name.size]
+            head = walk_head(&w)
         finally:
             walk_end(&w)
             self.home.give(txn)
             self.home.leave()
+        if known:
+            self.misfit(rc, values, self.name_of(last, len(last)), 0)
+        if rc and rc != MDB_NOTFOUND:
+            walk_raise(head, rc, "scanning", self.home.path)
+        return None if rc else last

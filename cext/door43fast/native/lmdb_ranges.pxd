@@ -16,6 +16,9 @@ cdef class Bounds:
     cdef Py_ssize_t most    # records that a stretch may take, -1 for any number
     cdef bytes low
     cdef bytes high
+    cdef int rc             # with which the last stretch ended
+    cdef bytes failed       # the key that it is about, None where it is that of the walk itself
+    cdef bytes head         # what the keys of the walk's group begin with
 
 
 cdef inline Slice slice_of(bytes data) noexcept:
@@ -31,5 +34,9 @@ cdef class RangeEngine(BatchEngine):
     cdef int clear_short(self, MDB_txn* txn, const Range* range) noexcept nogil
     cdef int clear_long(self, MDB_txn* txn, const Range* range) noexcept nogil
     cdef int apply_clear(self, const Range* range, EventQueue queue, uint64_t* seq) noexcept nogil
+    # Makes no object that the collector looks after, and raises nothing but MemoryError; ``stretched`` is due once it
+    # has returned and nobody is inside.
     cdef object stretch(self, Bounds bounds, bytes after, Py_ssize_t limit, bint values, list keys, list lifted,
                         list marks, list tokens, MDB_txn* txn)
+    # The exception for the status of a stretch, if it has failed.
+    cdef int stretched(self, Bounds bounds) except -1

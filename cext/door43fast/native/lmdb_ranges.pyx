@@ -12,15 +12,15 @@ from libc.stdlib cimport free, malloc
 from libc.string cimport memcpy
 
 from clib.lmdb cimport *
-from door43fast.native.chunks cimport chunks_clear
+from door43fast.native.chunks cimport Head, chunks_clear, head_read
 from door43fast.native.core cimport BY_USER, EventQueue, OP_CLEAR
 from door43fast.native.status cimport lmdb_raise
 from door43fast.native.frame cimport CHUNKED, FRAME_CORRUPT, FRESH, Frame, HAS_DEADLINE, HAS_TAGS, Slice, frame_read
 from door43fast.native.keys cimport KEYS_STR
 from door43fast.native.journal cimport CHANGED_CLEAR, NO_CHANGE, journal_note
 from door43fast.native.lmdb_records cimport TOKEN, frame_token
-from door43fast.native.lmdb_walk cimport (Range, Walk, walk_begin, walk_end, walk_frame, walk_holds, walk_next,
-                                          walk_raise, within)
+from door43fast.native.lmdb_walk cimport (Range, Walk, walk_begin, walk_end, walk_frame, walk_head, walk_holds,
+                                          walk_next, walk_raise, within)
 from door43fast.native.longkeys cimport long_count
 from door43fast.native.longrow cimport LONGEST_KEY, MAX_KEY
 from door43fast.native.mapped cimport Stroll, stroll
@@ -70,6 +70,7 @@ cdef class RangeEngine(BatchEngine):
         """
         cdef Walk w
         cdef Frame frame
+        cdef Head head
         cdef Slice name
         cdef char token[TOKEN]
         cdef Stroll way
@@ -92,7 +93,8 @@ cdef class RangeEngine(BatchEngine):
                 if rc == 0 and frame.flags & (HAS_DEADLINE | HAS_TAGS):
                     rc = self.judge(txn, &frame, now)
                 if rc:
-                    self.fault(rc, self.name_of(name.data, name.size))
+                    bounds.rc, bounds.failed = rc, name.data[:name.size]
+                    return None
                 if frame.state == FRESH:
                     keys.append(PyUnicode_DecodeUTF8(name.data, name.size, NULL) if text else
                                 PyBytes_FromStringAndSize(name.data, name.size))
@@ -103,21 +105,28 @@ cdef class RangeEngine(BatchEngine):
                         frame_token(&frame, token)
                         tokens.append(PyBytes_FromStringAndSize(token, TOKEN))
                 weight += name.size + frame.payload.size
-                if values and frame.flags & CHUNKED and frame.state == FRESH:
-                    weight += len(lifted[len(lifted) - 1])
+                if values and frame.flags & CHUNKED and frame.state == FRESH and head_read(&frame, &head) == 0:
+                    weight += head.size
                 seen += 1
                 if (seen >= limit or weight > HEAVIEST) and (seen == bounds.most or weight > MOST_WEIGHT or
                                                              not walk_holds(&w)):
                     return PyBytes_FromStringAndSize(name.data, name.size)
                 rc = walk_next(&w, self.home)
             if rc and rc != MDB_NOTFOUND:
-                walk_raise(&w, rc, "scanning", self.home.path)
+                bounds.rc, bounds.head = rc, walk_head(&w)
             return None
         finally:
             walk_end(&w)
             if own:
                 self.home.give(txn)
                 self.home.leave()
+
+    cdef int stretched(self, Bounds bounds) except -1:
+        if bounds.failed is not None:
+            self.fault(bounds.rc, self.name_of(bounds.failed, len(bounds.failed)))
+        if bounds.rc:
+            walk_raise(bounds.head, bounds.rc, "scanning", self.home.path)
+        return 0
 
     def scan(self, prefix="", *, start=None, stop=None, reverse=False, limit=None):
         """Pairs of key and value in the order of the keys, from ``start`` on and below ``stop``.
@@ -147,6 +156,7 @@ cdef class RangeEngine(BatchEngine):
             bounds.most = limit
             after = self.stretch(bounds, after, size if limit < 0 else min(size, limit), values, keys, lifted, marks,
                                  None, NULL)
+            self.stretched(bounds)
             if self.mode != KEYS_STR:
                 for i in range(len(keys)):
                     name = keys[i]
@@ -204,14 +214,15 @@ cdef class RangeEngine(BatchEngine):
                         break
                     n += frame.state == FRESH
                     rc = walk_next(&w, self.home)
-            if known:
-                self.fault(rc, self.name_of(w.name.data, w.name.size))
             if rc != MDB_NOTFOUND:
-                walk_raise(&w, rc, "scanning", self.home.path)
+                bounds.rc, bounds.head = rc, walk_head(&w)
+            if known:
+                bounds.failed = w.name.data[:w.name.size]
         finally:
             walk_end(&w)
             self.home.give(txn)
             self.home.leave()
+        self.stretched(bounds)
         return n
 
     def clear(self, prefix=""):
@@ -265,6 +276,9 @@ cdef class RangeEngine(BatchEngine):
             key.mv_size = range.low.size
             rc = mdb_cursor_get(cursor, &key, &value, MDB_SET_RANGE if key.mv_size else MDB_FIRST)
             if rc or not within(range, &key):
+                break
+            if key.mv_size > MAX_KEY:
+                rc = MDB_CORRUPTED
                 break
             memcpy(held, key.mv_data, key.mv_size)
             name.data = held

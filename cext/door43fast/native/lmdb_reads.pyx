@@ -6,7 +6,7 @@ of the block, and noted in the index; that a key is not there is noted too.
 
 A single read that the index can answer takes no transaction. LMDB writes to no page that a snapshot S has before the
 writer of S + 3 begins, for pages that S + 1 freed; so if the newest snapshot is S or S + 1 after the value was copied,
-then nothing that was read changed meanwhile. Nor does it enter the gate, unless it makes text: see handle.pyx.
+then nothing that was read changed meanwhile. Nor does it enter the gate: see handle.pyx.
 """
 
 from cpython.object cimport PyObject
@@ -16,10 +16,10 @@ from clib.xxhash cimport XXH128_hash_t, XXH3_128bits_withSeed, XXH3_64bits
 from door43fast.native.descent cimport DOWN, HERE, LOST, NOT_HERE, Step, descend, descent_root
 from door43fast.native.frame cimport *
 from door43fast.native.budget cimport d43_mark
-from door43fast.native.handle cimport handle_leave, handle_newest, handle_try
-from door43fast.native.keyindex cimport (KeyIndex, KeyTable, LINE, d43_load, d43_prefetch, index_bring, index_bucket,
-                                         index_fill, index_gap, index_gone, index_guess, index_miss, index_near,
-                                         index_next, index_ready, index_still)
+from door43fast.native.handle cimport handle_newest
+from door43fast.native.keyindex cimport (GapTable, KeyIndex, KeyTable, LINE, d43_load, d43_prefetch, index_bring,
+                                         index_bucket, index_fill, index_gap, index_gaps, index_gone, index_guess,
+                                         index_miss, index_near, index_next, index_ready, index_still)
 from door43fast.native.keys cimport KEYS_STR
 from door43fast.native.lmdb_ahead cimport course_step
 from door43fast.native.longkeys cimport record_get
@@ -30,7 +30,6 @@ cdef extern from "d43_str.h" nogil:
     bint d43_str_plain(PyObject*, const char**, size_t*)
 
 cdef enum:
-    MARK_STR = 1
     AHEAD = 3               # lines of a node that are asked for ahead; the processor goes on by itself
 
 
@@ -51,16 +50,11 @@ cdef class ReadEngine(RecordEngine):
             return None
         if seen == ABSENT:
             lifted = self.absent
-        elif frame.mark != MARK_STR:
-            lifted = self.lift(frame, NULL)
-        elif not handle_try(self.home):     # text that is none has the GIL let go for, in the midst of it
-            return None
         else:
             try:
                 lifted = self.lift(frame, NULL)
             except UnicodeDecodeError:      # the page was written to meanwhile; what is so on the disk is found again
-                lifted = None
-            handle_leave(self.home)
+                return None
         return lifted if index_still(x, id) and handle_newest(self.home) <= id + 1 else None
 
     cdef bint sound(self, Slice key, uint64_t hash, uint64_t at, Frame* frame) noexcept nogil:
@@ -206,6 +200,7 @@ cdef class ReadEngine(RecordEngine):
                         bint indexed, Py_ssize_t* failed) noexcept nogil:
         cdef KeyIndex* x = &self.home.index
         cdef const KeyTable* t = x.table
+        cdef const GapTable* gaps
         cdef const uint64_t* buckets[BLOCK]
         cdef uint64_t hashes[BLOCK]
         cdef uint64_t at[BLOCK]
@@ -231,11 +226,12 @@ cdef class ReadEngine(RecordEngine):
                 if at[i] == 0:
                     todo[missed] = i
                     missed += 1
-            if missed and x.gaps != NULL:
+            gaps = index_gaps(x) if missed else NULL
+            if gaps != NULL:
                 for j in range(missed):
                     i = todo[j]
                     twins[i] = XXH3_128bits_withSeed(places[i].key.data, places[i].key.size, x.secret)
-                    d43_prefetch(index_gap(x.gaps, twins[i].low64))
+                    d43_prefetch(index_gap(gaps, twins[i].low64))
                 for j in range(missed):
                     i = todo[j]
                     if index_gone(x, twins[i].low64, twins[i].high64):

@@ -75,6 +75,7 @@ cdef class StreamEngine(JournalEngine):
             return None
         if rc:
             self.fault(rc, key)
+        self.refuse_fault(lifted)
         return frame.mark, lifted, (<char*>place)[:HEAD] if frame.flags & CHUNKED else None
 
     def _stream_piece(self, key, bytes head, uint32_t number):

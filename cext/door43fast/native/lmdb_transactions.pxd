@@ -9,6 +9,7 @@ from door43fast.native.frame cimport Slice
 from door43fast.native.lmdb_batch cimport Batch
 from door43fast.native.lmdb_training cimport TrainingEngine
 from door43fast.native.lmdb_walk cimport Range
+from door43fast.native.pins cimport Pin
 
 
 # A range as it was scanned: keys and tokens of all that was in it, one after another.
@@ -18,13 +19,15 @@ cdef struct Seen:
 
 
 cdef class Snapshot:
-    cdef object __weakref__
     cdef TransactionEngine store
     cdef Environment home
-    cdef uint64_t generation
-    cdef MDB_txn* txn               # NULL after close
+    cdef Pin pin                    # the reader
+    cdef int inside                 # calls that read from it
+    cdef bint ended                 # it is let go once nobody is inside
 
-    cdef int enter(self) except -1
+    cdef MDB_txn* enter(self) except NULL
+    cdef void leave(self) noexcept
+    cdef void let_go(self) noexcept
 
 
 # All that a commit needs, in memory that needs no GIL.

@@ -20,6 +20,7 @@ from door43fast.native.journal cimport CHANGED_DELETE, CHANGED_EXPIRE
 from door43fast.native.lmdb_ranges cimport Bounds, slice_of
 from door43fast.native.lmdb_records cimport TOKEN, frame_token
 from door43fast.native.longrow cimport long_weight
+from door43fast.native.pins cimport pin_add, pin_take
 from door43fast.native.told cimport told_tags
 from door43fast.native.lmdb_walk cimport Walk, walk_begin, walk_end, walk_frame, walk_next
 
@@ -37,17 +38,28 @@ cdef class Snapshot:
     """One state of the store, for as long as it is open: its pages are kept, so close it soon."""
 
     def __dealloc__(self):
-        # Without the gate: an environment that is being remapped does not look at readers.
-        if self.txn != NULL and self.home.env != NULL and self.home.generation == self.generation:
-            mdb_txn_abort(self.txn)
+        self.let_go()
 
-    cdef int enter(self) except -1:
+    cdef MDB_txn* enter(self) except NULL:
         self.store.begin(False)
         self.home.enter()
-        if self.txn == NULL or self.home.generation != self.generation:
+        if self.pin.txn == NULL or self.ended:
             self.home.leave()
             raise ClosedError("this snapshot ended with its transaction, or belongs to the process that was forked")
-        return 0
+        self.inside += 1
+        return self.pin.txn
+
+    cdef void leave(self) noexcept:
+        self.inside -= 1
+        if self.ended and self.inside == 0:     # another thread has closed it meanwhile
+            self.let_go()
+        self.home.leave()
+
+    cdef void let_go(self) noexcept:
+        """Without the gate: the GIL is held throughout, and the files are closed and remapped with it only."""
+        cdef MDB_txn* txn = pin_take(&self.pin)
+        if txn != NULL and self.home.own():
+            self.home.give(txn)
 
     def read(self, key):
         """(token, value) of ``key``; the token is empty, and the value MISSING, where there is none."""
@@ -55,15 +67,16 @@ cdef class Snapshot:
         cdef Frame frame
         cdef object owner = self.store.slice_key(key, &name), lifted
         cdef char token[TOKEN]
+        cdef MDB_txn* txn
         cdef int rc
-        self.enter()
+        txn = self.enter()
         try:
-            rc = handle_sure(self.home, self.store.find(self.txn, name, &frame, self.store.now()))
+            rc = handle_sure(self.home, self.store.find(txn, name, &frame, self.store.now()))
             if rc == 0 and frame.state == FRESH:
                 frame_token(&frame, token)
-                lifted = self.store.lift(&frame, self.txn)
+                lifted = self.store.lift(&frame, txn)
         finally:
-            self.home.leave()
+            self.leave()
         if rc == MDB_NOTFOUND or (rc == 0 and frame.state != FRESH):
             return b"", MISSING
         if rc:
@@ -75,14 +88,16 @@ cdef class Snapshot:
         cdef Bounds bounds = self.store.bounds_of(prefix, start, stop, reverse)
         cdef bytes after = None, name
         cdef list names, lifted, marks, tokens
+        cdef MDB_txn* txn
         cdef Py_ssize_t i
         while True:
             names, lifted, marks, tokens = [], [], [], []
-            self.enter()
+            txn = self.enter()
             try:
-                after = self.store.stretch(bounds, after, STRETCH, True, names, lifted, marks, tokens, self.txn)
+                after = self.store.stretch(bounds, after, STRETCH, True, names, lifted, marks, tokens, txn)
             finally:
-                self.home.leave()
+                self.leave()
+            self.store.stretched(bounds)
             for i in range(len(names)):
                 name = names[i]
                 yield self.store.key_of(name, len(name)), tokens[i], self.store.settle(marks[i], lifted[i])
@@ -91,20 +106,9 @@ cdef class Snapshot:
 
     def close(self):
         """End the view. A second call does nothing."""
-        cdef MDB_txn* txn = self.txn
-        if txn == NULL or self.home.generation != self.generation or self.home.env == NULL:
-            self.txn = NULL
-            return
-        self.home.enter()
-        self.txn = NULL
-        self.home.give(txn)
-        self.home.leave()
-
-    def detach(self):
-        """The environment is about to close. REQUIRES: its gate is closed."""
-        if self.txn != NULL:
-            mdb_txn_abort(self.txn)
-            self.txn = NULL
+        self.ended = True
+        if self.inside == 0:
+            self.let_go()
 
 
 cdef class Commit:
@@ -127,9 +131,8 @@ cdef class TransactionEngine(TrainingEngine):
         self.begin(False)
         s.store = self
         s.home = self.home
-        s.txn = self.home.reader()
-        s.generation = self.home.generation
-        self.home.snapshots.add(s)
+        s.pin.txn = self.home.reader()
+        pin_add(&self.home.pins, &s.pin)
         self.home.leave()
         return s
 
@@ -242,8 +245,6 @@ cdef class TransactionEngine(TrainingEngine):
             commit.conflict = commit.conflict if rc else -1     # -1: nothing had to be written
             return rc
         return self.close_write(txn, queue, events[0], seq)
-
-    # Before and after
 
     cdef Commit commit_of(self, dict reads, dict writes, object ranges):
         cdef Commit c = Commit.__new__(Commit)

@@ -12,6 +12,14 @@ from door43fast.native.keys cimport KeyCodec, KeyMode
 from door43fast.native.longrow cimport LONGEST_KEY
 from door43fast.native.recording cimport Recording
 
+cdef extern from "Python.h":
+    bint PyUnicode_CheckExact(object)
+    bint PyBytes_CheckExact(object)
+
+cdef enum:
+    MARK_RAW = 0
+    MARK_STR = 1
+
 
 cdef class ValueEngine(Core):
     cdef Environment home
@@ -44,11 +52,21 @@ cdef class ValueEngine(Core):
     cdef object draft_value(self, object value, Draft* draft)
     # The same, compressed if the store compresses and it pays.
     cdef object draft_packed(self, object value, Slice key, Draft* draft)
-    # The payload as bytes or str, out of the map: no Python code runs here. ``txn`` is the snapshot that the frame lies
-    # in; NULL where it is known not to be chunked. REQUIRES: entered, or a copy of the frame.
+    # The payload as bytes or str, out of the map. No object is made that the collector looks after, and nothing is
+    # raised but MemoryError: so no Python code runs here, not even a finalizer. Text of which it is not sure that it is
+    # UTF-8 stays bytes, and a fault is a number: ``settle`` makes text and exception of them. ``txn`` is the snapshot
+    # that the frame lies in; NULL where it is known not to be chunked. REQUIRES: entered, or a copy of the frame.
     cdef object lift(self, const Frame* frame, MDB_txn* txn)
-    # What was lifted as the value it stands for. May run Python code.
+    # What was lifted as the value it stands for. May run Python code. REQUIRES: not entered.
     cdef object settle(self, uint8_t mark, object lifted)
+    # The exception for a fault that was lifted in place of a payload.
+    cdef int refuse_fault(self, object lifted) except -1
+
+    # Whether what was lifted is the value already.
+    cdef inline bint settled(self, uint8_t mark, object lifted) noexcept:
+        return self.native_values and (PyUnicode_CheckExact(lifted) if mark == MARK_STR else
+                                       mark == MARK_RAW and PyBytes_CheckExact(lifted))
+
     # Nanoseconds of the store's clock; 0 for no expiry, -1 for expired at once.
     cdef int64_t deadline_of(self, object ttl) except -2
     # 16 bytes for each tag, None for no tags.

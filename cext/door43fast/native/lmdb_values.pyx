@@ -3,7 +3,7 @@
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 from cpython.object cimport PyObject
 from cpython.unicode cimport PyUnicode_AsUTF8AndSize, PyUnicode_DecodeUTF8
-from libc.stdint cimport uint32_t
+from libc.stdint cimport uint32_t, uint64_t
 from libc.string cimport memcpy
 
 from clib.xxhash cimport XXH128_canonicalFromHash, XXH128_canonical_t, XXH3_128bits
@@ -21,14 +21,12 @@ from door43fast.errors import ClosedError, CorruptError, FormatError, KeyTooLong
 cdef extern from "d43_str.h":
     Py_hash_t d43_key_hash(PyObject* key, const char* p, Py_ssize_t n) noexcept
     bint d43_str_plain(PyObject*, const char**, size_t*)
+    bint d43_utf8_sure(const char*, size_t) nogil
 
 cdef extern from "Python.h":
-    bint PyUnicode_CheckExact(object)
-    bint PyBytes_CheckExact(object)
+    bint PyLong_CheckExact(object)
 
 cdef enum:
-    MARK_RAW = 0
-    MARK_STR = 1
     ALONE = 4096            # bytes from which on a value is worth letting the GIL go for
 
 assert (RAW, STR) == (MARK_RAW, MARK_STR)
@@ -160,19 +158,19 @@ cdef class ValueEngine(Core):
         if frame.flags & CHUNKED:
             rc = head_read(frame, &head)
             if rc:
-                unpack_fault(rc, frame, self.home.path)
+                return _fault(rc, frame)
             plain = PyBytes_FromStringAndSize(NULL, head.size)
             place = PyBytes_AS_STRING(plain)
             with nogil:
                 rc = chunks_read(self.home, self.compression, txn, &head, place)
             if rc:
-                unpack_fault(rc, frame, self.home.path)
-            if frame.mark == MARK_STR and self.native_values:
-                return PyUnicode_DecodeUTF8(place, head.size, "surrogatepass")
+                return _fault(rc, frame)
+            if frame.mark == MARK_STR and self.native_values and d43_utf8_sure(place, head.size):
+                return PyUnicode_DecodeUTF8(place, head.size, NULL)
             return plain
         if frame.flags & ZSTD:
             if frame.original > LARGEST_PACKED:
-                raise CorruptError("a compressed value says that it is larger than any may be; run verify()")
+                return _fault(FRAME_CORRUPT, frame)
             plain = PyBytes_FromStringAndSize(NULL, frame.original)
             place = PyBytes_AS_STRING(plain)
             if frame.original < ALONE:
@@ -181,19 +179,29 @@ cdef class ValueEngine(Core):
                 with nogil:
                     rc = self.compression.unpack(frame, place)
             if rc:
-                unpack_fault(rc, frame, self.home.path)
-            if frame.mark == MARK_STR and self.native_values:
-                return PyUnicode_DecodeUTF8(place, frame.original, "surrogatepass")
+                return _fault(rc, frame)
+            if frame.mark == MARK_STR and self.native_values and d43_utf8_sure(place, frame.original):
+                return PyUnicode_DecodeUTF8(place, frame.original, NULL)
             return plain
-        if frame.mark == MARK_STR and self.native_values:
-            return PyUnicode_DecodeUTF8(frame.payload.data, frame.payload.size, "surrogatepass")
+        if frame.mark == MARK_STR and self.native_values and d43_utf8_sure(frame.payload.data, frame.payload.size):
+            return PyUnicode_DecodeUTF8(frame.payload.data, frame.payload.size, NULL)
         return PyBytes_FromStringAndSize(frame.payload.data, frame.payload.size)
 
     cdef object settle(self, uint8_t mark, object lifted):
         """What was lifted as the value it stands for. May run Python code: no transaction may be open."""
-        if self.native_values and mark <= MARK_STR:
+        if self.settled(mark, lifted):
             return lifted
+        self.refuse_fault(lifted)
+        if self.native_values and mark == MARK_STR:
+            return (<bytes>lifted).decode("utf-8", "surrogatepass")
         return self.codec.decode(mark, lifted)
+
+    cdef int refuse_fault(self, object lifted) except -1:
+        cdef uint64_t fault
+        if PyLong_CheckExact(lifted):
+            fault = lifted
+            unpack_fault(<int><uint32_t>fault, <uint32_t>(fault >> 32), self.home.path)
+        return 0
 
     cdef int64_t deadline_of(self, object ttl) except -2:
         """Nanoseconds of the store's clock; 0 for no expiry, -1 for expired at once."""
@@ -275,17 +283,23 @@ cdef class ValueEngine(Core):
 
     cdef int begin(self, bint writing) except -1:
         if self.closed:
-            raise ClosedError(f"the store {self.plan['path']} is closed; open it again")
+            raise ClosedError("this store was never opened" if self.plan is None else
+                              f"the store {self.plan['path']} is closed; open it again")
         if writing and self.readonly:
             raise ReadOnlyError(f"the store {self.plan['path']} was opened with readonly=True; open it "
                                 "without, to write")
         return 0
 
 
-cdef int unpack_fault(int rc, const Frame* frame, str path) except -1:
+cdef object _fault(int rc, const Frame* frame):
+    """A fault as it is lifted: a status, and the dictionary that was looked for."""
+    return <uint64_t>frame.dictionary << 32 | <uint32_t>rc
+
+
+cdef int unpack_fault(int rc, uint32_t dictionary, str path) except -1:
     """The exception for a value that could not be decompressed, where its key is not at hand."""
     if rc == UNKNOWN_DICTIONARY:
-        raise CorruptError(f"the compression dictionary {frame.dictionary} of {path} is missing or damaged; restore a "
+        raise CorruptError(f"the compression dictionary {dictionary} of {path} is missing or damaged; restore a "
                            "backup")
     if rc == FRAME_CORRUPT:
         raise CorruptError(f"a compressed value or a large one of {path} is not what its frame says; run "

@@ -54,8 +54,10 @@ cdef struct Walk:
 cdef int walk_begin(Walk* w, Handle home, MDB_txn* txn, const Range* range, Slice after, bint unsorted) noexcept nogil
 cdef int walk_on(Walk* w, Handle home) noexcept nogil
 cdef void walk_end(Walk* w) noexcept nogil
-# The exception for a status of the walk itself.
-cdef int walk_raise(const Walk* w, int rc, str what, str path) except -1
+# What the keys of the group begin with that is read, to be told of. Makes bytes only, so no Python code runs here.
+cdef bytes walk_head(const Walk* w)
+# The exception for a status of the walk itself. REQUIRES: not entered.
+cdef int walk_raise(bytes head, int rc, str what, str path) except -1
 
 
 cdef inline int compare(const MDB_val* key, Slice edge) noexcept nogil:

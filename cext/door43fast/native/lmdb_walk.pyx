@@ -212,9 +212,12 @@ cdef void walk_end(Walk* w) noexcept nogil:
     free(w.longs.rows)
 
 
-cdef int walk_raise(const Walk* w, int rc, str what, str path) except -1:
+cdef bytes walk_head(const Walk* w):
+    return w.longs.head[:LONG_HEAD]
+
+
+cdef int walk_raise(bytes head, int rc, str what, str path) except -1:
     if rc == FRAME_CORRUPT:
-        raise CorruptError(f"{what} {path} found a damaged record, whose key begins with "
-                           f"{w.longs.head[:LONG_HEAD]!r}; nothing of it was returned. Run verify(), and restore or "
-                           "delete it")
+        raise CorruptError(f"{what} {path} found a damaged record, whose key begins with {head!r}; nothing of it was "
+                           "returned. Run verify(), and restore or delete it")
     return lmdb_raise(rc, what, path)

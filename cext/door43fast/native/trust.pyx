@@ -20,6 +20,7 @@ import os
 import struct
 
 from libc.stdint cimport uint64_t
+from libc.string cimport memcpy
 
 from clib.lmdb cimport MDB_txn, mdb_txn_id
 from clib.xxhash cimport XXH3_64bits
@@ -174,18 +175,21 @@ cdef object _examine(str path, bint lost):
 cdef int examine_live(Handle home) except -1:
     cdef MDB_txn* txn
     cdef const char* page
-    cdef uint64_t id
+    cdef char head[HEAD_USED]
+    cdef uint64_t id, before, after
     cdef int i
     for i in range(ATTEMPTS):
         txn = home.reader()
         try:
             id = mdb_txn_id(txn)
             page = home.metas + (id & 1) * home.page_size
-            head = page[:HEAD_USED]
-            if _txn(head) == id and _txn(page[:HEAD_USED]) == id:
+            memcpy(head, page, HEAD_USED)
+            memcpy(&before, head + TXN_ID_AT, 8)
+            memcpy(&after, page + TXN_ID_AT, 8)
+            if before == id == after:
                 home.widen()
                 if home.view.base == NULL:
-                    walk_file(home.fd, os.fstat(home.fd).st_size, head, home.page_size, TREES, home.path)
+                    walk_file(home.fd, home.view.end, head, home.page_size, TREES, home.path)
                 else:
                     walk_map(home.view.base, home.view.end, head, home.page_size, TREES, home.path)
                 return 0

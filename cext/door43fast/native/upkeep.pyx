@@ -12,6 +12,9 @@ import os
 import time
 from concurrent.futures import ThreadPoolExecutor, wait
 
+from cpython.unicode cimport PyUnicode_DecodeASCII
+from libc.string cimport strlen
+
 from clib.lmdb cimport *
 from door43fast.native.directory cimport alone, prepare, stale_markers, sync_directory
 from door43fast.native.environment cimport is_open
@@ -29,15 +32,18 @@ cdef str COMPACTED = "compacted.partial"
 
 cdef int _line(const char* text, void* lines) noexcept with gil:
     try:
-        (<list>lines).append(text.decode())
+        (<list>lines).append(PyUnicode_DecodeASCII(text, strlen(text), NULL))
     except BaseException:
         return -1
     return 0
 
 
-cdef list list_readers(MDB_env* env, size_t newest):
-    cdef list lines = [], found = []
-    cdef int rc = mdb_reader_list(env, _line, <void*>lines)
+cdef int reader_lines(MDB_env* env, list lines) noexcept:
+    return mdb_reader_list(env, _line, <void*>lines)
+
+
+cdef list list_readers(list lines, int rc, size_t newest):
+    cdef list found = []
     if rc < 0:
         raise MemoryError("no memory to list the readers")
     for line in "".join(lines).splitlines():
@@ -81,6 +87,7 @@ def readers(path, clear=False):
     cdef str full = _directory(path, "its readers are listed by its own readers()")
     cdef MDB_env* env = _bare(full, MDB_RDONLY)
     cdef MDB_envinfo info
+    cdef list lines = []
     cdef int rc = 0, dead = 0
     try:
         mdb_env_info(env, &info)
@@ -88,7 +95,7 @@ def readers(path, clear=False):
             rc = mdb_reader_check(env, &dead)
         if rc:
             lmdb_raise(rc, "clearing the readers of", full)
-        return list_readers(env, info.me_last_txnid), dead
+        return list_readers(lines, reader_lines(env, lines), info.me_last_txnid), dead
     finally:
         mdb_env_close(env)
 
