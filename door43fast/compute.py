@@ -72,7 +72,7 @@ class Computation(Flight):  # type: ignore[misc,valid-type]
         self.result, self.error = result, error
         self.abandoned = not share or error is not None and not isinstance(error, Exception)
         try:
-            forget(store, self)
+            forget(store, self, self.name)
         finally:
             self.done.set_result(None)
 
@@ -82,10 +82,24 @@ class Computation(Flight):  # type: ignore[misc,valid-type]
         return self.result
 
 
-def forget(store: Any, flight: Computation) -> None:
-    """Take ``flight`` out of the table of flights, if it is still there."""
-    if store._flights.get(flight.name) is flight:
-        store._flights.pop(flight.name, None)
+def forget(store: Any, flight: Computation, name: Any) -> bool:
+    """Take ``flight`` out of the table of flights, if it is still there. Returns whether it was."""
+    if store._flights.get(name) is not flight:
+        return False
+    store._flights.pop(name, None)
+    return True
+
+
+def left_behind(store: Any, flight: Computation, mine: Computation) -> bool:
+    """Whether nobody takes ``flight``, of the same name as ``mine``, out of the table: then that is done here.
+
+    It was under way when this process was forked off, and nobody ends it here; or it has ended, and was interrupted
+    before it took itself out, by an exception of its key's own methods for example.
+    """
+    if flight.pid != mine.pid:
+        forget(store, flight, mine.name)
+        return True
+    return flight.done.done() and forget(store, flight, mine.name)
 
 
 def flight_name(store: Any, key: Any) -> Any:
@@ -163,8 +177,7 @@ def compute(store: Any, key: Any, fn: Callable[[], Any], ttl: Seconds | None, st
         flight = store._flights.setdefault(mine.name, mine)
         if flight is mine:
             return _lead(store, mine, fn, ttl, stale, deadline)
-        if flight.pid != mine.pid:  # it was under way when this process was forked off: nobody will end it here
-            forget(store, flight)
+        if left_behind(store, flight, mine):
             continue
         late = flight.voided        # the key was written since it began, so its result is too old for this caller
         if stale is not None:

@@ -9,7 +9,7 @@ from typing import Any
 
 from door43fast.aio.calls import Caller
 from door43fast.claims import Patience, claim_on
-from door43fast.compute import FRESH, STALE, Computation, _inside, check_spans, forget, memoized, waiting
+from door43fast.compute import FRESH, STALE, Computation, _inside, check_spans, left_behind, memoized, waiting
 from door43fast.contracts import DEADLINE, MISSING, Seconds
 
 
@@ -43,8 +43,7 @@ class AsyncCompute(Caller):
             flight = self._store._flights.setdefault(mine.name, mine)
             if flight is mine:
                 mine.task = mine.loop.create_task(self._fly(mine, fn, ttl, stale, deadline))
-            elif flight.pid != mine.pid:    # of the process that this one was forked off from
-                forget(self._store, flight)
+            elif left_behind(self._store, flight, mine):
                 continue
             elif state == STALE and stale is not None:
                 self._store._served_stale()

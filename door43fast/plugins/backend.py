@@ -68,7 +68,7 @@ class Backend(RecordStore):
         try:
             check_instance(store, store._brought, Backend)
         except TypeError:
-            store.shut()
+            store.shut()    # not close(), which may rely on what was taken
             raise
         return store
 

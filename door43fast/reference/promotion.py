@@ -103,7 +103,7 @@ class Promotion:
 
     def __exit__(self, *_: object) -> None:
         for ticket in self.tickets.values():
-            forget(self.fast, ticket)
+            forget(self.fast, ticket, ticket.name)
 
 
 def _seconds(option: str, given: Seconds | None) -> float:

@@ -41,6 +41,7 @@ class Leading(Following):
         self._away: float | None = None     # since when the primary does not answer
         self._wrong: Exception | None = None        # what kept the lease's holder from its office
         self._keeping: threading.Event | None = None
+        self._unsaid: Promotion | None = None       # one that has failed, and of which the old primary has to know
 
     def _lead(self, stores: Sequence[Any]) -> None:
         """Find out who is the primary, and become the writer, at once or when the lease falls to us."""
@@ -88,6 +89,8 @@ class Leading(Following):
             raise FencedError("this store is not the writer: another has the lease, or it could not be renewed. It may "
                               f"be read, and becomes the writer when the lease falls to it{self._told_wrong()}",
                               self.term)
+        if self._unsaid is not None and self._standing.fenced is None:
+            self._say(lineup)
         now = time.monotonic()
         if lineup.primary.capabilities.shared and now - self._looked >= within:
             head = lineup.place.read()[1]
@@ -152,14 +155,38 @@ class Leading(Following):
                 made.carry_out(self._acknowledged, [name for name in others if name != PRIMARY])
             except BaseException:
                 self._stop(self._timeout)
-                if made is not None:
-                    self._standing.term = made.restored(lineup.place, self.term)
-                self._begin(lineup.primary, lineup.place, [(one.name, one.store) for one in lineup.replicas],
-                            log=lineup.log)
+                if made is not None and made.crowning:
+                    self._standing.fence(FencedError(
+                        f"a promotion of {made.name} was cut short in the moment in which it became the primary, and "
+                        "whether it is, is not known: close this store, and open the set with each member in turn as "
+                        "the primary until one is it; if none is, promote() one", made.term))
+                    raise
+                try:
+                    if made is not None and made.begun:
+                        self._cut_short(made, lineup)
+                finally:
+                    self._begin(lineup.primary, lineup.place, [(one.name, one.store) for one in lineup.replicas],
+                                log=lineup.log)
                 raise
-            self._standing.term = made.term
+            self._standing.term, self._unsaid = made.term, None
             members = [(one.name, lineup.primary if one is chosen else one.store) for one in lineup.replicas]
             self._begin(chosen.store, made.chosen, members, old=lineup.primary, level=level)
+
+    def _cut_short(self, made: Promotion, lineup: Lineup) -> None:
+        """A promotion has failed after it has begun. The set goes on in its term, which must be said in the head of the
+        old primary too, at the latest before the next write."""
+        self._standing.term = made.term
+        self._unsaid = made
+        try:
+            self._say(lineup)
+        except Exception as error:      # tried again by who would write
+            if not blames_layer(error):
+                raise
+
+    def _say(self, lineup: Lineup) -> None:
+        """Have the head of the primary say that it is it, if a promotion has left that to be said."""
+        if self._unsaid is not None and self._unsaid.restored(lineup.place):
+            self._unsaid = None
 
     def _followed(self, lineup: Lineup, chosen: Replica, force: bool) -> bool:
         """Let a replica have all that is in the primary; False if that cannot be reached."""
@@ -287,7 +314,11 @@ class Leading(Following):
     def close(self) -> None:
         """As :meth:`Following.close`; the lease falls to another at once."""
         try:
-            super().close()
+            try:
+                if not self._shut:
+                    self._say(self._lineup)
+            finally:
+                super().close()
         finally:
             self._end_lease()
             if self._own_lease and self._lease is not None:

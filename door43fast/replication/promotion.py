@@ -72,9 +72,9 @@ class Promotion:
 
     def fence(self, names: Sequence[str]) -> None:
         """Write the new term into the heads of members; those that cannot be reached are remembered."""
-        self.begun = True
         for name in names:
             if name not in self.errors:
+                self.begun = True
                 try:
                     self._fence(self.places[name])
                 except Exception as error:      # told by enough(), unless enough others are fenced
@@ -115,27 +115,24 @@ class Promotion:
                 return
         raise ReplicationError(f"the head of {self.name} is written by others all the time: close their stores")
 
-
     def carry_out(self, acknowledged: int, names: Sequence[str]) -> None:
         """All of it, but the fencing of those that were fenced before."""
         self.look()
         self.refuse(acknowledged)
+        self.enough()       # else others would be fenced in vain, and a later opening would find them in this term
         self.fence(names)
         self.enough()
         self.crown()
 
-    def restored(self, place: Place, before: int) -> int:
-        """After a promotion that failed: the old primary is it again, in the new term if others may know of it."""
-        if not self.begun:
-            return before
-        if self.crowning:       # whether it is the primary is not known: then nobody is
-            return self.term
-        if PRIMARY in self.places and PRIMARY not in self.errors:
-            for _ in range(TRIES):
-                token, head = place.read()
-                if head is None or head.term > self.term or rewritten(place, Head(term=self.term, role=PRIMARY), token):
-                    break
-        return self.term
+    def restored(self, place: Place) -> bool:
+        """After one that failed: make the old primary it again, in the new term. Whether its head says so now."""
+        for _ in range(TRIES):
+            token, head = place.read()
+            if head is not None and head.term > self.term:
+                return True     # another promotion has come since: a write finds that out
+            if rewritten(place, Head(term=self.term, role=PRIMARY), token):
+                return True
+        return False
 
 
 def _overtaken(store: Any, term: int) -> ReplicationError:
@@ -254,6 +251,7 @@ def promote(store: Any, others: Sequence[Any] = (), *, consistency: str = "stron
         raise ReplicationError("the primary of the set is among the others and can be reached: open the set with it "
                                "and call promote() of that, so that the replica gets what it lacks; or give force=True")
     made.refuse()
+    made.enough()
     made.fence(list(made.places))
     made.carry_out(0, ())
     return made.term

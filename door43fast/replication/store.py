@@ -15,6 +15,7 @@ from door43fast.replication.head import KEYS
 from door43fast.replication.leading import Leading
 from door43fast.replication.lease import Lease
 from door43fast.replication.log import WHOLE
+from door43fast.replication.marking import committed, marked, published
 from door43fast.replication.members import Lineup, check_members, seconds_of
 from door43fast.replication.reading import Reads
 from door43fast.replication.session import Session
@@ -108,8 +109,9 @@ class Replicated(Leading):
         lineup = self._below()
         hidden = lineup.place.key if lineup.place.known else None
         if self._under_way():       # a listener sees what it is told of
-            return hiding.read(lineup.primary, call, hidden), None
-        return self.reads.ask(call, lineup.primary, hidden, lineup.replicas, since)
+            return marked(lineup.primary, call, hiding.read(lineup.primary, call, hidden)), None
+        found, at = self.reads.ask(call, lineup.primary, hidden, lineup.replicas, since)
+        return (found, at) if at is not None else (marked(lineup.primary, call, found), None)
 
     def _ask(self, call: Call) -> Any:
         return self.ask(call, 0)[0]
@@ -128,7 +130,7 @@ class Replicated(Leading):
         lineup = self._below()
         self._refuse(call)
         if call.keys is not None and not len(call.keys):
-            return call.on(lineup.primary)
+            return self._carried_out(lineup, call, True)
         what = f"{call.name}({call.keys[0]!r})" if call.keys is not None and len(call.keys) == 1 else f"{call.name}()"
         refuse_if_too_few(lineup.replicas, self._need, self._timeout, what)
         if call.name == "expire" and not lineup.log.foreign:
@@ -159,13 +161,19 @@ class Replicated(Leading):
                 self._acknowledged = max(self._acknowledged, mine.seq)
         return result
 
-    def _carried_out(self, lineup: Lineup, call: Call) -> Any:
-        """A change of the primary, whose head, where it has one, is not the caller's."""
+    def _carried_out(self, lineup: Lineup, call: Call, empty: bool = False) -> Any:
+        """A change of the primary, whose head, where it has one, is not the caller's. Who may read may
+        make an empty one."""
+        if call.name == "_publish":
+            return published(lineup.primary, call, lambda: self._made(lineup, call, empty))
+        return self._made(lineup, committed(lineup.primary, call) if call.name == "_commit" else call, empty)
+
+    def _made(self, lineup: Lineup, call: Call, empty: bool) -> Any:
         primary, place = lineup.primary, lineup.place
         if not place.known:
             return call.on(primary)
         token, head = place.read()
-        if self._lease is not None and primary.capabilities.shared and primary.capabilities.transactions:
+        if not empty and self._lease is not None and primary.capabilities.shared and primary.capabilities.transactions:
             try:
                 result = fenced(primary, place, self.term, call)
             except FencedError as error:

@@ -4,13 +4,16 @@ import os
 
 import pytest
 
+import door43fast as d43
 from door43fast import reference
 from door43fast.contracts import MISSING
 from door43fast.reference import cascade as reference_cascade
+from door43fast.testing import Faulty
 from door43fast.testing.trials import effects
 from door43fast.testing.trials.building import Pool
 from door43fast.testing.trials.effects import ANY, FAILED, Act, Held
 from door43fast.testing.trials.linear import Made, explained, unexplained
+from door43fast.testing.trials.operations import operation
 from door43fast.testing.trials.rush import rushed
 from door43fast.testing.trials.trial import Violation
 
@@ -39,7 +42,7 @@ def test_stores_beside_each_other_keep_an_order(pool):
 def test_the_reference_keeps_an_order_too(pool):
     pool.makers["cascade"] = lambda layers: reference.Cascade(*layers)
     for seed in SEEDS[:len(SEEDS) // 2]:
-        rushed(seed, pool, kinds=("memory",))
+        rushed(seed, pool, kinds=("memory",), around=False)
 
 
 def test_a_promotion_without_a_ticket_is_found(pool, monkeypatch):
@@ -50,7 +53,7 @@ def test_a_promotion_without_a_ticket_is_found(pool, monkeypatch):
     pool.makers["cascade"] = lambda layers: reference.Cascade(*layers)
     with pytest.raises(Violation, match="(?s)no order of the calls explains|memory tier holds|may be"):
         for seed in range(DAILY):
-            rushed(seed, pool, kinds=("memory",))
+            rushed(seed, pool, kinds=("memory",), around=False)
 
 
 # -- the search for an order ---------------------------------------------------------------------------------
@@ -78,6 +81,29 @@ def made(begun, ended, step, got):
     ([made(0, 5, effects.delete, ANY), made(6, 7, effects.present, False)], {None})])
 def test_orders(calls, states):
     assert explained(calls, NONE) == states
+
+
+def test_a_transaction_that_pops_what_is_not_there_reads_while_a_delete_is_under_way():
+    first, second = Faulty(d43.MemoryStore()), Faulty(d43.MemoryStore())
+    store = d43.parallel(first, second, repair="manual")
+    store["a"] = 1
+    calls = []
+
+    def call(name, *args):
+        one, begun = operation(name, args, 0), len(calls)
+        got = one.run(store)
+        calls.extend(Made(2 * begun + 1, 2 * begun + 2, act) for act in one.acts(got))
+
+    def meanwhile():
+        call("transaction", [("pop", "a")])
+        first.fail("error")
+        call("get", "a")
+    second.meanwhile(meanwhile, "delete", after=False)
+    gone = operation("delete", ("a",), 0)
+    deleted = Made(0, 9, *gone.acts(gone.run(store)))
+    assert [one.act.got for one in calls] == [MISSING, 1]
+    assert unexplained([deleted, *calls], frozenset([Held(1)])) == ({None}, [])
+    store.close()
 
 
 @pytest.mark.parametrize(("calls", "explains"), [

@@ -338,3 +338,25 @@ def test_a_file_in_the_place_of_the_folder_is_told(tmp_path):
     with pytest.raises(d43.ConfigError, match="is a file, and a store is a folder"):
         FilesystemStore(path=tmp_path / "file")
     assert (tmp_path / "file").read_text() == "mine"
+
+
+def test_a_write_that_the_disk_has_no_room_for_names_the_store_and_changes_nothing(tmp_path):
+    """The system's error named no file."""
+    code = """
+import resource, signal, sys
+from door43fast.plugins.filesystem import FilesystemStore
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+with FilesystemStore(path=sys.argv[1]) as store:
+    store["a"] = b"old"
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
+    for write in (lambda: store.set("a", bytes(200_000)), lambda: store.set_many({"b": 1, "a": bytes(200_000)})):
+        try:
+            write()
+        except OSError as error:
+            print(error)
+    print(store["a"], list(store), store.verify()["errors"])
+"""
+    done = subprocess.run([sys.executable, "-c", code, str(tmp_path / "s")], capture_output=True, text=True, timeout=60)
+    first, second, last = done.stdout.splitlines()
+    assert first == second and "nothing was written: see to the disk" in first and str(tmp_path / "s") in first
+    assert last == "b'old' ['a'] []", done.stdout + done.stderr

@@ -81,8 +81,9 @@ cdef class EventQueue:
         return flag_now(self.by_tag)
 
 
+# An heir of which there are instances declares ``__weakref__``: so what refers to a store weakly lets go of it before
+# the first ``__dealloc__`` runs, and not after the last one.
 cdef class Core:
-    cdef object __weakref__
     cdef dict flights
     cdef EventQueue events      # None until the first subscription
     cdef bint closed

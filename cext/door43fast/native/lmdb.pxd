@@ -14,4 +14,4 @@ from door43fast.native.lmdb_budget cimport BudgetEngine
 
 
 cdef class LmdbEngine(BudgetEngine):
-    pass
+    cdef object __weakref__

@@ -5,18 +5,22 @@ very object that comes back. See ``table.pyx`` for the rule by which all of it s
 """
 
 cimport cython
-from cpython.object cimport PyObject, PyTypeObject, inquiry, traverseproc, visitproc
+from cpython.bytes cimport PyBytes_CheckExact
+from cpython.object cimport Py_EQ, PyObject, PyObject_RichCompareBool, PyTypeObject, inquiry, traverseproc, visitproc
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 
+from door43fast.native.batch cimport PyLong_CheckExact
 from door43fast.native.clock cimport Clock, span_ns
 from door43fast.native.core cimport BY_USER, FREE, OP_INVALIDATE, EventQueue
-from door43fast.native.index cimport index_bytes
+from door43fast.native.hashing cimport mix
+from door43fast.native.index cimport Walk, index_bytes, walk_begin, walk_next
 from door43fast.native.memory_transactions cimport MemoryTransactions
 from door43fast.native.slab cimport (
     FLAGS, WEIGHTS, Entry, slab_bytes, slab_entry, slab_flags, slab_turn_on, slab_weight)
 from door43fast.native.policy cimport NONE, Kind, policy_begin, policy_bytes, policy_fault, policy_open
 from door43fast.native.recording cimport Recording, recording_begin
-from door43fast.native.table cimport PINNED, RECORDING
+from door43fast.native.singles cimport own_hash
+from door43fast.native.table cimport PINNED, RECORDING, PyUnicode_CheckExact
 from door43fast.native.wheel cimport NEVER, TICK_BITS, wheel_holds
 
 from door43fast.contracts import Capabilities
@@ -36,11 +40,19 @@ cdef uint64_t whole(object n, str option) except? 0:
     return n
 
 
+cdef bint ready_made(PyObject* key) noexcept:
+    """Whether comparing a key with another such runs no code of the caller's."""
+    return PyUnicode_CheckExact(key) or PyLong_CheckExact(key) or PyBytes_CheckExact(<object>key)
+
+
 cdef class MemoryEngine(MemoryTransactions):
     """A store in memory that holds any object under any hashable key."""
 
     def __init__(self, max_entries=None, max_bytes=None, policy="lru", ttl=None, *, idle=None, weigher=None,
                  clock=None, **unknown):
+        cdef uint64_t entries, size, sliding
+        cdef int64_t span
+        cdef int kind
         for name in unknown:
             raise ConfigError(f"{type(self).__name__} has no option {name!r}: {did_you_mean(name, OPTIONS)}")
         if policy not in POLICIES:
@@ -51,32 +63,40 @@ cdef class MemoryEngine(MemoryTransactions):
             raise ConfigError(f"weigher={weigher!r} must be callable as weigher(key, value) -> bytes")
         if clock is not None and not isinstance(clock, Clock):
             raise ConfigError(f"clock={clock!r} must be a door43fast.native.clock.Clock")
-        if self.clock is not None:
-            raise TypeError("a store is initialised once")
-        self.max_entries = whole(max_entries, "max_entries")
-        self.max_bytes = whole(max_bytes, "max_bytes")
-        self.weigher = weigher
-        self.ring = policy != "none" and (self.max_entries or self.max_bytes)
-        policy_open(&self.policy, <Kind><int>POLICIES.index(policy) if self.ring else NONE, self.max_entries,
-                    self.max_bytes)
-        policy_begin(&self.policy, &self.slab)
-        self.notice = self.policy.kind
-        self.clock = Clock() if clock is None else clock
-        self.birth = self.clock.now()
+        entries = whole(max_entries, "max_entries")
+        size = whole(max_bytes, "max_bytes")
+        kind = POLICIES.index(policy)
         try:
-            self.ttl_ns = -1 if ttl is None else span_ns(ttl, "ttl")
-            self.idle = 0 if idle is None else max(<uint64_t>span_ns(idle, "idle") >> TICK_BITS, 1)
+            span = -1 if ttl is None else span_ns(ttl, "ttl")
+            sliding = 0 if idle is None else max(<uint64_t>span_ns(idle, "idle") >> TICK_BITS, 1)
         except (TypeError, ValueError) as error:
             raise ConfigError(str(error)) from None
-        if self.ttl_ns == 0:
+        if span == 0:
             raise ConfigError("ttl=0 would expire every entry at once: give seconds, or None for no expiry")
         if ttl is not None and idle is not None:
             raise ConfigError("ttl= and idle= exclude each other as defaults: give idle= here and ttl= to set()")
-        if idle is not None:
-            self.special = True
-        if (self.idle and not slab_turn_on(&self.slab, FLAGS)) or (
-                self.max_bytes and not slab_turn_on(&self.slab, WEIGHTS)):
+        # All that may run Python code, or fail, has: the options did, and may have used the store, or begun it.
+        if self.begun or self.version:
+            raise TypeError("a store is initialised once, before it is used")
+        if (sliding and not slab_turn_on(&self.slab, FLAGS)) or (size and not slab_turn_on(&self.slab, WEIGHTS)):
             raise MemoryError()
+        self.begin(entries, size, kind, span, sliding)
+        self.weigher = weigher
+        if clock is not None:
+            self.clock = clock
+        self.birth = self.clock.now()
+
+    cdef void begin(self, uint64_t entries, uint64_t size, int kind, int64_t span, uint64_t sliding) noexcept:
+        self.begun = True
+        self.max_entries = entries
+        self.max_bytes = size
+        self.ring = kind != <int>NONE and (entries or size)
+        policy_open(&self.policy, <Kind>kind if self.ring else NONE, entries, size)
+        policy_begin(&self.policy, &self.slab)
+        self.notice = self.policy.kind
+        self.ttl_ns = span
+        self.idle = sliding
+        self.special = sliding != 0
 
     @property
     def capabilities(self):
@@ -203,8 +223,32 @@ cdef class MemoryEngine(MemoryTransactions):
             progress(found["checked"], found["checked"], "entries")
         return found
 
+    cdef uint32_t found_at(self, uint32_t ref) noexcept:
+        """Where the key of an entry is found, 0 for nowhere. Compares only with keys whose comparison is their own, and
+        so runs no Python code: of others it is seen whether the index leads to the entry by its hash."""
+        cdef Entry* e = slab_entry(&self.slab, ref)
+        cdef PyObject* stored
+        cdef bint own = ready_made(e.key)
+        cdef Walk walk
+        cdef uint32_t found
+        cdef int row
+        if own and mix(own_hash(e.key)) != e.hash:
+            return 0
+        for row in range(1 if self.index.old.group == NULL else 2):
+            walk_begin(&walk, &self.index.now if row == 0 else &self.index.old, e.hash)
+            found = walk_next(&walk)
+            while found and found != ref:
+                stored = slab_entry(&self.slab, found).key
+                if own and stored.ob_type == e.key.ob_type and slab_entry(&self.slab, found).hash == e.hash and (
+                        PyObject_RichCompareBool(<object>stored, <object>e.key, Py_EQ) == 1):
+                    return found
+                found = walk_next(&walk)
+            if found:
+                return found
+        return 0
+
     cdef dict verify_in(self):
-        cdef uint32_t ref, found, hash
+        cdef uint32_t ref, found
         cdef uint64_t n = 0, weight = 0, pinned = 0
         cdef Entry* e
         cdef const char* fault
@@ -223,11 +267,11 @@ cdef class MemoryEngine(MemoryTransactions):
                 pinned += 1
             if (e.deadline != NEVER) != (self.wheel != NULL and wheel_holds(&self.slab, ref)):
                 errors.append(f"entry {ref} has a deadline and is not in the wheel, or the reverse")
-            key = <object>e.key
-            if type(key) in (str, int, bytes):      # comparing others would run the caller's code
-                found = self.find(key, &hash)
-                if found != ref or hash != slab_entry(&self.slab, ref).hash:
-                    errors.append(f"key {key!r} of entry {ref} is found at {found}")
+            found = self.found_at(ref)
+            if found != ref:
+                key = <object>e.key
+                errors.append(f"key {key!r} of entry {ref} is found at {found}" if ready_made(e.key) else
+                              f"key of type {type(key).__name__} of entry {ref} is not found")
         for name, counted, kept in (("entries", n, self.count), ("bytes", weight, self.bytes),
                                     ("pinned", pinned, self.pinned),
                                     ("slots", self.index.now.count + self.index.old.count, self.count)):

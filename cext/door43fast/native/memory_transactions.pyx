@@ -41,7 +41,7 @@ cdef class MemoryTransactions(Batches):
                 return 2, value
         return 0, None
 
-    def _publish(self, Flight flight, key, value, ttl, stale):
+    def _publish(self, Flight flight not None, key, value, ttl, stale):
         """Store what a computation gave, unless the key was set or deleted meanwhile. Returns whether it did."""
         cdef Write w
         cdef uint32_t hash, ref
@@ -53,7 +53,7 @@ cdef class MemoryTransactions(Batches):
             except BaseException:
                 self.abandon(&w)
                 raise
-            if flag_now(flight.voided) or w.gone or (FREE and self.voiding):
+            if flag_now(flight.voided) or w.gone or self.voiding:
                 self.abandon(&w)
                 return False
             self.put(key, hash, ref, value, &w)

@@ -35,7 +35,7 @@ cdef struct Gauges:
 
 ctypedef PyObject* (*Counted)(PyObject* self, PyObject** args, Py_ssize_t n, PyObject* names) noexcept
 
-# Count one call down, and make it.
+# Count one call down, and make it. A TypeError where there is no gauge: the store was given its class by hand.
 cdef PyObject* counted(Gauge* g, PyObject* self, PyObject** args, Py_ssize_t n, PyObject* names) noexcept
 # The hottest method, and what does all that a measured one does in its place, without a call of it. Set once.
 cdef void* hottest

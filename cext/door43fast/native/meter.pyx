@@ -13,6 +13,9 @@ from libc.stdlib cimport calloc
 from door43fast.native.core cimport Core
 from door43fast.native.methods cimport METH_FASTCALL, METH_KEYWORDS, Call, PyMethodDef, method_put
 
+cdef extern from "Python.h":
+    PyObject* PyErr_Format(PyObject* error, const char* text, ...) noexcept
+
 cdef extern from "d43_meter.h" nogil:
     enum:
         D43_BUCKETS
@@ -49,9 +52,18 @@ cdef PyObject* counted(Gauge* g, PyObject* self, PyObject** args, Py_ssize_t n, 
     return passed(g, self, args, n, names)
 
 
+cdef PyObject* not_begun(PyObject* self) noexcept:
+    """Of the class of a measured store, but not made so by ``begin``."""
+    PyErr_Format(<PyObject*>TypeError, b"this %s was given the class of a measured store: call its measure() instead",
+                 self.ob_type.tp_name)
+    return NULL
+
+
 # hot
 cdef inline PyObject* passed(Gauge* g, PyObject* self, PyObject** args, Py_ssize_t n, PyObject* names) noexcept:
     cdef PyObject* result
+    if g == NULL:
+        return not_begun(self)
     g.left -= 1
     if g.left == 0:
         result = sampled(g, self, args, n, names)
@@ -63,7 +75,8 @@ cdef inline PyObject* passed(Gauge* g, PyObject* self, PyObject** args, Py_ssize
 
 
 cdef inline Gauge* gauge_of(PyObject* self, Op op) noexcept:
-    return &(<Gauges*>(<Core>self).gauges).gauge[<int>op]
+    cdef Gauges* gauges = <Gauges*>(<Core>self).gauges
+    return NULL if gauges == NULL else &gauges.gauge[<int>op]
 
 
 cdef PyObject* get(PyObject* self, PyObject** args, Py_ssize_t n, PyObject* names) noexcept:
@@ -134,13 +147,13 @@ def begin(Core store, type plain, uint32_t every):
             raise MemoryError()
         for op in range(OPS):
             gauges.gauge[op].least = <uint64_t>-1
+        store.gauges = gauges
     for op in range(len(NAMES)):
         g = &gauges.gauge[op]
         g.every = every if NAMES[op] in SINGLE else 1
         g.left = g.every
         g.base = base_of(plain, NAMES[op]).ml_meth
     gauges.on = True
-    store.gauges = gauges
 
 
 def stop(Core store):

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from cpython.buffer cimport PyBUF_ND, PyBUF_SIMPLE, PyBUF_WRITABLE, PyBuffer_Release, PyObject_GetBuffer
+from cpython.buffer cimport PyBUF_SIMPLE, PyBUF_WRITABLE, PyBuffer_Release, PyObject_GetBuffer
 from cpython.bytes cimport PyBytes_FromStringAndSize
 from libc.stdint cimport int64_t
 from libc.stdlib cimport free, malloc, realloc
@@ -251,22 +251,18 @@ cdef class PackedBuilder:
 
     def add(self, key, value):
         """The value of ``key`` comes next, as bytes; None if it has none. For engines written in Python."""
-        cdef Py_buffer content
-        cdef bint wrong = False
-        if value is not None:
-            PyObject_GetBuffer(value, &content, PyBUF_SIMPLE)       # its own size, whatever len() says
-        try:
-            if self.offsets == NULL:
-                raise ValueError("this packed batch is finished; use a new builder")
-            if value is None:
-                self.missing()
-            else:
-                wrong = self.append(content.buf, content.len) != 0
-        finally:
-            if value is not None:
-                PyBuffer_Release(&content)
-        if wrong:
-            raise self.wrong_size(key, content.len)
+        cdef const unsigned char[::1] content
+        cdef object view = None if value is None else memoryview(value)
+        content = view.cast("B") if view is not None and view.nbytes else None
+        if self.offsets == NULL:        # looked at last: a value's methods may have finished it
+            raise ValueError("this packed batch is finished; use a new builder")
+        if view is None:
+            self.missing()
+        elif content is None:
+            if self.append(NULL, 0):
+                raise self.wrong_size(key, 0)
+        elif self.append(&content[0], content.shape[0]):
+            raise self.wrong_size(key, content.shape[0])
 
     def build(self):
         """The packed batch; the builder is empty afterwards."""
@@ -284,14 +280,14 @@ cdef class PackedBuilder:
             raise ConfigError(f"out= has {len(out)} rows for {count} keys")
         if not out.flags.c_contiguous or not out.flags.writeable:
             raise ConfigError("out= must be C-contiguous and writable")
-        PyObject_GetBuffer(out, &self.rows, PyBUF_WRITABLE | PyBUF_ND)
+        PyObject_GetBuffer(out, &self.rows, PyBUF_WRITABLE)
         self.fixed = True
         self.out = out
+        self.width = out.shape[1]
+        if self.rows.len != count * <object>self.width:     # an heir of the array's class may say what it likes
+            raise ConfigError(f"out= holds {self.rows.len} bytes, not {count} rows of {self.width}")
         self.data = <char*>self.rows.buf
         self.capacity = self.rows.len
-        if self.rows.ndim != 2 or self.rows.itemsize != 1 or self.rows.shape[0] != count:   # of a subclass that lies
-            raise ConfigError(f"out= must have the memory of uint8[{count}, size], whatever it says of itself")
-        self.width = self.rows.shape[1]
         self.places = count
 
     cdef int _grow_places(self) except -1 nogil:

@@ -315,12 +315,13 @@ cdef PyObject* get_plainly(PyObject* self, PyObject** args, Py_ssize_t n, PyObje
 # The same in a store that is measured: what may fail, or takes the clock, is left to the method itself (meter.pyx).
 # hot
 cdef PyObject* get_counted(PyObject* self, PyObject** args, Py_ssize_t n, PyObject* names) noexcept:
-    cdef Gauge* g = &(<Gauges*>(<Singles>self).gauges).gauge[<int>GET]
+    cdef Gauges* gauges = <Gauges*>(<Singles>self).gauges
+    cdef Gauge* g = NULL if gauges == NULL else &gauges.gauge[<int>GET]
     cdef uint32_t ref
     cdef Py_hash_t h
     cdef PyObject* value
     cdef PyObject* absent
-    if not FREE and g.left > 1 and names == NULL and 1 <= n <= 2 and PyUnicode_CheckExact(args[0]):
+    if not FREE and g != NULL and g.left > 1 and names == NULL and 1 <= n <= 2 and PyUnicode_CheckExact(args[0]):
         h = d43_str_hash(args[0])
         if h != -1:
             ref = (<Singles>self).seek(&(<Singles>self).index.now, args[0], mix(h))

@@ -98,20 +98,28 @@ cdef inline bint slab_turn_on(Slab* s, int column) noexcept nogil:
     return True
 
 cdef inline bint slab_grow_first(Slab* s) noexcept nogil:
+    """False: no memory, nothing changed."""
     cdef int column
     cdef size_t size = s.first * 2
-    cdef void* grown
+    cdef bint room = True
+    cdef void* grown[COLUMNS + 1]
     for column in range(COLUMNS + 1):
-        if column < COLUMNS and not s.on[column]:
+        grown[column] = NULL
+        if room and (column == COLUMNS or s.on[column]):
+            grown[column] = d43_pages_alloc(size * slab_width(column))
+            room = grown[column] != NULL
+    for column in range(COLUMNS + 1):
+        if grown[column] == NULL:
             continue
-        grown = d43_pages_alloc(size * slab_width(column))
-        if grown == NULL:
-            return False        # columns that did grow are merely larger than ``first`` says
-        memcpy(grown, s.chunks[column][0], s.first * slab_width(column))
-        d43_pages_free(s.chunks[column][0], s.first * slab_width(column))
-        s.chunks[column][0] = grown
-    s.first = <uint32_t>size
-    return True
+        if room:
+            memcpy(grown[column], s.chunks[column][0], s.first * slab_width(column))
+            d43_pages_free(s.chunks[column][0], s.first * slab_width(column))
+            s.chunks[column][0] = grown[column]
+        else:
+            d43_pages_free(grown[column], size * slab_width(column))
+    if room:
+        s.first = <uint32_t>size
+    return room
 
 cdef inline bint slab_add_chunk(Slab* s) noexcept nogil:
     cdef int column

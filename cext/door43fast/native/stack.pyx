@@ -51,6 +51,9 @@ cdef class CascadeEngine(Publishing):
         if promote == "never" and (write == "around" or negative is not None):
             raise ConfigError(f"promote='never' and {'negative=' if negative is not None else 'write=' + repr(write)} "
                               "exclude each other: nothing would ever go up")
+        tier = tier_over(slow, share)
+        if self.tier is not None:       # looked at last: what was asked of the stores may have run Python code
+            raise TypeError("a cascade is made once: make another one")
         self.promotion = <Promotion><int>PROMOTIONS.index(promote)
         self.around = write == "around"
         self.negative = lasting("negative", negative)
@@ -62,7 +65,7 @@ cdef class CascadeEngine(Publishing):
                               "keeps a value for as long as it lives: open that with ttl=")
         self.fast = fast
         self.slow = slow
-        self.tier = tier_over(slow, share)
+        self.tier = tier
         self.cohere()
 
     cdef PyObject* get_slowly(self, PyObject** args, Py_ssize_t n, PyObject* names, PyObject* held) except NULL:

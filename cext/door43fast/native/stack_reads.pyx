@@ -161,7 +161,7 @@ cdef class Promoting(Coherent):
         local = self.local(key)
         try:
             self.renew()
-            fetched.stale = False
+            fetched.stale = fetched.keep = False
             self.fetch(key, local, &fetched, past_in_memory(self.fast, local, &age) is not MISSING)
         except BaseException:
             self.unrefreshed += 1

@@ -35,8 +35,9 @@ cdef int lmdb_raise(int rc, str what, object subject) except -1:
         raise MapFullError(f"{tried} failed: no memory or address space is left; raise the limit (ulimit -v), or open "
                            "with a smaller map_size=")
     if rc == EACCES or rc == EROFS:
-        raise ReadOnlyError(f"{tried} failed: the files may not be written by this user or file system; open with "
-                            "readonly=True, or change the permissions")
+        raise ReadOnlyError(f"{tried} failed: the files may not be written by this user or file system; change "
+                            "the permissions, or open with readonly=True, for which lock.mdb must be writable all the "
+                            "same unless the whole file system is to be read only")
     if rc == MDB_READERS_FULL:
         raise BackendUnavailableError(f"{tried} failed: all {MAX_READERS} places for readers are taken; let "
                                       "transactions and processes that read this store end")

@@ -75,6 +75,7 @@ cdef class Table(Core):
     cdef Wheel* wheel
     cdef TagTable tags
     cdef Clock clock
+    cdef bint begun             # it was initialised
     cdef int64_t birth
     cdef object weigher
     cdef int64_t ttl_ns         # default time to live, -1 for none

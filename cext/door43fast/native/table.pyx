@@ -17,7 +17,7 @@ from cpython.mem cimport PyMem_RawFree, PyMem_RawRealloc
 from cpython.object cimport Py_EQ, PyObject, PyObject_Hash, PyObject_RichCompareBool
 from cpython.ref cimport Py_DECREF, Py_INCREF, Py_XDECREF
 from libc.stdlib cimport calloc, free
-from libc.string cimport memcpy
+from libc.string cimport memcpy, memset
 
 from door43fast.native.core cimport (
     BY_EVICTION, BY_EXPIRY, OP_DELETE, EventQueue, d43_section_free, spin_lock, spin_unlock)
@@ -92,6 +92,8 @@ cdef class Table(Core):
         if FREE:
             enlist(self)
         self.ttl_ns = -1
+        self.clock = Clock()        # also for an heir that does not call our __init__
+        self.birth = self.clock.now()
         self.tags = TagTable()
         if not index_open(&self.index) or not slab_open(&self.slab):
             raise MemoryError()
@@ -324,21 +326,19 @@ cdef class Table(Core):
 
     cdef int empty(self) except -1:
         """Take out everything at once. The caller tells the listeners."""
-        cdef Slab slab
-        cdef Index index
+        cdef Slab slab, fresh
+        cdef Index index, places
         cdef uint32_t ref
         cdef Entry* e
+        memset(&places, 0, sizeof(Index))
+        if not slab_open(&fresh) or not index_open(&places) or (
+                self.max_bytes and not slab_turn_on(&fresh, WEIGHTS)) or self.idle and not slab_turn_on(&fresh, FLAGS):
+            slab_close(&fresh)
+            index_close(&places)
+            raise MemoryError()
         self.shut()
-        slab = self.slab
-        index = self.index
-        if not slab_open(&self.slab) or not index_open(&self.index):
-            self.slab = slab
-            self.index = index
-            raise MemoryError()
-        if self.max_bytes and not slab_turn_on(&self.slab, WEIGHTS):
-            raise MemoryError()
-        if self.idle and not slab_turn_on(&self.slab, FLAGS):
-            raise MemoryError()
+        slab, index = self.slab, self.index
+        self.slab, self.index = fresh, places
         policy_begin(&self.policy, &self.slab)
         free(self.wheel)
         self.wheel = NULL

@@ -38,6 +38,7 @@ cdef class Tier:
     # The value, MISSING if there is none. The store counts it.
     cdef object fetch(self, object key, Fetched* fetched)
     cdef list fetch_many(self, list keys, Fetched* fetched)
+    cdef int each_one(self, list given, list keys) except -1
     # A number that changes when others have changed the store behind our back.
     cdef uint64_t epoch(self) noexcept
     # Whether it can tell what others change from now on; then ``last`` is the number of the last change.

@@ -112,19 +112,29 @@ cdef class Tier:
 
     cdef list fetch_many(self, list keys, Fetched* fetched):
         cdef Py_ssize_t i
-        cdef list values
+        cdef list values, told
+        # Lists of our own go down and up: the store may change those that it was given or gave, whenever it likes.
         if self.with_deadlines is None:
-            values = self.store.get_many(keys, MISSING)
+            values = list(self.store.get_many(list(keys), MISSING))
+            self.each_one(values, keys)
             for i in range(len(values)):
                 fetched[i].left = -1
                 fetched[i].keep = False     # their deadlines would cost a call each
             return values
+        told = list(self.with_deadlines(list(keys)))
+        self.each_one(told, keys)
         values = []
-        for i, (value, left) in enumerate(self.with_deadlines(keys)):
+        for i, (value, left) in enumerate(told):
             values.append(value)
             fetched[i].keep = value is not MISSING
             fetched[i].left = -1 if left is None else max(<int64_t>(left * 1e9), 0)
         return values
+
+    cdef int each_one(self, list given, list keys) except -1:
+        if len(given) != len(keys):
+            raise RuntimeError(f"{type(self.store).__name__} gave {len(given)} values for {len(keys)} keys: a store "
+                               "must give one for each, the default where it has none")
+        return 0
 
     cdef uint64_t epoch(self) noexcept:
         cdef uint64_t looked = watches_ask(&self.watches)

@@ -56,6 +56,7 @@ def with_deadlines(store, list keys):
     cdef Fetched* fetched
     cdef list values
     cdef Py_ssize_t i
+    keys = list(keys)       # what runs meanwhile may make it longer
     if type(tier) is Tier and tier.lasting:
         return tier.with_deadlines(keys)
     fetched = <Fetched*>calloc(len(keys) + 1, sizeof(Fetched))

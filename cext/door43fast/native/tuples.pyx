@@ -130,8 +130,10 @@ cdef int _integer(Output* out, number) except -1:
 
 
 cdef int _long_integer(Output* out, number) except -1:
-    cdef size_t n = (number.bit_length() + 7) // 8
+    cdef size_t n
     cdef bytes magnitude
+    number = int.__index__(number)      # an heir of int may have methods of its own
+    n = (number.bit_length() + 7) // 8
     if n > LONGEST:
         raise ValueError(f"an int of {n} bytes is too long for a key: {LONGEST} is the most; use its text")
     if number > 0:

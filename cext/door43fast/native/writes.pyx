@@ -120,6 +120,7 @@ cdef class Writes(Table):
                 old_weight = slab_weight(s, ref)[0]
         if self.max_bytes or self.max_entries and self.count >= self.max_entries:
             self.afford(key, w.weight, old_weight, was_pinned, fresh)
+        self.version += 1       # before there may be no memory for the rest: the index may have moved by then
         if fresh:
             if not index_room(&self.index, s):
                 raise MemoryError()
@@ -130,7 +131,6 @@ cdef class Writes(Table):
             if ref == 0:
                 raise MemoryError()
         self.special = self.special or w.flags != 0
-        self.version += 1
         self.sets += 1
         e = slab_entry(s, ref)
         if fresh:

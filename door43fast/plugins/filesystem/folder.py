@@ -177,9 +177,12 @@ class Folder:
                 if self._options.durability == "commit":
                     file.flush()
                     os.fsync(file.fileno())
-        except BaseException:
+        except BaseException as error:
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(path)
+            if isinstance(error, OSError) and error.filename is None:      # a full disk names no file
+                said = f"{error.strerror}, and nothing was written: see to the disk, and repeat"
+                raise OSError(error.errno, said, self.path) from error
             raise
         return name
 
