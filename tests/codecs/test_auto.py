@@ -14,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
+import door43fast as d43
 from door43fast import contracts
 from door43fast.codecs import resolve
 
@@ -177,3 +178,9 @@ def test_a_value_that_changes_while_it_is_walked():
 
 def test_pickles_by_its_name():
     assert pickle.loads(pickle.dumps(AUTO)).name == "auto"
+
+
+@pytest.mark.parametrize("value", [np.float64(1), np.int64(1), np.bool_(True), [np.float32(1)]])
+def test_a_number_of_numpy_is_refused_with_what_gives_a_plain_one(value, tmp_path):
+    with d43.LmdbStore(tmp_path) as store, pytest.raises(TypeError, match=r"take its \.item\(\)"):
+        store["a"] = value

@@ -75,8 +75,9 @@ class Unfit(Exception):
 cdef object refused(value, str codec):
     kind = type(value)
     name = kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
-    return Unfit(TypeError, f'is of type {name}, which codec="{codec}" does not store: convert it to a plain Python '
-                             'value, or open the store with codec="pickle"')
+    how = "take its .item()" if kind.__module__ == "numpy" else "convert it to a plain Python value"
+    return Unfit(TypeError, f'is of type {name}, which codec="{codec}" does not store: {how}, or open the store with '
+                             'codec="pickle"')
 
 
 cdef bint is_array(value):
