@@ -217,7 +217,7 @@ class StoreSurface:
         if callback is None and queue is not None:
             return stream_of(self, hear, queue, overflow)
         if callback is None and overflow == "drop":
-            raise TypeError("subscribe needs a callback to call, or queue= with a number of events to read from it")
+            raise TypeError("subscribe needs a callable to be told, or queue= with a number of events to read")
         if queue is not None or overflow != "drop":
             raise TypeError("queue= and overflow= are for subscriptions that are read: leave the callback out, and "
                             "give queue=")

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from door43fast.errors import Error
+from door43fast.errors import ConfigError, Error
 
 DEFAULT_STORE = "door43-store"
 VARIABLE = "DOOR43FAST_STORE"
@@ -68,7 +68,15 @@ def care(directory: str, readonly: bool = True) -> Any:
     from door43fast.native.upkeep import keys_of
 
     exists(directory)
-    return LmdbStore(directory, keys=keys_of(directory), readonly=readonly, create=False)
+    keys = keys_of(directory)
+    # Whoever has the store open says how it is synced, and the command line has no option to say the same.
+    for durability in ("commit", "batch"):
+        try:
+            return LmdbStore(directory, keys=keys, readonly=readonly, create=False, durability=durability)
+        except ConfigError as error:
+            if "with durability=" not in str(error):
+                raise
+    return LmdbStore(directory, keys=keys, readonly=readonly, create=False, durability="none")
 
 
 def write(directory: str) -> Any:

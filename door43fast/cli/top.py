@@ -110,8 +110,11 @@ def command(directory: str | None, interval: float, once: bool, store: str, as_j
                 _drawn(place, now, rates(before, now)))
             return
         from rich.live import Live
-        with Live(_drawn(place, now, rates(before, now)), screen=False, auto_refresh=False) as live:
-            while True:
-                time.sleep(interval)
-                before, now = now, look(opened, place)
-                live.update(_drawn(place, now, rates(before, now)), refresh=True)
+        try:
+            with Live(_drawn(place, now, rates(before, now)), screen=False, auto_refresh=False) as live:
+                while True:
+                    time.sleep(interval)
+                    before, now = now, look(opened, place)
+                    live.update(_drawn(place, now, rates(before, now)), refresh=True)
+        except KeyboardInterrupt:
+            return      # which is how it ends

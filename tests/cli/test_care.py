@@ -102,3 +102,25 @@ def test_there_is_no_store(empty, command, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert "there is no store" in empty.refused(3, *command)
     assert not list(tmp_path.iterdir())
+
+
+BUSY = """
+import sys, door43fast as d43
+store = d43.LmdbStore(sys.argv[1], durability=sys.argv[2])
+d43.namespace(store, "gone")["k"] = store["k"] = 1
+print("ready", flush=True)
+sys.stdin.read()
+"""
+
+
+@pytest.mark.parametrize("durability", ["commit", "batch", "none"])
+def test_a_store_that_others_write_to_is_looked_after_whatever_their_durability(empty, durability):
+    """Compact spoke of a durability that it could not be told, and no namespace could be dropped."""
+    command = [sys.executable, "-c", BUSY, str(empty.directory), durability]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as keeper:
+        try:
+            assert keeper.stdout.readline() == "ready\n"
+            assert "is open in another process and cannot be compacted" in empty.refused(2, "compact")
+            assert empty.json("namespaces", "--drop", "gone")["entries"] == 1 and empty.json("ls") == ["k"]
+        finally:
+            keeper.kill()

@@ -131,3 +131,19 @@ def test_demo_on_our_own_sample_without_any_peer_but_dict(tmp_path):
 def test_bench_prints_a_table():
     result = process("bench", "--records", 1000, "--size", 20)
     assert "get_many" in result.stdout.decode() and "dict" in result.stdout.decode()
+
+
+def test_watching_ends_by_an_interrupt_without_a_word(tmp_path):
+    """It spoke of an unfinished import, and its code was that of a failure."""
+    process("import", SAMPLE, "--into", tmp_path / "store")
+    command = [sys.executable, "-m", "door43fast", "top", str(tmp_path / "store"), "--interval", "0.1"]
+    terminal, other_end = os.openpty()
+    with subprocess.Popen(command, cwd=HOME, stdout=other_end, stderr=subprocess.PIPE) as watching:
+        seen = b""
+        while b"entries" not in seen:       # it is drawn, and goes on
+            seen += os.read(terminal, 4096)
+        watching.send_signal(signal.SIGINT)
+        said = watching.stderr.read()
+    os.close(other_end)
+    os.close(terminal)
+    assert (watching.returncode, said) == (0, b"")

@@ -253,5 +253,5 @@ def test_one_that_is_let_go_of_ends():
 
 
 def test_neither_a_callback_nor_a_queue():
-    with d43.MemoryStore() as store, pytest.raises(TypeError, match="needs a callback to call, or queue="):
+    with d43.MemoryStore() as store, pytest.raises(TypeError, match="needs a callable to be told, or queue="):
         store.subscribe("a/*")
