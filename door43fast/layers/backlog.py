@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import threading
 import time
+from collections import OrderedDict
 from collections.abc import Container, Iterable
 from typing import Any
 
@@ -46,7 +47,7 @@ class Backlog:
     """
 
     def __init__(self) -> None:
-        self.rows: dict[Any, Entry] = {}
+        self.rows: OrderedDict[Any, Entry] = OrderedDict()
         self.bytes = 0
         self.seq = 0
         self.news = 0
@@ -102,8 +103,7 @@ class Backlog:
         """Put a key behind all others."""
         self.seq += 1
         entry.seq, entry.since = self.seq, time.monotonic()
-        del self.rows[key]
-        self.rows[key] = entry
+        self.rows.move_to_end(key)      # in one step: whoever reads meanwhile must find it
 
     def head(self, upto: int, count: int, flying: Container[Entry], now: float | None) -> list[tuple[Any, Entry]]:
         """The first entries in order, up to ``count``, that became dirty by write ``upto`` and are not ``flying``.

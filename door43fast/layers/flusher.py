@@ -88,10 +88,18 @@ class Flusher:
             if not any(key in self.backlog.rows for key in keys):
                 return
         with self.turn:
-            rows = self.backlog.rows
-            refusal = self._write([(key, rows[key]) for key in dict.fromkeys(keys) if key in rows])
+            with self.backlog.lock:     # now: what was in flight until then may be behind the others since
+                upto = self.backlog.seq
+            refusal: Exception | None = None
+            while batch := self._of(keys, upto):    # one that is written anew meanwhile keeps its place, and its turn
+                refusal = self._write(batch) or refusal
             if refusal is not None:
                 raise refusal
+
+    def _of(self, keys: list[Any], upto: int) -> Run:
+        with self.backlog.lock:
+            found = [(key, self.backlog.rows.get(key)) for key in dict.fromkeys(keys)]
+        return [(key, entry) for key, entry in found if entry is not None and entry.seq <= upto]
 
     def _head(self, upto: int, now: float | None = None) -> Run:
         with self.backlog.lock:
