@@ -106,6 +106,16 @@ def test_a_transaction_that_pops_what_is_not_there_reads_while_a_delete_is_under
     store.close()
 
 
+def test_a_transaction_that_counts_what_is_no_number_reads():
+    store = d43.MemoryStore()
+    store["a"] = b"1"
+    one = operation("transaction", ([("incr", "a", 1)],), 0)
+    assert [(act.step, act.got) for act in one.acts(one.run(store))] == [(effects.other, True)]
+    assert [list(effects.other(state)) for state in (None, Held(1), Held(b""))] == [
+        [(False, None)], [(False, Held(1))], [(True, Held(b""))]]
+    store.close()
+
+
 @pytest.mark.parametrize(("calls", "explains"), [
     ([made(0, 9, PUT, None), made(1, 2, effects.read, 1), made(3, 4, effects.read, MISSING)], True),    # under way yet
     ([made(0, 2, PUT, None), made(1, 3, effects.read, 1), made(4, 5, effects.read, MISSING)], False),

@@ -76,6 +76,11 @@ def present(state: Any) -> Any:
     return [(state is not None, state)]
 
 
+def other(state: Any) -> Any:
+    """Whether it is something else than a number."""
+    return [(state is not None and not isinstance(state.value, int), state)]
+
+
 def left(now: float) -> Step:
     """``ttl``: KeyError for what is not there."""
     def step(state: Any) -> Any:

@@ -15,7 +15,7 @@ from door43fast.testing.trials import effects
 from door43fast.testing.trials.effects import ANY, FAILED, Act, States, matches
 
 
-READS = (effects.read, effects.present)
+READS = (effects.read, effects.present, effects.other)
 
 
 class Made(NamedTuple):

@@ -87,14 +87,16 @@ def _transaction(store: Any, parts: list[tuple[Any, ...]], now: float) -> list[A
 
 
 def part(name: str, args: Any, now: float) -> Operation:
-    """A call within a transaction: there ``incr`` keeps the expiry and no tags, and a ``pop`` of nothing only reads."""
+    """A call within a transaction: there ``incr`` keeps the expiry and no tags; and a ``pop`` of what is not there, or
+    an ``incr`` of what is no number, only reads."""
     made = operation(name, args, now)
     if name == "pop":
         return Operation(made.run, lambda got: [Act(args[0], effects.read, MISSING)] if got is KeyError else
                          made.acts(got))
     if name != "incr":
         return made
-    return Operation(made.run, lambda got: [Act(key, _untagged(step), got) for key, step, got in made.acts(got)])
+    return Operation(made.run, lambda got: [Act(args[0], effects.other, True)] if got is TypeError else [
+        Act(key, _untagged(step), got) for key, step, got in made.acts(got)])
 
 
 def _untagged(step: Any) -> Any:
