@@ -221,6 +221,8 @@ class Writes(WholeWrites):
                 if layer.ledger.copying:
                     self._owe(layer, keys, number)
         clean = [layer for layer in self._layers if layer.ledger.clean]
+        if len(keys) > 1 and self._settle_together(keys, number, failed, clean):
+            return
         for key in keys:
             knew = [layer for layer in self._layers if not layer.ledger.owes(key)]
             unsure = [layer for layer in knew if layer in failed and reached(failed[layer])]
@@ -232,6 +234,21 @@ class Writes(WholeWrites):
                     unsure += [layer for layer in self._layers if layer.ledger.unseen]
             for layer in unsure:
                 self._owe(layer, [key], number)
+
+    def _settle_together(self, keys: Sequence[Any], number: int, failed: dict[Any, Exception],
+                         clean: Sequence[Any]) -> bool:
+        """Of several keys, which may be a transaction, one layer says what holds of all, if there is one that knew all
+        and none of them for certain has not the write. Whether it was so."""
+        whole = [layer for layer in self._layers if not any(layer.ledger.owes(key) for key in keys)]
+        if not whole or not all(layer in failed and reached(failed[layer]) for layer in whole):
+            return False
+        kept = next((layer for layer in whole if layer in clean), whole[0])
+        if kept.late:
+            return False
+        for layer in self._layers:
+            if layer is not kept and (layer.ledger.known or layer.ledger.copying):
+                self._owe(layer, keys, number)
+        return True
 
     # -- writes that depend on the old value -----------------------------------------------------------------
 

@@ -17,7 +17,7 @@ from door43fast.replication.head import Head, Place
 from door43fast.replication.lease import Lease
 from door43fast.replication.log import log_of
 from door43fast.replication.members import PRIMARY, Lineup
-from door43fast.replication.promotion import Promotion, discovered, installed, latest_term, most_advanced
+from door43fast.replication.promotion import Promotion, discovered, installed, latest_term, most_advanced, restored
 from door43fast.replication.replica import Replica
 
 LEVEL = 1.0         # seconds for which a promotion waits for the replicas that stay replicas
@@ -41,7 +41,7 @@ class Leading(Following):
         self._away: float | None = None     # since when the primary does not answer
         self._wrong: Exception | None = None        # what kept the lease's holder from its office
         self._keeping: threading.Event | None = None
-        self._unsaid: Promotion | None = None       # one that has failed, and of which the old primary has to know
+        self._unsaid = False        # whether the head of the primary may not say that it is it, in this term
 
     def _lead(self, stores: Sequence[Any]) -> None:
         """Find out who is the primary, and become the writer, at once or when the lease falls to us."""
@@ -89,7 +89,7 @@ class Leading(Following):
             raise FencedError("this store is not the writer: another has the lease, or it could not be renewed. It may "
                               f"be read, and becomes the writer when the lease falls to it{self._told_wrong()}",
                               self.term)
-        if self._unsaid is not None and self._standing.fenced is None:
+        if self._unsaid and self._standing.fenced is None:
             self._say(lineup)
         now = time.monotonic()
         if lineup.primary.capabilities.shared and now - self._looked >= within:
@@ -168,7 +168,7 @@ class Leading(Following):
                     self._begin(lineup.primary, lineup.place, [(one.name, one.store) for one in lineup.replicas],
                                 log=lineup.log)
                 raise
-            self._standing.term, self._unsaid = made.term, None
+            self._standing.term, self._unsaid = made.term, False
             members = [(one.name, lineup.primary if one is chosen else one.store) for one in lineup.replicas]
             self._begin(chosen.store, made.chosen, members, old=lineup.primary, level=level)
 
@@ -176,7 +176,7 @@ class Leading(Following):
         """A promotion has failed after it has begun. The set goes on in its term, which must be said in the head of the
         old primary too, at the latest before the next write."""
         self._standing.term = made.term
-        self._unsaid = made
+        self._unsaid = True
         try:
             self._say(lineup)
         except Exception as error:      # tried again by who would write
@@ -184,9 +184,9 @@ class Leading(Following):
                 raise
 
     def _say(self, lineup: Lineup) -> None:
-        """Have the head of the primary say that it is it, if a promotion has left that to be said."""
-        if self._unsaid is not None and self._unsaid.restored(lineup.place):
-            self._unsaid = None
+        """Have the head of the primary say that it is it, if what has failed has left that to be said."""
+        if self._unsaid and restored(lineup.place, self.term):
+            self._unsaid = False
 
     def _followed(self, lineup: Lineup, chosen: Replica, force: bool) -> bool:
         """Let a replica have all that is in the primary; False if that cannot be reached."""

@@ -124,16 +124,6 @@ class Promotion:
         self.enough()
         self.crown()
 
-    def restored(self, place: Place) -> bool:
-        """After one that failed: make the old primary it again, in the new term. Whether its head says so now."""
-        for _ in range(TRIES):
-            token, head = place.read()
-            if head is not None and head.term > self.term:
-                return True     # another promotion has come since: a write finds that out
-            if rewritten(place, Head(term=self.term, role=PRIMARY), token):
-                return True
-        return False
-
 
 def _overtaken(store: Any, term: int) -> ReplicationError:
     return ReplicationError(f"another promotion came first, and {store!r} is in term {term}: see who is the primary, "
@@ -196,6 +186,17 @@ def installed(place: Place, others: Mapping[str, Place], term: int) -> None:
 def latest_term(places: Mapping[str, Place]) -> int:
     """The greatest term in the heads that can be reached."""
     return max((head.term for head in _heads(places).values() if head is not None), default=0)
+
+
+def restored(place: Place, term: int) -> bool:
+    """Have the head of a primary say that it is it, in this term. Whether it does now."""
+    for _ in range(TRIES):
+        token, head = place.read()
+        if head is not None and head.term > term:
+            return True     # another promotion has come since: a write finds that out
+        if rewritten(place, Head(term=term, role=PRIMARY), token):
+            return True
+    return False
 
 
 def rewritten(place: Place, head: Head, token: Any) -> bool:

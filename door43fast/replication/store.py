@@ -183,11 +183,13 @@ class Replicated(Leading):
             reads, writes = call.args
             return primary._commit(reads, writes, ranges=hiding.unhidden(call.options["ranges"], place.key, token))
         else:
+            self._unsaid = self._unsaid or call.name == "clear" and head is not None     # it goes with all there is
             result = call.on(primary)
         if call.name == "clear" and head is not None:
             with taken("clear()"):
                 if place.read()[1] is None:
                     place.put(head)
+                self._unsaid = False
         return result
 
     def _refuse(self, call: Call) -> None:

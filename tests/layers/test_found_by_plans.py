@@ -96,6 +96,19 @@ FOUND = {
     "a flush in the middle of another call, which asks all members where that needs one": (
         {"strategy": "replicated", "consistency": "eventual", "layers": [{"type": "journal"}, MEMORY, MEMORY]},
         [Step("down", (2, "error")), Step("clear", ("b",), (), Meanwhile(1, 1, True, Step("flush")))]),
+    "a replica of two layers takes a portion and its head, and nobody knows of it": (
+        {"strategy": "replicated", "consistency": "quorum", "timeout": 0.2, "layers": [{"type": "plain-journal"}, {
+            "strategy": "primary_fallback", "repair": "background", "layers": [
+                {**MEMORY, "guard": GUARD}, {**MEMORY, "guard": {**GUARD, "failures": 1}}]}]},
+        [Step("down", (2, "error")), Step("add", ("b", 200, 0.125)),
+         Step("add", ("a", 300, None), (Fault(1, "lost", 2),))]),
+    "a primary that cannot be fenced at a promotion, of a set that is opened again": (
+        {"strategy": "replicated", "consistency": "eventual", "layers": [{"type": "journal"}, MEMORY, MEMORY]},
+        [Step("set", ("a", 100, None, ())), Step("promote", (0, 0), (Fault(0, "error", 1),)), Step("reopen")]),
+    "a transaction in which a replica is promoted": (
+        {"strategy": "replicated", "consistency": "strong", "layers": [{"type": "plain-journal"}, MEMORY]},
+        [Step("promote", (0, 0)), Step("transaction", ([("delete", "c"), ("get", "c"), ("pop", "a")],), (),
+                                       Meanwhile(1, 1, True, Step("promote", (0, 0))))]),
     "a journal that nobody but its replicas asks after a failure": (
         {"strategy": "replicated", "consistency": "eventual", "layers": [
             {"type": "journal", "guard": {"failures": 1, "reset": 5.0}}, MEMORY]},

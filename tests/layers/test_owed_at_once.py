@@ -211,3 +211,17 @@ def test_who_lacks_the_fewest_writes_is_found_while_a_layer_lapses():
     for layer in store._layers:
         layer.ledger.owed = {}
     store.close()
+
+
+def test_a_transaction_of_which_nobody_knows_holds_as_a_whole_or_not_at_all():
+    store, a, b = beside(10)
+    b.down()
+    store[1] = 2
+    a.fail("lost", "_commit")
+    with pytest.raises(PartialWriteError), store.transaction() as t:
+        t[1] = t[2] = 3
+    b.up()
+    store.repair()
+    assert store.get_many([1, 2]) in ([3, 3], [2, 1])
+    assert dict(a.slow.items()) == dict(b.slow.items())
+    store.close()

@@ -71,7 +71,7 @@ def test_the_trials_have_what_they_are_about(pool):
         names.update(step.name for step in steps)
         names.update("meanwhile" for step in steps if step.meanwhile is not None)
     assert kinds == {"error", "lost", "partial", "hang", "late"} and depths == {1, 2, 3}
-    assert len(names) == 31, sorted(names)
+    assert len(names) == 32, sorted(names)
     assert 0.05 < failed / calls < 0.4
 
 

@@ -94,3 +94,19 @@ def test_one_whose_end_is_not_known_fences_the_store(members):
     with store:
         assert store["a"] == 1
         store["b"] = 2
+
+
+@pytest.mark.parametrize("write", [True, False])
+def test_a_clear_that_fails_leaves_the_primary_its_head(members, write):
+    store, (_, chosen, _) = opened(members, "strong")
+    store.promote("replica 1")
+    chosen.fail("lost", "clear")
+    with pytest.raises(BackendUnavailableError):
+        store.clear()
+    store.wait_for(timeout=10)
+    if write:
+        store["a"] = 1
+    store.close()
+    store, _ = opened(members, "strong", 1)
+    with store:
+        assert store.term == 1 and dict(store.scan()) == ({"a": 1} if write else {})

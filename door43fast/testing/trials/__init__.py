@@ -12,6 +12,8 @@ tags, or nothing.
 - A deadline that has passed makes a state nothing; a tag that is invalidated likewise.
 - Two calls at once are explained if, for each key, one order of the two explains both.
 - A call raises only if a layer failed in it, is failing, or has not been found healthy since.
+- A promotion changes nothing. Where it met a failure of a layer, what was written since the last write that was
+  acknowledged may be gone with the member that had it, also if it was read.
 - When all layers are back and it was flushed, each layer that shall hold everything holds for each key the one
   state that is left, and a cache holds that or nothing.
 - After a ``close`` that returned, the layers hold what was acknowledged. One that raised has said that something may be

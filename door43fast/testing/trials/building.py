@@ -19,6 +19,7 @@ from door43fast.replication import Replicated
 from door43fast.replication.head import KEYS as HEADS
 from door43fast.testing.basis import manual_clock
 from door43fast.testing.faults import Faulty
+from door43fast.testing.trials.primaries import Primaries, quiet
 
 SEVERAL = {"parallel": Parallel, "primary_fallback": PrimaryFallback}
 LIMIT = 30      # seconds that late calls are waited for, if they are right only a moment
@@ -132,6 +133,8 @@ class Building:
         self.folder = pool.fresh_folder()
         self.leaves: list[Leaf] = []
         self._counted = 0
+        self.primaries = Primaries()
+        self.timed: set[int] = set()    # members that may be late, by their identity
         self.caches: list[Any] = []
         self.guards: list[Any] = []
         self.several: list[Any] = []
@@ -148,6 +151,7 @@ class Building:
         """A store over the leaves; the first time, these are taken from the pool."""
         self._counted, self.caches, self.guards = 0, [], []
         self.several, self.busy, self.menders, self.sets = [], [], [], []
+        self.primaries.forget()
         return self._made(self.plan)
 
     def _made(self, plan: dict[str, Any]) -> Any:
@@ -173,7 +177,7 @@ class Building:
             if plan["strategy"] == "cascade" and "tier" not in plan["layers"][0]:
                 return self._beside(ReadThrough(*layers, clock=self.clock, **options))
             if plan["strategy"] == "replicated":
-                return self._followed(layers, options)
+                return self._followed(layers, plan["layers"], options)
             if plan["strategy"] in SEVERAL:
                 if "owed" in options:
                     options["owed"] = f"{self.folder}/{options['owed']}"
@@ -209,17 +213,18 @@ class Building:
         self.guards += [guard for guard in store.layers if guard not in self.guards]
         return store
 
-    def _followed(self, members: list[Any], options: dict[str, Any]) -> Replicated:
-        """A primary and replicas. One that holds what an emptied primary had is no reason to refuse it here."""
-        while True:
-            try:
-                store = Replicated(members[0], members[1:], overwrite=True, **options)
-            except Late:        # a deadline of a moment, where the machine is busy
-                self.settle()
-                continue
-            self.sets.append(store)
-            self.busy += [lambda replica=replica: replica.busy for replica in store._lineup.replicas]
-            return store
+    def _followed(self, members: list[Any], plans: list[dict[str, Any]], options: dict[str, Any]) -> Replicated:
+        """A primary and replicas."""
+        self.timed |= {id(one) for one, plan in zip(members, plans, strict=True)
+                       if any(leaf.timed for leaf in leaves_of(plan))}
+        store = self.primaries.open(members, options, self.settle)
+        self.sets.append(store)
+        self.busy.append(lambda: quiet(store))
+        return store
+
+    def fit(self, member: Any) -> bool:
+        """Whether a member of a set may lead it: no queue tells the late writes of one that has a deadline."""
+        return id(member) not in self.timed
 
     def advance(self, seconds: float) -> None:
         """Let time pass, but not in the middle of a flush or a repair, which take no time."""

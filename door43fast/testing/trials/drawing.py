@@ -17,6 +17,7 @@ NAMES = ["get"] * 6 + ["set"] * 5 + ["delete"] * 3 + ["set_many"] * 3 + ["get_ma
     "expire", "flush"]
 DEADLINE = 0.03     # real seconds of a call that hangs; one that is late for want of a processor is right too
 PATIENCE = 0.03     # real seconds of a buffer that cannot flush
+PROMOTIONS = 0.06       # share of the calls of what has a set in it
 TIMES = [0.05, 0.1, 1.0, 30.0]
 ACKNOWLEDGED = 0.2      # real seconds that a write waits for replicas, where what they read may fail and the write not
 
@@ -189,7 +190,7 @@ class Drawing:
             return Step("down", (luck.choice(leaves), luck.choice(["error", "error", "lost"])))
         if drawn < 0.21 and leaves:
             return Step("up", (luck.choice(leaves),))
-        name, args = self.call()
+        name, args = self._made()
         faults, meanwhile = [], None
         if leaves and luck.random() < 0.2:
             for _ in range(luck.choice([1, 1, 2])):
@@ -200,8 +201,14 @@ class Drawing:
                 faults.append(Fault(leaf, kind, luck.choice([1, 1, 1, 2])))
         elif leaves and luck.random() < 0.15:
             meanwhile = Meanwhile(luck.choice(leaves), luck.choice([1, 1, 2]), luck.random() < 0.6,
-                                  Step(*self.call()))
+                                  Step(*self._made()))
         return Step(name, args, tuple(faults), meanwhile)
+
+    def _made(self) -> tuple[str, tuple[Any, ...]]:
+        """A call, or the promotion of a replica: of which set, and which of its replicas."""
+        if self.replicated and self.luck.random() < PROMOTIONS:
+            return "promote", (self.luck.randrange(6), self.luck.randrange(6))
+        return self.call()
 
     def call(self, names: Sequence[str] = NAMES, spans: Sequence[float | None] = SPANS) -> tuple[str, tuple[Any, ...]]:
         """A call of a store."""

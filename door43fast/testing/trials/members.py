@@ -9,7 +9,7 @@ from door43fast.errors import BudgetError, ConflictError, ReplicationError
 from door43fast.testing.trials.building import Building
 from door43fast.testing.trials.effects import FAILED, Act, States
 
-ALL = ("flush", "verify")       # what asks all members
+ALL = ("flush", "verify", "promote")        # what asks all members
 WRITES = ("set", "set_many", "set_packed", "delete", "delete_many", "incr", "clear")    # whose keys are written
 
 

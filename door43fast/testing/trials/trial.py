@@ -16,8 +16,9 @@ from door43fast.replication.members import PRIMARY
 from door43fast.testing.trials.building import LIMIT, Building, Pool, leaves_of
 from door43fast.testing.trials.drawing import Fault, Meanwhile, Step
 from door43fast.testing.trials.effects import ANY, FAILED, Act, States, after, delete, living
-from door43fast.testing.trials.members import Members
+from door43fast.testing.trials.members import WRITES, Members
 from door43fast.testing.trials.operations import KEYS, Operation, operation
+from door43fast.testing.trials.primaries import promoted
 
 
 MENDING = 12    # rounds in which layers that are back must have been brought up to date
@@ -68,8 +69,10 @@ class Trial:
         # A fallback that holds a part, asked to delete while the primary is down, tells only whether it had the key.
         self.partly = any(place.part for place in leaves_of(plan))
         self.followed = plan.get("strategy") == "replicated"
+        self.calm = True        # no fault was ordered for this step
         self.members = Members(plan, self.building)
         self.past: dict[str, set[Any]] = {key: {None} for key in KEYS}      # since the last flush that returned
+        self.loose: dict[str, set[Any]] = {key: {None} for key in KEYS}     # and since a write was acknowledged
 
     @property
     def now(self) -> float:
@@ -111,9 +114,11 @@ class Trial:
     def _call(self, step: Step) -> list[Any]:
         """Make a call, and the one meanwhile. Gives what they answered."""
         befell, unwell = self._befell(), self._unwell()
-        self._order(step.faults)
+        self.calm = not step.faults
+        if step.name != "promote" or self.followed:
+            self._order(step.faults)
         other = None if step.meanwhile is None else self._arrange(step.meanwhile)
-        made = operation(step.name, step.args, self.now, other is None)
+        made = self._operation(step, other is None)
         self.members.begin()
         outcomes = [(made, self.attempt(made))]
         held = self.members.looked() if other is None else []
@@ -126,7 +131,8 @@ class Trial:
                 leaf.faulty.forget()
         disturbed = unwell or befell != self._befell() or self.building.owing()
         names = [step.name] + ([] if step.meanwhile is None else [step.meanwhile.step.name])
-        for name, (_, one) in zip(names, outcomes, strict=False):       # the other one may not have been met
+        names = names[:len(outcomes)]       # the other one may not have been met
+        for name, (_, one) in zip(names, outcomes, strict=True):
             if isinstance(one, Exception) and not disturbed and not self.members.busy(one) and not (
                     isinstance(one, BudgetError) or len(outcomes) == 2 and isinstance(one, ConflictError)):
                 raise Violation(f"{one!r}, though no layer failed")
@@ -140,6 +146,7 @@ class Trial:
         lacking = self.members.lacking(step.name, acts[0], held, self.states)
         if lacking and not isinstance(outcomes[0][1], Exception):
             raise Violation(lacking)
+        self._led(names, outcomes, disturbed)
         if step.name == "flush" and other is None and not disturbed and not self.building.owing():
             self.past = {key: set(states) for key, states in self.states.items()}
         return [one for _, one in outcomes]
@@ -159,10 +166,22 @@ class Trial:
             self.building.leaves[fault.leaf].faulty.fail(fault.kind, nth=fault.nth)
 
     def _arrange(self, meanwhile: Meanwhile) -> Other:
-        made = operation(meanwhile.step.name, meanwhile.step.args, self.now, False)
+        made = self._operation(meanwhile.step, False)
         other = Other(made, lambda: self.attempt(made))
         self.building.leaves[meanwhile.leaf].faulty.meanwhile(other.meet, nth=meanwhile.nth, after=meanwhile.after)
         return other
+
+    def _operation(self, step: Step, alone: bool) -> Operation:
+        if step.name != "promote":
+            return operation(step.name, step.args, self.now, alone)
+        return Operation(lambda _: self._promote(*step.args), lambda got: [])
+
+    def _promote(self, number: int, whom: int) -> None:
+        """Promote a replica. In the middle of a plan only while nothing fails: what stands above a set would not know
+        what that has lost."""
+        sets, unwell = self.building.sets, self._unwell()
+        if self.followed or not unwell:
+            promoted(sets[number % len(sets)], whom, self.building.fit, unwell or not self.calm)
 
     def attempt(self, made: Operation) -> Any:
         """What a call answers, or its exception."""
@@ -193,11 +212,27 @@ class Trial:
                 for act in order:
                     states = after(states, act)
                     self.past[key] |= states    # also what was so for a moment, between the two
+                    self.loose[key] |= states
                 found |= states
             self.states[key] = living(frozenset(found), self.now)
             if not found:
                 answers = [act.got for acts in own for act in acts]
                 raise Violation(f"{key!r} may be {set(before)}, which explains no answer {answers}")
+
+    def _led(self, names: list[str], outcomes: list[tuple[Operation, Any]], disturbed: bool) -> None:
+        """What promotions have made of the states, and writes that were acknowledged by as many as needed."""
+        done = [name for name, (_, one) in zip(names, outcomes, strict=True) if not isinstance(one, Exception)]
+        if "promote" in done and disturbed:
+            self._lose()
+        if self.followed and done == names and any(name in WRITES for name in names):
+            self.loose = {key: set(states) for key, states in self.states.items()}
+        if any(store._standing.fenced is not None for store in self.building.sets):
+            self.reopen()       # the promotion was cut short, and another may lead
+
+    def _lose(self) -> None:
+        """What was not acknowledged may be gone, with the member that had it."""
+        for key in KEYS:
+            self.states[key] = living(self.states[key] | frozenset(self.loose[key]), self.now)
 
     # -- the ends --------------------------------------------------------------------------------------------
 
@@ -209,6 +244,7 @@ class Trial:
         if self.building.sets:      # a set is opened only where its primary can be asked
             self._bring_back()
         failed, unwell, befell = False, self._unwell(), self._befell()
+        self.building.primaries.note(self.building.sets)
         try:
             self.building.store.close()
         except (Error, OSError) as error:
@@ -224,6 +260,8 @@ class Trial:
             self.take(Step("down", (gone, "error")))
         self.building.store = self.building.make()
         self.building.settle()
+        if self.building.primaries.turned:
+            self._lose()
         if failed:
             self._mend(anew=True)
 
