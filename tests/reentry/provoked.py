@@ -221,6 +221,19 @@ def a_layer_changes_its_lists():
         assert store.get_many(["a", "b", "c"]) == [1, 2, None]
 
 
+def a_layer_is_below_itself():
+    class Endless(Layer):
+        def _watched(self):
+            return (self,)
+
+    try:
+        d43.cascade(d43.MemoryStore(), Endless(None))
+    except RecursionError:
+        pass
+    else:
+        raise AssertionError("it was watched")
+
+
 def a_cascade_is_made_again():
     class Watched(Layer):
         kept = []

@@ -20,6 +20,10 @@ from door43fast import codecs
 from door43fast.contracts import MISSING
 from door43fast.errors import CorruptError
 
+cdef extern from "Python.h":
+    int Py_EnterRecursiveCall(const char* where) except -1
+    void Py_LeaveRecursiveCall() noexcept
+
 cdef extern from "d43_atomic.h" nogil:
     uint64_t d43_load(uint64_t*)
 
@@ -68,8 +72,12 @@ cdef class Tier:
             disk = store
             watches_add(&self.watches, disk.home.shown.txn, &disk.news, look_at_disk, <void*>store)
         elif hasattr(store, "_watched"):
-            for one in store._watched():
-                self.watch(one)
+            Py_EnterRecursiveCall(b" in _watched() of stores: one of them is below itself")
+            try:
+                for one in store._watched():
+                    self.watch(one)
+            finally:
+                Py_LeaveRecursiveCall()
             return 0
         elif hasattr(store, "_epoch"):
             self.telling.append(store._epoch)
