@@ -81,6 +81,25 @@ def a_comparison_empties_what_is_verified():
     assert store.verify() == {"checked": 200_002, "errors": []}
 
 
+def a_comparison_empties_what_has_flags():
+    """The second search of one call finds a table in which no entry has flags."""
+    def again(table):
+        def act():
+            table.clear()
+            table["a"] = 1
+
+        Hooked.now = lambda: setattr(Hooked, "now", act)
+
+    store = d43.MemoryStore()
+    store.set(Hooked("a"), 1, pin=True)
+    again(store)
+    assert store._lookup("a") == (0, None) and store["a"] == 1
+    store = d43.cascade(d43.MemoryStore(ttl=50), d43.MemoryStore(), stale=5)
+    store.fast.set(Hooked("a"), 1, pin=True)
+    again(store.fast)
+    assert store.get("a") is None and store.fast["a"] == 1
+
+
 def an_heir_calls_no_init():
     class Heir(d43.MemoryStore):
         def __init__(self):

@@ -34,7 +34,8 @@ cdef class MemoryTransactions(Batches):
         cdef uint32_t hash, ref
         cdef Extra* x
         ref = self.find(key, &hash) if self.special else 0
-        if ref and slab_flags(&self.slab, ref)[0] & STALE:
+        # Again: the search may have run code that emptied the table, and then there are no flags.
+        if ref and self.special and slab_flags(&self.slab, ref)[0] & STALE:
             x = slab_extra(&self.slab, ref)[0]
             if x.until > self.tick() and not self.tags.stale(x):
                 value = <object>slab_entry(&self.slab, ref).value

@@ -29,7 +29,8 @@ cdef object past_in_memory(MemoryEngine store, object key, int64_t* age):
     cdef uint32_t ref = store.find(key, &hash) if store.special else 0
     cdef uint64_t tick, deadline
     cdef Extra* x
-    if ref == 0 or not slab_flags(&store.slab, ref)[0] & STALE:
+    # Again: the search may have run code that emptied the table, and then there are no flags.
+    if ref == 0 or not store.special or not slab_flags(&store.slab, ref)[0] & STALE:
         return MISSING
     tick = store.tick()
     x = slab_extra(&store.slab, ref)[0]
