@@ -52,7 +52,8 @@ def unhidden(ranges: Iterable[Any], head: Any, token: Any) -> list[Any]:
 
 def _scan(store: Any, call: Call, head: Any) -> Iterator[tuple[Any, Any]]:
     limit = call.options["limit"]
-    options = call.options if limit is None or not isinstance(limit, int) else {**call.options, "limit": limit + 1}
+    counts = type(limit) is int and limit > 0       # anything else the store refuses itself, or it gives nothing
+    options = {**call.options, "limit": limit + 1} if counts else call.options
     pairs = store.scan(*call.args, **options)
     return _without(pairs, head, limit)
 

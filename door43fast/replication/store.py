@@ -17,7 +17,7 @@ from door43fast.replication.lease import Lease
 from door43fast.replication.log import WHOLE
 from door43fast.replication.marking import committed, marked, published
 from door43fast.replication.members import Lineup, check_members, seconds_of
-from door43fast.replication.reading import Reads
+from door43fast.replication.reading import LATER, Reads
 from door43fast.replication.session import Session
 from door43fast.replication.standing import Standing
 
@@ -107,7 +107,8 @@ class Replicated(Leading):
     def ask(self, call: Call, since: int) -> tuple[Any, int | None]:
         """What a member that has change ``since`` says to a read, and how far it was; None for the primary."""
         lineup = self._below()
-        hidden = lineup.place.key if lineup.place.known else None
+        # A promotion may write it while the store is read on.
+        hidden = lineup.place.key if lineup.place.known or call.name in LATER else None
         if self._under_way():       # a listener sees what it is told of
             return marked(lineup.primary, call, hiding.read(lineup.primary, call, hidden)), None
         found, at = self.reads.ask(call, lineup.primary, hidden, lineup.replicas, since)

@@ -105,6 +105,9 @@ FOUND = {
     "a primary that cannot be fenced at a promotion, of a set that is opened again": (
         {"strategy": "replicated", "consistency": "eventual", "layers": [{"type": "journal"}, MEMORY, MEMORY]},
         [Step("set", ("a", 100, None, ())), Step("promote", (0, 0), (Fault(0, "error", 1),)), Step("reopen")]),
+    "the primary gets a head while its keys are read": (
+        {"strategy": "replicated", "consistency": "strong", "layers": [{"type": "journal"}, MEMORY]},
+        [Step("keys", ("",), (), Meanwhile(0, 1, True, Step("promote", (1, 0))))]),
     "a transaction in which a replica is promoted": (
         {"strategy": "replicated", "consistency": "strong", "layers": [{"type": "plain-journal"}, MEMORY]},
         [Step("promote", (0, 0)), Step("transaction", ([("delete", "c"), ("get", "c"), ("pop", "a")],), (),

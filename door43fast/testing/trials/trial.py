@@ -136,7 +136,7 @@ class Trial:
             if isinstance(one, Exception) and not disturbed and not self.members.busy(one) and not (
                     isinstance(one, BudgetError) or len(outcomes) == 2 and isinstance(one, ConflictError)):
                 raise Violation(f"{one!r}, though no layer failed")
-            if isinstance(one, Exception) and self.members.enough(name, one):
+            if isinstance(one, Exception) and "promote" not in names and self.members.enough(name, one):
                 raise Violation(f"{one!r}, though enough members are well")
         acts = [self.acts(made, one) for made, one in outcomes]
         if disturbed and self.partly:
