@@ -15,20 +15,22 @@ from door43fast.metrics.latency import Gauge, Latency, summary
 
 SINGLE = ("get", "set", "delete", "incr")
 BATCHES = ("get_many", "set_many", "delete_many", "get_packed", "set_packed")
+NATIVE, OTHER = 512, 16         # "auto": asking the clock takes three times as long as a hit in memory
 
 
-def measure(store: Any, every: int | None = 64) -> None:
-    """Measure one single call in ``every`` and each batch, from now on; None for no more.
+def measure(store: Any, every: int | str | None = "auto") -> None:
+    """Measure the first single call, then one in ``every``, and each batch, from now on; None for no more.
 
     Parameters
     ----------
     store : Store
         Of a store with layers, those below are measured too.
-    every : int or None
-        1 to 65536.
+    every : int, "auto" or None
+        1 to 65536. "auto" is 512 for stores in the native core, and 16 for others, whose calls take longer.
     """
-    if every is not None and (isinstance(every, bool) or not isinstance(every, int) or not 1 <= every <= 65536):
-        raise ConfigError(f"every={every!r} is not allowed: give 1 to 65536, or None to stop")
+    if every is not None and every != "auto" and (isinstance(every, bool) or not isinstance(every, int)
+                                                  or not 1 <= every <= 65536):
+        raise ConfigError(f"every={every!r} is not allowed: give 1 to 65536, 'auto', or None to stop")
     if store.closed:
         raise ClosedError(f"{type(store).__name__} is closed: open it again before use")
     below = getattr(store, "slow", None)
@@ -44,13 +46,14 @@ def measure(store: Any, every: int | None = 64) -> None:
     elif _native(plain):
         from door43fast.native import meter
         measured = _native_class(plain)
-        meter.begin(store, plain, every)
+        meter.begin(store, plain, NATIVE if every == "auto" else every)
         store.__class__ = measured
     else:
         kept = store.__dict__.setdefault("_gauges", {})
         for name in SINGLE + BATCHES:
-            gauge = kept.setdefault(name, Gauge(every))
-            gauge.every = gauge.left = every if name in SINGLE else 1
+            gauge = kept.setdefault(name, Gauge(1))
+            gauge.left = 1
+            gauge.every = 1 if name in BATCHES else OTHER if every == "auto" else every
         store.__class__ = _python_class(plain)
 
 

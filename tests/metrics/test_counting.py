@@ -74,7 +74,7 @@ def test_latencies_of_what_is_measured(store):
         store.set("a", 1, nothing=1)
     found = store.metrics().total
     assert {name: one.measured for name, one in found.latency.items() if name != "fetch"} == {
-        "get": 5, "set": 5, "get_many": 1, "set_many": 1}
+        "get": 5, "set": 6, "get_many": 1, "set_many": 1}      # the first is, and so the 21st set, which raised
     assert found.latency["get"].every == 4 and found.latency["get_many"].every == 1
     for one in found.latency.values():
         assert 0 <= one.least <= one.p50 <= one.p95 <= one.p99 <= one.most < 10 and sum(one.counts) == one.measured
@@ -87,6 +87,16 @@ def test_latencies_of_what_is_measured(store):
     assert store.metrics().total.latency["get"].measured == 5      # what was measured stays
     store.measure(1)
     assert store.get("a") == 1 and store.metrics().total.latency["get"].measured == 6
+
+
+def test_how_many_are_measured_unless_it_is_said(store):
+    store, _ = store
+    every = 16 if isinstance(store, SqliteStore | reference.MemoryStore) else 512
+    store.measure()
+    for _ in range(513):
+        store.get("a")
+    found = store.metrics().total.latency["get"]
+    assert (found.every, found.measured) == (every, 512 // every + 1)
 
 
 def test_a_method_of_a_measured_store_is_the_method(store):

@@ -137,7 +137,7 @@ cdef PyMethodDef* base_of(type plain, str name) except NULL:
 
 
 def begin(Core store, type plain, uint32_t every):
-    """Measure one single call in ``every``, and each batch. REQUIRES: then ``store`` is given its measured class."""
+    """Measure the first single call, then one in ``every``, and each batch. REQUIRES: then ``store`` is given its measured class."""
     cdef Gauges* gauges = <Gauges*>store.gauges
     cdef Gauge* g
     cdef int op
@@ -151,7 +151,7 @@ def begin(Core store, type plain, uint32_t every):
     for op in range(len(NAMES)):
         g = &gauges.gauge[op]
         g.every = every if NAMES[op] in SINGLE else 1
-        g.left = g.every
+        g.left = 1
         g.base = base_of(plain, NAMES[op]).ml_meth
     gauges.on = True
 
