@@ -137,7 +137,10 @@ cdef PyMethodDef* base_of(type plain, str name) except NULL:
 
 
 def begin(Core store, type plain, uint32_t every):
-    """Measure the first single call, then one in ``every``, and each batch. REQUIRES: then ``store`` is given its measured class."""
+    """Measure the first single call, then one in ``every``, and each batch.
+
+    REQUIRES: then ``store`` is given its measured class.
+    """
     cdef Gauges* gauges = <Gauges*>store.gauges
     cdef Gauge* g
     cdef int op
