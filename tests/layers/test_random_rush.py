@@ -1,6 +1,7 @@
 """Random plans under four threads: for each key an order of the writes and any one read explains what they gave."""
 
 import os
+import time
 
 import pytest
 
@@ -48,6 +49,7 @@ def test_the_reference_keeps_an_order_too(pool):
 def test_a_promotion_without_a_ticket_is_found(pool, monkeypatch):
     def promote(self, key, value):
         if value is not MISSING:
+            time.sleep(0.002)       # others write meanwhile, however busy the machine is
             self.fast.set(key, value)
     monkeypatch.setattr(reference_cascade._Promotion, "__call__", promote)
     pool.makers["cascade"] = lambda layers: reference.Cascade(*layers)

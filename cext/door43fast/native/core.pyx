@@ -52,6 +52,9 @@ cdef class Subscription:
     cdef object label           # what the tag is called whose entries are wanted; None for any
     cdef object callback
 
+    def __cinit__(self, EventQueue queue not None):
+        self.queue = queue
+
     def cancel(self):
         """Stop listening. An event that is being delivered at this moment may still arrive."""
         cdef EventQueue queue = self.queue
@@ -75,7 +78,7 @@ cdef class EventQueue:
     yet filled holds back those behind it.
     """
 
-    def __cinit__(self, str origin=""):
+    def __cinit__(self, str origin not None=""):
         self.origin = origin
         self.subscriptions = ()
         self.idle = threading.Condition()
@@ -101,10 +104,9 @@ cdef class EventQueue:
 
         With ``tag``, sets and deletes are those of entries that carry it, whatever their keys.
         """
-        cdef Subscription s = Subscription.__new__(Subscription)
+        cdef Subscription s = Subscription.__new__(Subscription, self)
         if not callable(callback):
             raise TypeError(f"a listener must be callable, not {type(callback).__name__}")
-        s.queue = self
         s.pattern = pattern
         s.values = values
         s.callback = callback

@@ -2,7 +2,7 @@
 
 
 cdef class Encoded:
-    def __cinit__(self, int mark, bytes payload):
+    def __cinit__(self, int mark, bytes payload not None):
         self.mark = mark
         self.payload = payload
 

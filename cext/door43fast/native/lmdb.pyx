@@ -53,10 +53,6 @@ os.register_at_fork(after_in_child=_after_fork)
 cdef class LmdbEngine(BudgetEngine):
     """A store on disk; the options are those of :class:`door43fast.LmdbStore`."""
 
-    def __cinit__(self, *_, **__):
-        self.closed = True              # until it is open
-        self.key_codec = KeyCodec("str")
-
     def __init__(self, path, **options):
         cdef dict plan = dict(DEFAULTS)
         if self.home is not None:

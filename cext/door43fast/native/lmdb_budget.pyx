@@ -36,6 +36,7 @@ cdef class BudgetEngine(StreamEngine):
     def _budget(self):
         """The figures of the budget, for stats(); None where the store has none."""
         cdef Pages pages
+        self.begin(False)
         if not self.home.budget.on:
             return None
         self.look(&pages, True)

@@ -66,8 +66,7 @@ cdef class CareEngine(RangeEngine):
         self.begin(True)
         reaped.limit = HEAP
         if self.home.budget.on:     # a record that goes may cost the copies of a few pages
-            reaped.limit = <int>min(max(self.home.budget.limit // self.home.page_size // 64, <uint64_t>4),
-                                    <uint64_t>HEAP)
+            reaped.limit = min(max(self.home.budget.limit // self.home.page_size // 64, <uint64_t>4), <uint64_t>HEAP)
         reaped.count = 0
         reaped.names = <Slice*>malloc(HEAP * (2 * sizeof(Slice) + MAX_KEY))
         reaped.tags = reaped.names + HEAP
@@ -345,6 +344,7 @@ cdef class CareEngine(RangeEngine):
         cdef bytes name = os.fsencode(target)
         cdef const char* place = name
         cdef int rc
+        self.begin(False)
         self.home.enter()
         with nogil:
             rc = mdb_env_copy2(self.home.env, place, MDB_CP_COMPACT)

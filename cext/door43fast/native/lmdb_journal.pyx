@@ -41,6 +41,7 @@ cdef class JournalEngine(TransactionEngine):
         """What the option ``journal=`` asks for, once the store is open."""
         cdef uint64_t age = WEEK, size = LARGEST
         cdef bint bounded = isinstance(wanted, dict)
+        self.begin(False)
         if wanted is None:
             return
         if wanted is False:
@@ -169,6 +170,7 @@ cdef class JournalEngine(TransactionEngine):
         return seen
 
     def _pruned(self, since, oldest):
+        self.begin(False)
         return (f"the changes of {self.home.path} after {since} are no longer all kept: the oldest is {oldest}. Read "
                 f"the store as it is, and go on with changes(since={oldest - 1}) or a later one")
 

@@ -134,7 +134,8 @@ cdef class StreamEngine(JournalEngine):
                 return (<char*>id)[:VALUE_ID], fd
             os.close(fd)
 
-    def _lock_of(self, bytes id):
+    def _lock_of(self, bytes id not None):
+        self.begin(False)
         return os.path.join(self.home.path, LOCK + id.hex())
 
     cdef int apply_piece(self, const char* id, uint32_t number, Slice data, char* room, bint first) noexcept nogil:
@@ -308,6 +309,7 @@ cdef class StreamEngine(JournalEngine):
 
     def _sweep(self):
         """Remove what writers have left whose processes are gone; returns how many there were."""
+        self.begin(False)
         with told("clearing what writers have left in", self.home.path):
             return self._sweep_all()
 

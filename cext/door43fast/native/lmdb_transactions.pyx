@@ -37,6 +37,11 @@ cdef enum:
 cdef class Snapshot:
     """One state of the store, for as long as it is open: its pages are kept, so close it soon."""
 
+    def __cinit__(self, TransactionEngine store not None):
+        store.begin(False)
+        self.store = store
+        self.home = store.home
+
     def __dealloc__(self):
         self.let_go()
 
@@ -127,16 +132,11 @@ cdef class TransactionEngine(TrainingEngine):
     """What a store on disk does for transactions; door43fast.transactions is the face of it."""
 
     def _snapshot(self):
-        cdef Snapshot s = Snapshot.__new__(Snapshot)
-        self.begin(False)
-        s.store = self
-        s.home = self.home
+        cdef Snapshot s = Snapshot.__new__(Snapshot, self)
         s.pin.txn = self.home.reader()
         pin_add(&self.home.pins, &s.pin)
         self.home.leave()
         return s
-
-    # The check, and the writes behind it
 
     cdef int check_range(self, MDB_txn* txn, const Seen* seen) noexcept nogil:
         """0 if the range holds what it held, REFUSED if not."""

@@ -66,6 +66,10 @@ def _spelled(str tag):
 cdef class ValueEngine(Core):
     """What a store on disk knows of keys, values, tags and time."""
 
+    def __cinit__(self, *_, **__):
+        self.closed = True              # until it is open
+        self.key_codec = KeyCodec("str")
+
     # Keys and values
 
     cdef object slice_key(self, object key, Slice* out):

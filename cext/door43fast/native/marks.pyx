@@ -54,7 +54,7 @@ cdef class Marks:
         cdef uint64_t* bucket = marks_bucket(self.words, hash)
         cdef uint64_t* place = NULL
         cdef uint64_t other
-        cdef Mark mark = Mark.__new__(Mark)
+        cdef Mark mark = Mark.__new__(Mark, self)
         cdef int i
         for i in range(PLACES):
             if d43_load(bucket + 2 * i) == hash:
@@ -67,7 +67,6 @@ cdef class Marks:
                 other = d43_load(bucket + 2 * i)
                 if dead(other) and d43_put_if(bucket + 2 * i, other, hash):
                     place = bucket + 2 * i
-        mark.marks = self
         mark.place = bucket if place == NULL else place
         mark.hash = hash
         mark.number = int.from_bytes(os.urandom(8), "little")
@@ -87,6 +86,10 @@ cdef class Marks:
 
 cdef class Mark:
     """The mark of one flight."""
+
+    def __cinit__(self, Marks marks not None):
+        self.marks = marks
+        self.place = marks.words + HEAD_WORDS       # any, for now
 
     def good(self):
         """Whether the key has not been taken out since, and nobody else has begun to compute it."""

@@ -168,7 +168,7 @@ cdef class MemorySnapshot:
     """What a transaction on a memory store reads through; it is checked at commit, so it need not hold anything."""
     cdef MemoryTransactions store
 
-    def __cinit__(self, MemoryTransactions store):
+    def __cinit__(self, MemoryTransactions store not None):
         self.store = store
 
     def read(self, key):

@@ -1,5 +1,6 @@
 """The memory of large results, which serves one after another. The rules are in cext/include/d43_spans.h."""
 
+cimport cython
 from cpython.buffer cimport PyBuffer_FillInfo
 
 cdef extern from "d43_spans.h" nogil:
@@ -18,6 +19,7 @@ def kept():
     return d43_spans_kept()
 
 
+@cython.auto_pickle(False)      # it would read the memory as text
 cdef class Span:
     """A piece of C memory that NumPy arrays share; given back with the last of them."""
 

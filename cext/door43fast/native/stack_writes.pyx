@@ -171,6 +171,7 @@ cdef class Publishing(Gathering):
     def set_many(self, items, *, ttl=None):
         """Store every pair of a mapping or an iterable of pairs: all or nothing in the slow tier."""
         cdef list pairs = list(items.items()) if isinstance(items, Mapping) or hasattr(items, "items") else list(items)
+        self.below()
         for pair in pairs:
             if not isinstance(pair, (tuple, list)) or len(pair) != 2:
                 raise TypeError(f"set_many takes a mapping or pairs (key, value), not {pair!r}")

@@ -41,7 +41,7 @@ cdef uint64_t look_at_disk(void* store) noexcept:
 cdef class Tier:
     """A store of which only the contract is known."""
 
-    def __cinit__(self, store, bint share):
+    def __cinit__(self, store not None, bint share):
         self.store = store
         self.share = share
         self.codec = codecs.resolve("auto")

@@ -13,7 +13,7 @@ from door43fast.contracts import MISSING
 cdef class LmdbTier(Tier):
     """A native store on disk."""
 
-    def __cinit__(self, store, bint share):
+    def __cinit__(self, store not None, bint share):
         self.codec = self.engine.codec
         self.publishes = self.engine.native_values
         self.default_ttl = self.engine.default_ttl

@@ -43,7 +43,7 @@ cdef object past_in_memory(MemoryEngine store, object key, int64_t* age):
 cdef class MemoryTier(Tier):
     """A memory store."""
 
-    def __cinit__(self, store, bint share):
+    def __cinit__(self, store not None, bint share):
         self.memory = store
         self.knows_tags = self.packs = self.lasting = True
         self.publishes = not self.memory.idle       # else what was set lasts for as long as it is read

@@ -15,7 +15,7 @@ from door43fast.errors import ClosedError, ConfigError
 cdef class NestedTier(Tier):
     """A native cascade: what it answers from memory goes up as what it fetches does, without a call of Python."""
 
-    def __cinit__(self, store, bint share):
+    def __cinit__(self, store not None, bint share):
         self.cascade = store
         if self.cascade.tier is None:
             raise ClosedError("a cascade that was never made cannot be a layer: make it of two stores first")
