@@ -312,11 +312,25 @@ class Leading(Following):
             primary)
 
     def close(self) -> None:
-        """As :meth:`Following.close`; the lease falls to another at once."""
+        """As :meth:`Following.close`; the lease falls to another at once.
+
+        Raises
+        ------
+        ReplicationError
+            If a promotion or a ``clear`` has failed and the primary still cannot be told that it is the primary. All
+            is closed all the same.
+        """
         try:
             try:
                 if not self._shut:
                     self._say(self._lineup)
+            except Exception as error:
+                if not blames_layer(error):
+                    raise
+                raise ReplicationError(
+                    f"the primary does not answer, and could not be told that it is the primary in term {self.term} "
+                    "that others know of: if opening the set is refused, promote() it, or another, with force=True",
+                    (), {PRIMARY: error}) from error
             finally:
                 super().close()
         finally:

@@ -196,13 +196,16 @@ def spared_since(faulty, guard, name):
 def test_a_clear_is_not_said_to_be_spared_where_its_head_cannot_be_put_back():
     faulty = Faulty(d43.MemoryStore())
     guard = Guard(faulty, failures=1, reset=1000)
-    with d43.replicated(d43.MemoryStore(), [guard]) as store:
-        store["a"] = 1
-        store.promote("replica 1")      # which has a head from now on
-        spared_since(faulty, guard, "clear")
-        with pytest.raises(ReplicationError, match=r"clear\(\) was made in the primary") as raised:
-            store.clear()
-        assert raised.value.unknown == ("primary",) and len(faulty.slow) == 0
+    store = d43.replicated(d43.MemoryStore(), [guard])
+    store["a"] = 1
+    store.promote("replica 1")      # which has a head from now on
+    spared_since(faulty, guard, "clear")
+    with pytest.raises(ReplicationError, match=r"clear\(\) was made in the primary") as raised:
+        store.clear()
+    assert raised.value.unknown == ("primary",) and len(faulty.slow) == 0
+    with pytest.raises(ReplicationError, match="could not be told that it is the primary") as raised:
+        store.close()
+    assert list(raised.value.failed) == ["primary"] and store.closed and guard.closed
 
 
 def test_a_durable_write_is_not_said_to_be_spared_where_its_flush_is(tmp_path):
