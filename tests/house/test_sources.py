@@ -8,6 +8,8 @@ CODE = ("*.py", "*.pyx", "*.pxd", "*.pyi", "*.h", "*.c")
 LONGEST = 400
 EMPTY_NAMES = re.compile(r"(?:^|[/_.])(?:utils?|helpers?|common|misc)(?:[/_.]|$)")
 FOREIGN_PATH = re.compile(r"(?<![\w.])/(?:home|root|work|Users)/\w")
+TOP = {".ci", ".github", ".gitignore", "CHANGELOG.md", "LICENSE", "MANIFEST.in", "Makefile", "README.md", "benchmarks",
+       "cext", "docs", "door43fast", "examples", "pyproject.toml", "setup.py", "tests", "wheelhouse-config.toml"}
 UNFINISHED = re.compile(r"\b(?:TODO|FIXME|XXX|HACK)\b")
 
 
@@ -19,6 +21,11 @@ def test_no_source_file_is_longer_than_the_limit():
 
 def test_names_say_what_is_in_a_file():
     assert [name for path in files(*CODE) if EMPTY_NAMES.search(name := str(path.relative_to(ROOT)))] == []
+
+
+def test_nothing_else_lies_at_the_top():
+    """Such as a store that a program tried out has left there."""
+    assert {path.relative_to(ROOT).parts[0] for path in files()} - TOP == set()
 
 
 def places(pattern, paths):
